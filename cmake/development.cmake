@@ -1,0 +1,19 @@
+# Flags for our own tests and examples. They belong to this directory and those below, not to the target distwork:
+# nothing here reaches a consumer, or the dependencies.
+add_compile_definitions(ASIO_NO_DEPRECATED)
+
+if(MSVC)
+  add_compile_options(/W4 $<$<BOOL:${DISTWORK_WARNINGS_AS_ERRORS}>:/WX>)
+else()
+  add_compile_options(-Wall -Wextra -Wpedantic -Wconversion -Wshadow $<$<BOOL:${DISTWORK_WARNINGS_AS_ERRORS}>:-Werror>)
+endif()
+
+if(DISTWORK_SANITIZE)
+  # -g1 is enough for stack traces, and compiles much faster than -g.
+  add_compile_options(-O1 -g1 -fno-omit-frame-pointer -fsanitize=${DISTWORK_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${DISTWORK_SANITIZE})
+  add_compile_definitions(_GLIBCXX_ASSERTIONS)
+  if(DISTWORK_SANITIZE STREQUAL "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_compile_options(-Wno-tsan)  # Asio's fences, which the sanitizer does not understand
+  endif()
+endif()

@@ -1,0 +1,17 @@
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(package_dir "${CMAKE_INSTALL_DATADIR}/cmake/distwork")
+install(TARGETS distwork EXPORT distworkTargets FILE_SET HEADERS)
+install(EXPORT distworkTargets NAMESPACE distwork:: DESTINATION "${package_dir}")
+
+configure_package_config_file(cmake/distworkConfig.cmake.in distworkConfig.cmake INSTALL_DESTINATION "${package_dir}")
+write_basic_package_version_file(distworkConfigVersion.cmake COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
+install(
+  FILES
+    "${CMAKE_CURRENT_BINARY_DIR}/distworkConfig.cmake"
+    "${CMAKE_CURRENT_BINARY_DIR}/distworkConfigVersion.cmake"
+    cmake/Findasio.cmake
+    cmake/distworkCoroutines.cmake
+  DESTINATION "${package_dir}")
+install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")

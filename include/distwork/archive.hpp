@@ -1,0 +1,299 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "archive_limits.hpp"
+#include "byte_buffer.hpp"
+#include "detail/cereal.hpp"
+#include "detail/scalars.hpp"
+#include "error.hpp"
+
+// Two cereal archives over memory, for bytes that come from strangers. What cereal's own types serialize through its
+// binary archive goes through these, except shared pointers to one object (Errc::shared_pointer).
+//
+// | value | bytes |
+// | --- | --- |
+// | integers, float, double, enums | as wide as in memory, little-endian: `long`, `std::size_t` and `wchar_t` travel
+// only | |  | between machines where they are equally wide, which the fingerprints of the types watch over | | bool |
+// 1: 0 or 1 | | long double | 16: IEC 559 binary128 | | containers, strings | count u64, then the elements | |
+// everything else | what cereal's types/*.hpp save, without names |
+//
+// A count must not exceed the bytes that follow it in the body, whatever the elements are: containers of elements that
+// take no bytes travel only where enough follows. Both sides refuse the same bodies, the output side with the last of
+// its checks in finish().
+
+namespace distwork {
+
+/// Encodes one body: appends it to a buffer. A fresh archive for each body.
+///
+/// *Lifetime*: the buffer must outlive the archive. *Errors*: Error, too_large or shared_pointer; what was appended
+/// until then is of no use.
+class WireOutputArchive : public cereal::OutputArchive<WireOutputArchive, cereal::AllowEmptyClassElision> {
+    using Base = cereal::OutputArchive<WireOutputArchive, cereal::AllowEmptyClassElision>;
+
+public:
+    explicit WireOutputArchive(ByteBuffer& buffer, const ArchiveLimits& limits = ArchiveLimits{})
+        : Base{this}, buffer_{buffer}, start_{buffer.size()}, bounds_{limits, detail::ArchiveBounds::unlimited} {}
+
+    /// Checks what only a whole body shows. To be called once, when all was given to the archive.
+    void finish() const {
+        if (size() < reach_)
+            throw Error{Errc::too_large,
+                        "a container's count exceeds the bytes that follow it: its elements take none"};
+        bounds_.check_budget(detail::ArchiveBounds::budget(bounds_.limits(), size()));
+    }
+
+    /// How many bytes were encoded until now.
+    std::size_t size() const noexcept { return buffer_.size() - start_; }
+
+    /// Makes room for `count` bytes of the body.
+    std::byte* extend(std::size_t count) {
+        if (count > bounds_.limits().max_bytes - size()) [[unlikely]]
+            bounds_.too_long(std::uint64_t{size()} + count);
+        return buffer_.extend(count);
+    }
+
+    void write(const void* from, std::size_t count) {
+        if (count != 0) std::memcpy(extend(count), from, count);
+    }
+
+    /// The container entered last has written that it has `count` elements.
+    void note_count(std::uint64_t count) {
+        if (count > bounds_.limits().max_bytes) bounds_.too_long(count);
+        reach_ = std::max(reach_, size() + static_cast<std::size_t>(count));
+        bounds_.charge_elements(count);
+    }
+
+    detail::ArchiveBounds& bounds() noexcept { return bounds_; }
+
+    /// Called by cereal; hides the base's. An object's second pointer would become a reference to the first.
+    std::uint32_t registerSharedPointer(const std::shared_ptr<const void>& pointer) {
+        const std::uint32_t id = Base::registerSharedPointer(pointer);
+        if (id != 0 && (id & cereal::detail::msb_32bit) == 0)
+            throw Error{Errc::shared_pointer, "the object was encoded already through another std::shared_ptr"};
+        return id;
+    }
+
+private:
+    ByteBuffer& buffer_;
+    const std::size_t start_;
+    std::size_t reach_ = 0;  // how long the body must become for all its counts to be believed
+    detail::ArchiveBounds bounds_;
+};
+
+/// Decodes one body. Any bytes may come; none make it read beyond them, allocate beyond its budget, or recurse without
+/// bound. A fresh archive for each body.
+///
+/// *Lifetime*: the bytes must outlive the archive. *Errors*: Error, malformed or too_large; cereal's own types also
+/// throw other exceptions, all derived from std::exception.
+class WireInputArchive : public cereal::InputArchive<WireInputArchive, cereal::AllowEmptyClassElision> {
+    using Base = cereal::InputArchive<WireInputArchive, cereal::AllowEmptyClassElision>;
+
+public:
+    explicit WireInputArchive(std::span<const std::byte> body, const ArchiveLimits& limits = ArchiveLimits{})
+        : Base{this},
+          at_{body.data()},
+          end_{body.data() + body.size()},
+          bounds_{limits, detail::ArchiveBounds::budget(limits, body.size())} {
+        if (body.size() > limits.max_bytes) bounds_.too_long(body.size());
+    }
+
+    /// Throws when bytes are left. To be called once, when all was decoded.
+    void finish() const {
+        if (at_ != end_) throw Error{Errc::malformed, std::to_string(left()) + " bytes are left over"};
+    }
+
+    std::size_t left() const noexcept { return static_cast<std::size_t>(end_ - at_); }
+
+    /// Takes the next `count` bytes.
+    const std::byte* take(std::uint64_t count) {
+        if (count > left()) [[unlikely]]
+            throw_short(count);
+        const std::byte* const from = at_;
+        at_ += static_cast<std::size_t>(count);
+        return from;
+    }
+
+    void read(void* to, std::size_t count) {
+        const std::byte* const from = take(count);
+        if (count != 0) std::memcpy(to, from, count);
+    }
+
+    template <class T>
+    T read_scalar() {
+        const std::byte* const from = take(detail::wire_bytes<T>);
+        if constexpr (std::is_same_v<T, bool>) {
+            if (*from > std::byte{1}) [[unlikely]]
+                throw_bool();
+            return *from == std::byte{1};
+        } else {
+            return detail::load_scalar<T>(from);
+        }
+    }
+
+    /// The container entered last says that it has `count` elements.
+    void check_count(std::uint64_t count) {
+        if (count > left()) [[unlikely]]
+            throw_short(count);
+        bounds_.charge_elements(count);
+    }
+
+    detail::ArchiveBounds& bounds() noexcept { return bounds_; }
+
+private:
+    [[noreturn]] void throw_short(std::uint64_t count) const {
+        throw Error{Errc::malformed, std::to_string(count) + " bytes or elements announced where " +
+                                         std::to_string(left()) + " bytes are left"};
+    }
+    [[noreturn]] static void throw_bool() { throw Error{Errc::malformed, "a bool that is neither 0 nor 1"}; }
+
+    const std::byte* at_;
+    const std::byte* end_;
+    detail::ArchiveBounds bounds_;
+};
+
+// Found by cereal around everything that an archive is given.
+template <class T>
+void prologue(WireOutputArchive& archive, const T&) {
+    archive.bounds().enter<T>();
+}
+template <class T>
+void epilogue(WireOutputArchive& archive, const T&) {
+    archive.bounds().leave<T>();
+}
+template <class T>
+void prologue(WireInputArchive& archive, const T&) {
+    archive.bounds().enter<T>();
+}
+template <class T>
+void epilogue(WireInputArchive& archive, const T&) {
+    archive.bounds().leave<T>();
+}
+
+// Scalars.
+template <class T>
+requires std::is_arithmetic_v<T>
+void save(WireOutputArchive& archive, const T& value) {
+    detail::store_scalar(archive.extend(detail::wire_bytes<T>), value);
+}
+template <class T>
+requires std::is_arithmetic_v<T>
+void load(WireInputArchive& archive, T& value) {
+    value = archive.read_scalar<T>();
+}
+
+// Names are not encoded, but one of them tells that the name of a type follows.
+template <class T>
+void serialize(WireOutputArchive& archive, cereal::NameValuePair<T>& pair) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<T>, std::string>)
+        if (pair.name == std::string_view{"polymorphic_name"}) archive.bounds().check_name(pair.value.size());
+    archive(pair.value);
+}
+template <class T>
+void serialize(WireInputArchive& archive, cereal::NameValuePair<T>& pair) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<T>, std::string>) {
+        if (pair.name == std::string_view{"polymorphic_name"}) {
+            const auto bytes = archive.read_scalar<std::uint64_t>();
+            archive.bounds().check_name(bytes);
+            archive.bounds().charge(bytes);
+            pair.value.assign(reinterpret_cast<const char*>(archive.take(bytes)), static_cast<std::size_t>(bytes));
+            return;
+        }
+    }
+    archive(pair.value);
+}
+
+// Counts.
+template <class T>
+void serialize(WireOutputArchive& archive, cereal::SizeTag<T>& tag) {
+    archive(tag.size);
+    archive.note_count(static_cast<std::uint64_t>(tag.size));
+}
+template <class T>
+void serialize(WireInputArchive& archive, cereal::SizeTag<T>& tag) {
+    archive(tag.size);
+    archive.check_count(static_cast<std::uint64_t>(tag.size));
+}
+
+namespace detail {
+
+/// What a BinaryData<T> points to; T is a pointer, or a reference to an array.
+template <class T>
+using BinaryElement = std::remove_cv_t<std::remove_all_extents_t<std::remove_pointer_t<std::remove_reference_t<T>>>>;
+
+/// Whether bytes may be copied to and from objects of that type as they are.
+template <class T>
+inline constexpr bool is_copied_whole = !std::is_arithmetic_v<T> || (is_wire_image<T> && !std::is_same_v<T, bool>);
+
+}  // namespace detail
+
+// Arrays of scalars, and what users declare to be plain bytes.
+template <class T>
+void save(WireOutputArchive& archive, const cereal::BinaryData<T>& binary) {
+    using Element = detail::BinaryElement<T>;
+    if constexpr (detail::is_copied_whole<Element>) {
+        archive.write(binary.data, static_cast<std::size_t>(binary.size));
+    } else {
+        const std::span elements{static_cast<const Element*>(binary.data),
+                                 static_cast<std::size_t>(binary.size) / sizeof(Element)};
+        for (const Element& element : elements) save(archive, element);
+    }
+}
+template <class T>
+void load(WireInputArchive& archive, cereal::BinaryData<T>& binary) {
+    using Element = detail::BinaryElement<T>;
+    if constexpr (detail::is_copied_whole<Element>) {
+        archive.read(binary.data, static_cast<std::size_t>(binary.size));
+    } else {
+        const std::span elements{static_cast<Element*>(binary.data),
+                                 static_cast<std::size_t>(binary.size) / sizeof(Element)};
+        for (Element& element : elements) load(archive, element);
+    }
+}
+
+// To cereal std::byte is an enum like others, and its arrays would be copied byte by byte.
+template <class Allocator>
+void save(WireOutputArchive& archive, const std::vector<std::byte, Allocator>& bytes) {
+    archive(cereal::make_size_tag(static_cast<cereal::size_type>(bytes.size())));
+    archive.write(bytes.data(), bytes.size());
+}
+template <class Allocator>
+void load(WireInputArchive& archive, std::vector<std::byte, Allocator>& bytes) {
+    cereal::size_type size;
+    archive(cereal::make_size_tag(size));
+    const std::byte* const from = archive.take(size);
+    bytes.assign(from, from + size);
+}
+template <std::size_t N>
+void save(WireOutputArchive& archive, const std::array<std::byte, N>& bytes) {
+    archive.write(bytes.data(), N);
+}
+template <std::size_t N>
+void load(WireInputArchive& archive, std::array<std::byte, N>& bytes) {
+    archive.read(bytes.data(), N);
+}
+
+// Of an empty array cereal would take sizeof, which is not 0, bytes at an address that is none.
+template <class T>
+requires std::is_arithmetic_v<T>
+void save(WireOutputArchive&, const std::array<T, 0>&) {}
+template <class T>
+requires std::is_arithmetic_v<T>
+void load(WireInputArchive&, std::array<T, 0>&) {}
+
+}  // namespace distwork
+
+#include "archive_pointers.hpp"
+
+CEREAL_REGISTER_ARCHIVE(distwork::WireOutputArchive)
+CEREAL_REGISTER_ARCHIVE(distwork::WireInputArchive)
+CEREAL_SETUP_ARCHIVE_TRAITS(distwork::WireInputArchive, distwork::WireOutputArchive)

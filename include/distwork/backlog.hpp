@@ -1,0 +1,129 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "registry.hpp"
+#include "submission.hpp"
+
+namespace distwork {
+
+/// Admitted works that wait for a slave with credit: by priority, then first in, first out. Bounded by its user.
+///
+/// Works of equal priority, type, labels and pin stand in one lane: if no slave can take the first of them, none can
+/// take the others, so that a round looks at lanes and not at every work.
+class Backlog {
+public:
+    enum class Verdict {
+        sent,       ///< it left the backlog
+        declined,   ///< the selector passed it over: the next of its lane is offered
+        no_socket,  ///< no slave has credit for its lane
+    };
+
+    std::size_t size() const noexcept { return size_; }
+    std::size_t bytes() const noexcept { return bytes_; }
+
+    void push(SubmissionPtr work) {
+        Lane& lane = lane_of(*work);
+        size_ += 1;
+        bytes_ += work->bytes();
+        lane.works.push_back(std::move(work));
+        lane.works.back()->at = std::prev(lane.works.end());
+    }
+
+    SubmissionPtr remove(Submission& work) {
+        Lane& lane = lane_of(work);
+        if (lane.next == work.at) ++lane.next;
+        SubmissionPtr removed = std::move(*work.at);
+        lane.works.erase(work.at);
+        size_ -= 1;
+        bytes_ -= work.bytes();
+        if (lane.works.empty()) std::erase_if(lanes_, [&](const auto& other) { return other.get() == &lane; });
+        return removed;
+    }
+
+    /// Offers every work to `offer(SubmissionPtr&)` once, in order, until each lane is exhausted or has no slave left.
+    /// `any_credit()` tells when nobody has credit at all.
+    template <class Offer, class AnyCredit>
+    void round(Offer offer, AnyCredit any_credit) {
+        for (const auto& lane : lanes_) lane->next = lane->works.begin();
+        while (any_credit()) {
+            Lane* const lane = first();
+            if (!lane) break;
+            SubmissionPtr& work = *lane->next;
+            switch (offer(work)) {
+                case Verdict::sent:
+                    size_ -= 1;
+                    bytes_ -= work->bytes();
+                    lane->next = lane->works.erase(lane->next);
+                    break;
+                case Verdict::declined: ++lane->next; break;
+                case Verdict::no_socket: lane->next = lane->works.end(); break;
+            }
+        }
+        std::erase_if(lanes_, [](const auto& lane) { return lane->works.empty(); });
+    }
+
+    /// Takes out all works that `which(Submission&)` holds for.
+    template <class Which>
+    std::vector<SubmissionPtr> extract(Which which) {
+        std::vector<SubmissionPtr> out;
+        for (const auto& lane : lanes_)
+            for (auto at = lane->works.begin(); at != lane->works.end();) {
+                if (!which(**at)) {
+                    ++at;
+                    continue;
+                }
+                size_ -= 1;
+                bytes_ -= (*at)->bytes();
+                out.push_back(std::move(*at));
+                at = lane->works.erase(at);
+            }
+        std::erase_if(lanes_, [](const auto& lane) { return lane->works.empty(); });
+        return out;
+    }
+
+private:
+    struct Lane {
+        int priority;
+        const WorkType* type;
+        std::uint64_t pinned;
+        std::vector<std::string> labels;
+        std::list<SubmissionPtr> works;
+        std::list<SubmissionPtr>::iterator next{};  // to be offered in this round; the end: no more
+    };
+
+    Lane& lane_of(const Submission& work) {
+        for (const auto& lane : lanes_)
+            if (lane->priority == work.options.priority() && lane->type == &work.type() &&
+                lane->pinned == work.pinned && lane->labels == work.options.labels())
+                return *lane;
+        lanes_.push_back(std::make_unique<Lane>(
+            Lane{work.options.priority(), &work.type(), work.pinned, work.options.labels(), {}}));
+        lanes_.back()->next = lanes_.back()->works.end();
+        return *lanes_.back();
+    }
+
+    /// The lane whose next work is the first of all; null when none has one.
+    Lane* first() {
+        Lane* best = nullptr;
+        for (const auto& lane : lanes_) {
+            if (lane->next == lane->works.end()) continue;
+            if (!best || lane->priority > best->priority ||
+                (lane->priority == best->priority && (*lane->next)->sequence < (*best->next)->sequence))
+                best = lane.get();
+        }
+        return best;
+    }
+
+    std::vector<std::unique_ptr<Lane>> lanes_;
+    std::size_t size_ = 0;
+    std::size_t bytes_ = 0;
+};
+
+}  // namespace distwork

@@ -1,0 +1,477 @@
+#pragma once
+
+#include <algorithm>
+#include <any>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <span>
+#include <string>
+#include <system_error>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "../call.hpp"
+#include "../error.hpp"
+#include "../role_options.hpp"
+#include "../session.hpp"
+#include "../socket_container.hpp"
+#include "../submission.hpp"
+#include "../work_executor.hpp"
+#include "../work_queue.hpp"
+#include "asio.hpp"
+#include "completion.hpp"
+
+namespace distwork::detail {
+
+/// What stands behind a Master: it lives until the last session that it began has ended, whatever becomes of the
+/// handle.
+template <class Selector, class Transport>
+class MasterCore final : public SessionHost<Transport>,
+                         public std::enable_shared_from_this<MasterCore<Selector, Transport>> {
+    using typename SessionHost<Transport>::SessionPtr;
+    using Container = SocketContainer<Selector>;
+
+public:
+    MasterCore(asio::any_io_executor executor, MasterOptions options, Selector selector)
+        : options_{checked(std::move(options))},
+          executor_{executor},
+          transport_{executor},
+          strand_{transport_.make_strand()},
+          settings_{settings_of(options_)},
+          acceptor_{transport_.listen(strand_, options_.address, options_.port)},
+          local_endpoint_{acceptor_.local_endpoint()},
+          timer_{strand_},
+          container_{std::move(selector), options_.waiting} {}
+
+    // Any thread
+
+    Container& container() noexcept { return container_; }
+    const typename Transport::Strand& strand() const noexcept { return strand_; }
+    const asio::any_io_executor& executor() const noexcept { return executor_; }
+    const ArchiveLimits& limits() const noexcept { return settings_->limits; }
+    asio::ip::tcp::endpoint local_endpoint() const noexcept { return local_endpoint_; }
+
+    void log(LogLevel level, std::string_view line) const {
+        if (options_.log) options_.log(level, line);
+    }
+
+    /// Encodes and submits; what is refused completes with the reason.
+    void submit(const SubmissionPtr& call) {
+        try {
+            call->encode(limits());
+        } catch (...) {
+            return refuse(call, std::current_exception());
+        }
+        submit_encoded(call);
+    }
+
+    void submit_encoded(const SubmissionPtr& call) {
+        const Admission admission = container_.submit(call, true);
+        if (admission == Admission::sent || admission == Admission::queued)
+            call->admitted();
+        else if (admission != Admission::waiting)
+            refuse(call, std::make_exception_ptr(refusal(admission, *call)));
+        notice();
+    }
+
+    /// The same at once, or not at all. Throws Error (backlog_full, no_slave, too_large, …).
+    void submit_now(const SubmissionPtr& call) {
+        call->encode(limits());
+        const Admission admission = container_.submit(call, false);
+        notice();
+        if (admission != Admission::sent && admission != Admission::queued) throw refusal(admission, *call);
+    }
+
+    void cancel(const SubmissionPtr& call) {
+        if (!call->claim()) return;
+        container_.cancel(*call);
+        const auto error = std::make_exception_ptr(Error{Errc::cancelled, std::string{call->name()}});
+        if (!call->take_refusal(error)) settle(call, error);
+        notice();
+    }
+
+    /// Encodes the work of a broadcast once, and submits a part for each slave that is connected and has the labels.
+    template <class Whole, class Slot>
+    void broadcast(Whole& whole, const SubmitOptions& options, bool may_wait, Slot slot) {
+        const WorkType& type = work_type_of(typeid(whole.work()));
+        auto body = std::make_shared<ByteBuffer>();
+        try {
+            type.encode(whole.work(), *body, limits());
+        } catch (...) {
+            if (!may_wait) throw;
+            return whole.complete(std::current_exception());
+        }
+        std::vector<typename Whole::Outcome> outcomes;
+        container_.enumerate_sockets([&](const SocketInformation& socket) {
+            if (!std::includes(socket.labels.begin(), socket.labels.end(), options.labels().begin(),
+                               options.labels().end()))
+                return;
+            auto& outcome = outcomes.emplace_back();
+            outcome.socket = socket.id;
+            outcome.slave = socket.name;
+        });
+        std::exception_ptr refused;
+        if (outcomes.empty() && options.when_unavailable() == WhenUnavailable::refuse)
+            refused = std::make_exception_ptr(Error{Errc::no_slave, type.name});
+        else if (!may_wait && !container_.has_room(outcomes.size(), outcomes.size() * body->size()))
+            refused = std::make_exception_ptr(Error{Errc::backlog_full, type.name});
+        if (refused && !may_wait) std::rethrow_exception(refused);
+        if (refused || outcomes.empty()) return whole.complete(refused);
+
+        const auto parts = whole.split(std::move(outcomes), {body->view(), body}, options);
+        detail::cancel_through(slot, [core = this->weak_from_this(),
+                                      parts = std::vector<std::weak_ptr<Submission>>{parts.begin(), parts.end()}] {
+            const auto there = core.lock();
+            if (!there) return;
+            asio::post(there->executor_, [there, parts] {
+                for (const auto& part : parts)
+                    if (const auto still = part.lock()) there->cancel(still);
+            });
+        });
+        for (const auto& part : parts) submit_encoded(part);
+    }
+
+    bool update_socket_information(std::uint64_t socket, std::any value) {
+        const bool found = container_.update_socket_information(socket, std::move(value));
+        notice();
+        return found;
+    }
+
+    void socket_selector(Selector selector) {
+        container_.socket_selector(std::move(selector));
+        notice();
+    }
+
+    void accept_work(const WorkType& type) {
+        const std::lock_guard lock{accepted_mutex_};
+        if (accepted_.size() <= type.number) accepted_.resize(type.number + std::size_t{1});
+        accepted_[type.number] = true;
+        if (works_) return;
+        if (options_.work_executor.is_own_pool())
+            pool_ = std::make_unique<WorkPool>(options_.work_executor.threads_for(options_.slots));
+        works_ = std::make_shared<WorkQueue<Transport>>(
+            transport_, pool_ ? pool_->get_executor() : options_.work_executor.executor(), false, options_.slots);
+    }
+
+    /// Completes once that many slaves are connected.
+    template <class Handler>
+    void wait_for_slaves(std::size_t count, Handler handler) {
+        asio::post(strand_, [self = this->shared_from_this(), count, handler = std::move(handler)]() mutable {
+            self->slave_waiters_.push_back(
+                std::make_unique<SlaveWaiter<Handler>>(count, std::move(handler), self->executor_));
+            self->wake_slave_waiters();
+        });
+    }
+
+    // The life cycle
+
+    asio::awaitable<void> run() {
+        const auto self = this->shared_from_this();
+        if (std::exchange(running_, true)) throw Error{Errc::already_running, "master"};
+        auto pause = shortest_pause;
+        while (acceptor_.is_open()) {
+            std::exception_ptr failed;
+            try {
+                auto socket = co_await transport_.accept(acceptor_);
+                begin_session(std::move(socket));
+                pause = shortest_pause;
+            } catch (const std::system_error&) {
+                failed = std::current_exception();
+            }
+            if (!failed || !acceptor_.is_open()) continue;
+            // Out of descriptors, as a rule: accepting again at once would fail again, millions of times a second.
+            log(LogLevel::warning, "accepting failed: " + describe(failed).text);
+            timer_.expires_after(pause);
+            std::error_code ignored;
+            co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+            pause = std::min(pause * 2, longest_pause);
+        }
+    }
+
+    /// Admits nothing more, waits for what was admitted, for at most `timeout`, then ends all.
+    asio::awaitable<void> stop(std::chrono::milliseconds timeout) {
+        const auto self = this->shared_from_this();
+        container_.close();
+        close_acceptor();
+        end_slave_waiters();
+        quiet_timer_.emplace(strand_);
+        quiet_timer_->expires_after(timeout);
+        stopping_ = true;
+        std::error_code ignored;
+        if (!container_.quiet()) co_await quiet_timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+        for (const auto& session : take_sessions()) {
+            give_up(session);
+            session->leave();
+        }
+        abandon();
+    }
+
+    /// Ends all at once: every submission is settled when this returns, its handler called by its executor.
+    void abort() {
+        container_.close();
+        for (const auto& session : take_sessions()) {
+            give_up(session);
+            session->close(Errc::stopped);
+        }
+        abandon();
+        asio::post(strand_, [self = this->shared_from_this()] {
+            self->close_acceptor();
+            self->timer_.cancel();
+            self->end_slave_waiters();
+        });
+    }
+
+    /// Waits for the works of slaves that run on the master's own threads.
+    void join() {
+        std::unique_ptr<WorkPool> pool;
+        const std::lock_guard lock{accepted_mutex_};
+        std::swap(pool, pool_);  // destroyed when the lock is free again
+    }
+
+    // SessionHost: session strands
+
+    std::error_code admit(const Greeting&, std::string& text) override {
+        if (container_.size() < options_.max_slaves) return {};
+        text = "this master holds " + std::to_string(options_.max_slaves) + " slaves, as many as it may";
+        return Errc::too_many_slaves;
+    }
+
+    void opened(const SessionPtr& session, const Introduction& peer, const PeerTypes& types) override {
+        SocketInformation information;
+        information.name = session->name();
+        information.endpoint = session->remote_endpoint();
+        information.labels = peer.labels;
+        std::sort(information.labels.begin(), information.labels.end());
+        information.slots = std::max<std::size_t>(peer.slots, 1);
+        information.connected_since = transport_.now();
+        information.last_heard = information.connected_since;
+        session->tag = container_.add_socket(session, std::move(information), known(types), peer.window);
+        log(LogLevel::info, "Connected from: " + to_string(session->remote_endpoint()));
+        notice();
+        asio::post(strand_, [self = this->shared_from_this()] { self->wake_slave_waiters(); });
+    }
+
+    void types_changed(const SessionPtr& session, const PeerTypes& types) override {
+        container_.know_types(session->tag, known(types));
+        notice();
+    }
+
+    void answered(const SessionPtr& session, std::span<Answer> answers) override {
+        container_.answered(session->tag, answers, session->traffic(), transport_.now());
+        notice();
+    }
+
+    bool accepts(const WorkType& type) const override {
+        const std::shared_lock lock{accepted_mutex_};
+        return type.number < accepted_.size() && accepted_[type.number];
+    }
+
+    std::shared_ptr<WorkQueue<Transport>> works() override {
+        const std::shared_lock lock{accepted_mutex_};
+        return works_;
+    }
+
+    void round_trip(const SessionPtr& session, std::chrono::nanoseconds time) override {
+        container_.round_trip(session->tag, time, session->traffic());
+        notice();
+    }
+
+    void peer_drains(const SessionPtr& session) override {
+        container_.drain(session->tag);
+        log(LogLevel::info, "Draining: " + to_string(session->remote_endpoint()));
+    }
+
+    void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
+                std::vector<std::shared_ptr<Call>> unanswered) override {
+        if (session->tag) {
+            const auto waiting = container_.remove_socket(session->tag, unanswered);
+            unanswered.insert(unanswered.end(), waiting.begin(), waiting.end());
+        }
+        const std::string text = reason.message() + (detail.empty() ? "" : " (" + detail + ")");
+        log(LogLevel::info, "Disconnected from: " + to_string(session->remote_endpoint()) + ": " + text);
+        settle_lost(session, std::move(unanswered), Errc::lost, text);
+        notice();
+        const std::lock_guard lock{sessions_mutex_};
+        sessions_.erase(session);
+    }
+
+private:
+    static constexpr std::uint32_t received_window = 4096;  // works that a slave may have unanswered here
+    static constexpr auto shortest_pause = std::chrono::milliseconds{10};
+    static constexpr auto longest_pause = std::chrono::milliseconds{500};
+
+    static MasterOptions checked(MasterOptions options) {
+        Registry::instance().check();
+        check_reachable(options.address, options.insecure_plaintext);
+        check(options.link);
+        if (options.slots == 0) throw Error{Errc::zero_slots, "MasterOptions::slots"};
+        if (options.work_executor.is_in_place())
+            throw Error{Errc::bad_option, "a master executes works of slaves on a pool or the host's executor"};
+        return options;
+    }
+
+    static std::shared_ptr<const SessionSettings> settings_of(const MasterOptions& options) {
+        auto settings = session_settings(options.link, Role::master, options.name, options.log);
+        settings.window = received_window;
+        return std::make_shared<const SessionSettings>(std::move(settings));
+    }
+
+    static std::vector<bool> known(const PeerTypes& types) {
+        std::vector<bool> known(types.numbers().size());
+        for (std::size_t number = 0; number < known.size(); ++number)
+            known[number] = types.numbers()[number] < PeerTypes::unknown;
+        return known;
+    }
+
+    static Error refusal(Admission admission, const Submission& call) {
+        const std::string name{call.name()};
+        switch (admission) {
+            case Admission::no_slave: return Error{Errc::no_slave, name};
+            case Admission::too_many_waiting: return Error{Errc::too_many_waiting, name};
+            case Admission::gone: return Error{Errc::lost, name + ": its slave left"};
+            case Admission::unknown_type: return Error{Errc::unknown_type, name};
+            case Admission::stopped: return Error{Errc::stopped, name};
+            default: return Error{Errc::backlog_full, name};
+        }
+    }
+
+    void refuse(const SubmissionPtr& call, std::exception_ptr error) {
+        if (call->claim() && !call->take_refusal(error)) settle(call, std::move(error));
+    }
+
+    void settle(const SubmissionPtr& call, std::exception_ptr error) {
+        call->fail(std::move(error));
+        deliver_one(executor_, call);
+    }
+
+    void begin_session(typename Transport::Socket socket) {
+        const auto strand = socket.get_executor();
+        auto session = std::make_shared<Session<Transport>>(transport_, executor_, std::move(socket), settings_,
+                                                            this->shared_from_this());
+        {
+            const std::lock_guard lock{sessions_mutex_};
+            if (ended_) return;
+            sessions_.insert(session);
+        }
+        asio::co_spawn(strand, session->run(), [session](const std::exception_ptr&) {});
+    }
+
+    std::vector<SessionPtr> take_sessions() {
+        const std::lock_guard lock{sessions_mutex_};
+        ended_ = true;
+        std::vector<SessionPtr> sessions{sessions_.begin(), sessions_.end()};
+        sessions_.clear();
+        return sessions;
+    }
+
+    /// Settles what is in flight on a session, whether or not its strand ever runs again.
+    void give_up(const SessionPtr& session) {
+        settle_lost(session, session->give_up(), Errc::stopped, "the master stopped");
+    }
+
+    void settle_lost(const SessionPtr& session, std::vector<std::shared_ptr<Call>> calls, Errc reason,
+                     const std::string& text) {
+        std::erase_if(calls, [](const auto& call) { return !call->claim(); });
+        for (const auto& call : calls)
+            call->fail(
+                std::make_exception_ptr(Error{reason, std::string{call->name()} + " on " + session->name() + " (" +
+                                                          to_string(session->remote_endpoint()) + "), attempt " +
+                                                          std::to_string(call->attempt()) + ": " + text}));
+        deliver_all(executor_, std::move(calls));
+    }
+
+    /// Settles what waits, and stops executing works of slaves.
+    void abandon() {
+        std::vector<std::shared_ptr<Call>> calls;
+        for (auto& work : container_.take_waiting())
+            if (work->claim()) {
+                work->fail(std::make_exception_ptr(Error{Errc::stopped, std::string{work->name()}}));
+                calls.push_back(std::move(work));
+            }
+        deliver_all(executor_, std::move(calls));
+        if (const auto queue = works()) queue->stop();
+    }
+
+    /// What the container did under its lock and others must hear of outside.
+    void notice() {
+        for (const auto& work : container_.take_admitted()) work->admitted();
+        if (const auto error = container_.take_selector_error())
+            log(LogLevel::error, "the selector threw: " + describe(error).text);
+        if (stopping_.load(std::memory_order_relaxed) && container_.quiet())
+            asio::post(strand_, [self = this->shared_from_this()] {
+                if (self->quiet_timer_) self->quiet_timer_->cancel();
+            });
+    }
+
+    void close_acceptor() {
+        std::error_code ignored;
+        static_cast<void>(acceptor_.close(ignored));
+    }
+
+    struct AnySlaveWaiter {
+        explicit AnySlaveWaiter(std::size_t wanted) : count{wanted} {}
+        virtual ~AnySlaveWaiter() = default;
+        virtual void complete(std::exception_ptr error) = 0;
+        const std::size_t count;
+    };
+    template <class Handler>
+    struct SlaveWaiter final : AnySlaveWaiter {
+        SlaveWaiter(std::size_t wanted, Handler handler, const asio::any_io_executor& fallback)
+            : AnySlaveWaiter{wanted}, completion{std::move(handler), fallback} {}
+        void complete(std::exception_ptr error) override { completion.post(std::move(error)); }
+        Completion<Handler> completion;
+    };
+
+    void wake_slave_waiters() {
+        const std::size_t count = container_.size();
+        std::erase_if(slave_waiters_, [count](const auto& waiter) {
+            if (waiter->count > count) return false;
+            waiter->complete(nullptr);
+            return true;
+        });
+    }
+
+    void end_slave_waiters() {
+        for (const auto& waiter : slave_waiters_)
+            waiter->complete(std::make_exception_ptr(Error{Errc::stopped, "waiting for slaves"}));
+        slave_waiters_.clear();
+    }
+
+    const MasterOptions options_;
+    const asio::any_io_executor executor_;
+    Transport transport_;
+    const typename Transport::Strand strand_;
+    const std::shared_ptr<const SessionSettings> settings_;
+
+    // strand_
+    typename Transport::Acceptor acceptor_;
+    const asio::ip::tcp::endpoint local_endpoint_;
+    typename Transport::Timer timer_;
+    std::optional<typename Transport::Timer> quiet_timer_;
+    std::vector<std::unique_ptr<AnySlaveWaiter>> slave_waiters_;
+    bool running_ = false;
+
+    Container container_;
+    std::atomic<bool> stopping_{false};
+
+    std::mutex sessions_mutex_;
+    // guarded by sessions_mutex_
+    std::unordered_set<SessionPtr> sessions_;
+    bool ended_ = false;  // no session begins any more
+
+    mutable std::shared_mutex accepted_mutex_;
+    // guarded by accepted_mutex_
+    std::vector<bool> accepted_;  // by number of the type
+    std::unique_ptr<WorkPool> pool_;
+    std::shared_ptr<WorkQueue<Transport>> works_;
+};
+
+}  // namespace distwork::detail

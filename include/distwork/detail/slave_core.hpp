@@ -1,0 +1,231 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "../call.hpp"
+#include "../error.hpp"
+#include "../role_options.hpp"
+#include "../session.hpp"
+#include "../work_executor.hpp"
+#include "../work_queue.hpp"
+#include "asio.hpp"
+
+namespace distwork::detail {
+
+/// What stands behind a Slave: it lives until its last session has ended, whatever becomes of the handle.
+template <class Transport>
+class SlaveCore final : public SessionHost<Transport>, public std::enable_shared_from_this<SlaveCore<Transport>> {
+    using typename SessionHost<Transport>::SessionPtr;
+    using Timer = typename Transport::Timer;
+    using Milliseconds = std::chrono::milliseconds;
+
+public:
+    SlaveCore(asio::any_io_executor executor, std::string host, std::uint16_t port, SlaveOptions options)
+        : options_{checked(host, std::move(options))},
+          host_{std::move(host)},
+          port_{port},
+          executor_{executor},
+          transport_{executor},
+          strand_{transport_.make_strand()},
+          settings_{settings_of(options_)},
+          timer_{strand_} {
+        const WorkExecutor& where = options_.work_executor;
+        if (where.is_own_pool()) pool_ = std::make_unique<WorkPool>(where.threads_for(options_.slots));
+        const asio::any_io_executor works = where.is_in_place() ? strand_
+                                            : pool_             ? pool_->get_executor()
+                                                                : where.executor();
+        works_ = std::make_shared<WorkQueue<Transport>>(transport_, works, where.is_in_place(), options_.slots);
+    }
+
+    const typename Transport::Strand& strand() const noexcept { return strand_; }
+    const asio::any_io_executor& executor() const noexcept { return executor_; }
+
+    void log(LogLevel level, std::string_view line) const {
+        if (options_.log) options_.log(level, line);
+    }
+
+    bool is_connected() const noexcept { return connected_; }
+
+    /// Connects, and connects again; throws what no further attempt would change.
+    asio::awaitable<void> run() {
+        const auto self = this->shared_from_this();
+        if (std::exchange(running_, true)) throw Error{Errc::already_running, "slave"};
+        Milliseconds pause = options_.reconnect_after;
+        while (!stopped_) {
+            std::exception_ptr failed;
+            reason_.clear();
+            served_ = false;
+            try {
+                auto socket = co_await transport_.connect(strand_, host_, port_);
+                if (stopped_) break;
+                check_peer(socket);
+                co_await serve(std::move(socket));
+            } catch (const std::system_error&) {
+                failed = std::current_exception();
+            }
+            if (stopped_) break;
+            if (failed) {
+                const std::string text = describe(failed).text;
+                if (!options_.reconnect || !passes(failed)) std::rethrow_exception(failed);
+                log(LogLevel::info, "No connection to " + host_ + ':' + std::to_string(port_) + ": " + text);
+            } else if (served_) {
+                pause = options_.reconnect_after;
+            }
+            if (!options_.reconnect) break;
+            timer_.expires_after(jittered(pause));
+            std::error_code ignored;
+            co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+            pause = std::min(pause * 2, options_.reconnect_at_most);
+        }
+    }
+
+    /// Takes nothing new, finishes what it has, for at most `timeout`, and leaves.
+    asio::awaitable<void> stop(Milliseconds timeout) {
+        const auto self = this->shared_from_this();
+        if (std::exchange(stopped_, true)) co_return;
+        timer_.cancel();
+        const auto session = session_;
+        if (!session) co_return;
+        session->send_drain();
+        Timer quiet{strand_};
+        const auto until = transport_.now() + timeout;
+        while (session_ == session && transport_.now() < until && !(works_->idle() && session->awaiting() == 0)) {
+            quiet.expires_after(std::chrono::milliseconds{5});
+            std::error_code ignored;
+            co_await quiet.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+        }
+        if (session_ == session) session->leave();
+    }
+
+    void abort() {
+        works_->stop();
+        asio::post(strand_, [self = this->shared_from_this()] {
+            self->stopped_ = true;
+            self->timer_.cancel();
+            if (self->session_) self->session_->close(Errc::stopped);
+        });
+    }
+
+    void join() { pool_.reset(); }
+
+    // SessionHost: session strand, which is the slave's
+
+    std::error_code admit(const Greeting&, std::string&) override { return Errc::wrong_role; }
+
+    void opened(const SessionPtr& session, const Introduction&, const PeerTypes&) override {
+        served_ = connected_ = true;
+        log(LogLevel::info, "Connected to: " + to_string(session->remote_endpoint()));
+    }
+
+    void types_changed(const SessionPtr&, const PeerTypes&) override {}
+    void answered(const SessionPtr&, std::span<Answer>) override {}
+    bool accepts(const WorkType&) const override { return true; }
+    std::shared_ptr<WorkQueue<Transport>> works() override { return works_; }
+    void round_trip(const SessionPtr&, std::chrono::nanoseconds) override {}
+    void peer_drains(const SessionPtr&) override {}
+
+    void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
+                std::vector<std::shared_ptr<Call>> unanswered) override {
+        connected_ = false;
+        reason_ = reason;
+        detail_ = detail;
+        const std::string text = reason.message() + (detail.empty() ? "" : " (" + detail + ')');
+        log(LogLevel::info, "Disconnected from: " + to_string(session->remote_endpoint()) + ": " + text);
+        std::erase_if(unanswered, [](const auto& call) { return !call->claim(); });
+        for (const auto& call : unanswered)
+            call->fail(std::make_exception_ptr(Error{Errc::lost, std::string{call->name()} + ": " + text}));
+        deliver_all(executor_, std::move(unanswered));
+        session_.reset();
+    }
+
+private:
+    static constexpr std::uint32_t received_window = 1u << 20;  // works held, unanswered: credit is finer
+
+    static SlaveOptions checked(const std::string& host, SlaveOptions options) {
+        Registry::instance().check();
+        check_reachable(host, options.insecure_plaintext);
+        check(options.link);
+        if (options.slots == 0) throw Error{Errc::zero_slots, "SlaveOptions::slots"};
+        if (options.slots > received_window) throw Error{Errc::bad_option, "SlaveOptions::slots"};
+        if (options.reconnect_after <= Milliseconds{0} || options.reconnect_at_most < options.reconnect_after)
+            throw Error{Errc::bad_option, "reconnect_after must be positive and at most reconnect_at_most"};
+        if (options.name.empty()) options.name = "slave";
+        return options;
+    }
+
+    static std::shared_ptr<const SessionSettings> settings_of(const SlaveOptions& options) {
+        auto settings = session_settings(options.link, Role::slave, options.name, options.log);
+        settings.slots = static_cast<std::uint32_t>(options.slots);
+        settings.window = received_window;
+        settings.labels = options.labels;
+        return std::make_shared<const SessionSettings>(std::move(settings));
+    }
+
+    /// A name may resolve to anything.
+    void check_peer(const typename Transport::Socket& socket) const {
+        if (!options_.insecure_plaintext && !socket.remote_endpoint().address().is_loopback())
+            throw Error{Errc::needs_credentials, host_ + " is " + to_string(socket.remote_endpoint())};
+    }
+
+    asio::awaitable<void> serve(typename Transport::Socket socket) {
+        session_ = std::make_shared<Session<Transport>>(transport_, executor_, std::move(socket), settings_,
+                                                        this->shared_from_this());
+        const auto session = session_;
+        co_await session->run();
+        if (!served_ || !passes(reason_)) throw Error{reason_, detail_};
+    }
+
+    /// Whether a later attempt may do better.
+    static bool passes(std::error_code reason) noexcept {
+        for (const Errc final : {Errc::version_mismatch, Errc::not_distwork, Errc::wrong_role, Errc::needs_credentials})
+            if (reason == final) return false;
+        return true;
+    }
+    static bool passes(const std::exception_ptr& failed) {
+        try {
+            std::rethrow_exception(failed);
+        } catch (const std::system_error& error) {
+            return passes(error.code());
+        }
+    }
+
+    /// From half of the pause to all of it: slaves that lost one master do not all come back at once.
+    Milliseconds jittered(Milliseconds pause) const {
+        const auto half = static_cast<std::uint64_t>(pause.count()) / 2;
+        return pause - Milliseconds{transport_.random() % (half + 1)};
+    }
+
+    const SlaveOptions options_;
+    const std::string host_;
+    const std::uint16_t port_;
+    const asio::any_io_executor executor_;
+    Transport transport_;
+    const typename Transport::Strand strand_;
+    const std::shared_ptr<const SessionSettings> settings_;
+    std::unique_ptr<WorkPool> pool_;
+    std::shared_ptr<WorkQueue<Transport>> works_;
+    std::atomic<bool> connected_{false};
+
+    // strand_
+    Timer timer_;
+    SessionPtr session_;
+    std::error_code reason_;  // why the last session ended
+    std::string detail_;
+    bool running_ = false;
+    bool stopped_ = false;
+    bool served_ = false;  // the last session was opened
+};
+
+}  // namespace distwork::detail

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdlib>
+#include <exception>
+#include <memory>
+#include <string>
+#include <typeinfo>
+
+#if __has_include(<cxxabi.h>)
+#include <cxxabi.h>
+#define DISTWORK_HAS_CXXABI 1
+#endif
+
+namespace distwork::detail {
+
+/// The type's name as its source spells it, where the compiler tells.
+inline std::string type_name(const std::type_info& type) {
+#ifdef DISTWORK_HAS_CXXABI
+    int status = 0;
+    const std::unique_ptr<char, decltype(&std::free)> name{abi::__cxa_demangle(type.name(), nullptr, nullptr, &status),
+                                                           &std::free};
+    if (name) return name.get();
+#endif
+    return type.name();
+}
+
+struct ExceptionText {
+    std::string type;
+    std::string text;
+};
+
+/// What can be told of an exception to someone far away: its type's name and its what().
+inline ExceptionText describe(const std::exception_ptr& exception) {
+    try {
+        std::rethrow_exception(exception);
+    } catch (const std::exception& error) {
+        return {type_name(typeid(error)), error.what()};
+    } catch (const std::string& text) {
+        return {"std::string", text};
+    } catch (const char* text) {
+        return {"const char*", text};
+    } catch (...) {
+#ifdef DISTWORK_HAS_CXXABI
+        if (const std::type_info* type = abi::__cxa_current_exception_type()) return {type_name(*type), ""};
+#endif
+        return {"unknown", ""};
+    }
+}
+
+}  // namespace distwork::detail

@@ -1,0 +1,158 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace distwork {
+
+/// Why a submission was refused or did not succeed, a session ended, or an argument was not taken.
+/// The numbers travel on the wire (error and refuse frames): they are never reused.
+enum class Errc : std::uint16_t {
+    // how a submission ended, or why it was not admitted
+    work_failed = 1,       ///< the work threw: see RemoteError
+    cancelled = 2,         ///< the caller cancelled it; equivalent to std::errc::operation_canceled
+    lost = 3,              ///< its slave's connection ended before the answer came
+    backlog_full = 4,      ///< no slave has credit, and the backlog is at its bound
+    too_many_waiting = 5,  ///< the backlog is full, and so is the line of submissions that wait for room in it
+    no_slave = 6,          ///< no slave is connected, and the submission asked to be refused then
+    stopped = 7,           ///< the role stopped, or was destroyed, before the outcome was known
+    // what is wrong with the work itself
+    malformed = 16,     ///< its bytes do not decode to its type
+    too_large = 17,     ///< it, or its answer, is beyond a bound: the frame, a name, the nesting, the allocation budget
+    unknown_type = 18,  ///< the peer has no type of that name
+    shape_differs = 19,   ///< the peer's type of that name serializes differently: the two builds do not match
+    not_accepted = 20,    ///< the master was not told to accept works of that type
+    null_work = 21,       ///< there is no work behind the pointer
+    shared_pointer = 22,  ///< one object is reached by two shared pointers: aliasing does not travel
+    // why a session ended
+    connection_closed = 32,   ///< the peer closed the connection
+    peer_silent = 33,         ///< no byte came from the peer for longer than `dead_after`
+    protocol_violation = 34,  ///< the peer sent a frame that has no meaning, or none in this state
+    version_mismatch = 35,    ///< the two peers share no version of the wire
+    not_distwork = 36,        ///< the peer does not speak this protocol at all
+    wrong_role = 37,          ///< a master met a master, or a slave a slave
+    handshake_timeout = 38,   ///< the peer did not introduce itself in time
+    too_many_slaves = 39,     ///< the master holds as many connections as it may
+    frame_too_large = 40,     ///< the peer announced a frame beyond `max_frame_bytes`
+    outbox_full = 41,         ///< the peer does not read: what waits for it is at its bound
+    draining = 42,            ///< the peer takes nothing new
+    // arguments
+    address_in_use = 64,     ///< another socket listens there
+    bad_address = 65,        ///< the address does not parse or resolve, or is not of this machine
+    needs_credentials = 66,  ///< an address beyond loopback, without credentials or `insecure_plaintext`
+    zero_slots = 67,         ///< a slave without slots would never execute anything
+    duplicate_type = 68,     ///< two work types are registered under one name
+    unregistered_type = 69,  ///< the type was not registered with DISTWORK_REGISTER_WORK
+    bad_option = 70,         ///< an option has a value that makes no sense
+    already_running = 71,    ///< `start` or `async_run` was called twice
+};
+
+}  // namespace distwork
+
+template <>
+struct std::is_error_code_enum<distwork::Errc> : std::true_type {};
+
+namespace distwork {
+namespace detail {
+
+class ErrorCategory final : public std::error_category {
+public:
+    const char* name() const noexcept override { return "distwork"; }
+
+    std::string message(int value) const override {
+        switch (static_cast<Errc>(value)) {
+            case Errc::work_failed: return "the work threw an exception";
+            case Errc::cancelled: return "the submission was cancelled";
+            case Errc::lost: return "the slave's connection was lost before it answered";
+            case Errc::backlog_full: return "no slave has credit and the backlog is full";
+            case Errc::too_many_waiting: return "the backlog is full and too many submissions wait for room in it";
+            case Errc::no_slave: return "no slave is connected";
+            case Errc::stopped: return "stopped before the outcome was known";
+            case Errc::malformed: return "the bytes do not decode";
+            case Errc::too_large: return "too large";
+            case Errc::unknown_type: return "the peer does not know the type";
+            case Errc::shape_differs: return "the peer's type of that name has another shape";
+            case Errc::not_accepted: return "the master does not accept works of that type";
+            case Errc::null_work: return "no work behind the pointer";
+            case Errc::shared_pointer: return "an object that is shared by two pointers does not travel";
+            case Errc::connection_closed: return "the peer closed the connection";
+            case Errc::peer_silent: return "the peer has been silent for too long";
+            case Errc::protocol_violation: return "the peer broke the protocol";
+            case Errc::version_mismatch: return "the peers share no protocol version";
+            case Errc::not_distwork: return "the peer does not speak distwork's protocol";
+            case Errc::wrong_role: return "the peer has the wrong role";
+            case Errc::handshake_timeout: return "the peer did not complete the handshake in time";
+            case Errc::too_many_slaves: return "the master has no room for another slave";
+            case Errc::frame_too_large: return "the peer announced a frame that is too large";
+            case Errc::outbox_full: return "the peer does not read and its outbox is full";
+            case Errc::draining: return "the peer is draining";
+            case Errc::address_in_use: return "the address is in use";
+            case Errc::bad_address: return "the address is not usable";
+            case Errc::needs_credentials: return "an address beyond loopback needs credentials or insecure_plaintext";
+            case Errc::zero_slots: return "a slave needs at least one slot";
+            case Errc::duplicate_type: return "two work types are registered under one name";
+            case Errc::unregistered_type: return "the work type is not registered";
+            case Errc::bad_option: return "an option has an unusable value";
+            case Errc::already_running: return "already running";
+        }
+        return "unknown distwork error " + std::to_string(value);
+    }
+
+    /// `error == std::errc::operation_canceled` (and Asio's operation_aborted, the same condition) holds for cancelled.
+    std::error_condition default_error_condition(int value) const noexcept override {
+        switch (static_cast<Errc>(value)) {
+            case Errc::cancelled: return std::errc::operation_canceled;
+            case Errc::address_in_use: return std::errc::address_in_use;
+            default: return {value, *this};
+        }
+    }
+};
+
+}  // namespace detail
+
+inline const std::error_category& error_category() noexcept {
+    static const detail::ErrorCategory category;
+    return category;
+}
+
+inline std::error_code make_error_code(Errc error) noexcept {
+    return {static_cast<int>(error), error_category()};
+}
+
+/// What distwork throws, and completes operations with. `code()` is an Errc, `what()` names the value that was wrong.
+class Error : public std::system_error {
+public:
+    explicit Error(Errc error) : std::system_error{make_error_code(error)} {}
+    Error(Errc error, const std::string& detail) : std::system_error{make_error_code(error), detail} {}
+    Error(std::error_code error, const std::string& detail) : std::system_error{error, detail} {}
+};
+
+/// A work threw on its slave. Carries what is known of the exception, and where it happened.
+class RemoteError : public Error {
+public:
+    RemoteError(std::string type, std::string text, std::string work, std::string slave, unsigned attempt)
+        : Error{Errc::work_failed,
+                work + " on " + slave + ", attempt " + std::to_string(attempt) + ": " + type + ": " + text},
+          type_{std::move(type)},
+          text_{std::move(text)},
+          work_{std::move(work)},
+          slave_{std::move(slave)},
+          attempt_{attempt} {}
+
+    const std::string& type() const noexcept { return type_; }    ///< the exception's type, e.g. "std::out_of_range"
+    const std::string& text() const noexcept { return text_; }    ///< its what()
+    const std::string& work() const noexcept { return work_; }    ///< the submission's name, else the work type's
+    const std::string& slave() const noexcept { return slave_; }  ///< the slave's name and address
+    unsigned attempt() const noexcept { return attempt_; }        ///< 1 for the first
+
+private:
+    std::string type_;
+    std::string text_;
+    std::string work_;
+    std::string slave_;
+    unsigned attempt_;
+};
+
+}  // namespace distwork

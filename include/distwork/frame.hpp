@@ -1,0 +1,97 @@
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace distwork {
+
+/// What a frame is for. The numbers are the wire's; see README, "The wire".
+enum class FrameKind : std::uint8_t {
+    hello = 1,      ///< who connects: magic, versions, role, name
+    welcome = 2,    ///< the answer to hello: the version chosen, role, name
+    refuse = 3,     ///< the other answer to hello: why not
+    types = 4,      ///< slots, labels, window and the table of work types; again whenever it grew
+    work = 5,       ///< a work to execute: `type` is the receiver's number for it, the body the work's bytes
+    answer = 6,     ///< what the work `id` returned: execution time, then the value
+    error = 7,      ///< why the work `id` has no answer: execution time, Errc, exception type, text
+    cancel = 8,     ///< the work `id` is no longer wanted; it is answered all the same
+    recall = 9,     ///< reserved: give back works that were not begun
+    returned = 10,  ///< reserved: a recalled work
+    credit = 11,    ///< reserved: the receiver may have more unanswered works
+    progress = 12,  ///< reserved: how far the work `id` is
+    ping = 13,      ///< are you there? `id` is echoed
+    pong = 14,      ///< yes
+    drain = 15,     ///< send me nothing new
+    bye = 16,       ///< the sender leaves; the connection ends after this frame
+};
+
+/// The head of every frame. All integers are little-endian.
+///
+/// | offset | bytes | field | |
+/// | --- | --- | --- | --- |
+/// | 0 | 4 | length | of the body that follows, in bytes |
+/// | 4 | 1 | kind | FrameKind |
+/// | 5 | 1 | flags | none yet: 0 |
+/// | 6 | 2 | type | work: the receiver's number for the work type; else 0 |
+/// | 8 | 8 | id | work, answer, error, cancel: the work's; never used twice in a session. ping, pong: any |
+struct FrameHeader {
+    std::uint32_t length = 0;
+    FrameKind kind{};
+    std::uint8_t flags = 0;
+    std::uint16_t type = 0;
+    std::uint64_t id = 0;
+
+    friend bool operator==(const FrameHeader&, const FrameHeader&) = default;
+};
+
+inline constexpr std::size_t frame_header_bytes = 16;
+
+namespace detail {
+
+template <class Unsigned>
+constexpr Unsigned little_endian(Unsigned value) noexcept {
+    if constexpr (std::endian::native == std::endian::little) return value;
+    Unsigned swapped{};
+    for (std::size_t i = 0; i < sizeof value; ++i)
+        swapped = static_cast<Unsigned>(swapped << 8 | ((value >> (8 * i)) & 0xff));
+    return swapped;
+}
+
+template <class Unsigned>
+void store(std::byte* to, Unsigned value) noexcept {
+    value = little_endian(value);
+    std::memcpy(to, &value, sizeof value);
+}
+
+template <class Unsigned>
+Unsigned load(const std::byte* from) noexcept {
+    Unsigned value;
+    std::memcpy(&value, from, sizeof value);
+    return little_endian(value);
+}
+
+}  // namespace detail
+
+/// Writes `frame_header_bytes` bytes.
+inline void write_header(std::byte* to, const FrameHeader& header) noexcept {
+    detail::store(to, header.length);
+    detail::store(to + 4, static_cast<std::uint8_t>(header.kind));
+    detail::store(to + 5, header.flags);
+    detail::store(to + 6, header.type);
+    detail::store(to + 8, header.id);
+}
+
+/// Reads `frame_header_bytes` bytes. Any bytes are a header; whether it means something is the session's to judge.
+inline FrameHeader read_header(const std::byte* from) noexcept {
+    FrameHeader header;
+    header.length = detail::load<std::uint32_t>(from);
+    header.kind = static_cast<FrameKind>(detail::load<std::uint8_t>(from + 4));
+    header.flags = detail::load<std::uint8_t>(from + 5);
+    header.type = detail::load<std::uint16_t>(from + 6);
+    header.id = detail::load<std::uint64_t>(from + 8);
+    return header;
+}
+
+}  // namespace distwork

@@ -1,0 +1,31 @@
+#pragma once
+
+// Names and default template arguments, for headers that only mention them.
+
+namespace distwork {
+
+class IWork;
+class Context;
+template <class R>
+class RpcWork;
+template <class R>
+class CoroutineWork;
+
+class Tcp;
+class RoundRobin;
+class LeastLoaded;
+class PowerOfTwoChoices;
+class AnySelector;
+class DistributeContext;
+struct SocketInformation;
+
+template <class Selector = RoundRobin, class Transport = Tcp>
+class Master;
+template <class Transport = Tcp>
+class Slave;
+
+struct MasterOptions;
+struct SlaveOptions;
+class SubmitOptions;
+
+}  // namespace distwork

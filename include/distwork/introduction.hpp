@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cereal/types/string.hpp>
+#include <cereal/types/utility.hpp>
+#include <cereal/types/vector.hpp>
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "registry.hpp"
+
+namespace distwork {
+
+/// The body of a types frame: what a peer that was accepted says of itself, through the archive.
+struct Introduction {
+    std::uint32_t slots = 0;   ///< works it executes at a time; 0 for a master
+    std::uint32_t window = 0;  ///< works it holds at a time, unanswered
+    std::vector<std::string> labels;
+    std::vector<std::pair<std::string, std::uint64_t>> types;  ///< by number: name and fingerprint
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(slots, window, labels, types);
+    }
+};
+
+/// The receiver's numbers for our types.
+class PeerTypes {
+public:
+    static constexpr std::uint32_t unknown = 0x1'0000;
+    static constexpr std::uint32_t differs = 0x1'0001;
+
+    PeerTypes() = default;
+
+    PeerTypes(const std::vector<const WorkType*>& ours, const Introduction& peer) {
+        std::unordered_map<std::string, std::uint32_t> theirs;
+        for (std::uint32_t number = 0; number < peer.types.size() && number < unknown; ++number)
+            theirs.emplace(peer.types[number].first, number);
+        numbers_.assign(ours.size(), unknown);
+        for (const WorkType* type : ours) {
+            const auto found = theirs.find(type->name);
+            if (found == theirs.end()) {
+                unknown_.push_back(type->name);
+            } else if (peer.types[found->second].second != type->fingerprint()) {
+                numbers_[type->number] = differs;
+                differing_.push_back(type->name);
+            } else {
+                numbers_[type->number] = found->second;
+            }
+        }
+    }
+
+    /// The peer's number, or why there is none.
+    std::uint32_t number(const WorkType& type) const noexcept {
+        return type.number < numbers_.size() ? numbers_[type.number] : unknown;
+    }
+    bool knows(const WorkType& type) const noexcept { return number(type) < unknown; }
+
+    /// For each of our types by number, the peer's number.
+    const std::vector<std::uint32_t>& numbers() const noexcept { return numbers_; }
+
+    const std::vector<std::string>& differing() const noexcept { return differing_; }
+    const std::vector<std::string>& unknown_names() const noexcept { return unknown_; }
+
+private:
+    std::vector<std::uint32_t> numbers_;
+    std::vector<std::string> differing_;
+    std::vector<std::string> unknown_;
+};
+
+}  // namespace distwork

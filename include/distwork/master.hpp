@@ -1,0 +1,292 @@
+#pragma once
+
+#include <any>
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "context.hpp"
+#include "detail/asio.hpp"
+#include "detail/master_core.hpp"
+#include "distribution.hpp"
+#include "function_work.hpp"
+#include "fwd.hpp"
+#include "role_options.hpp"
+#include "selector.hpp"
+#include "submit_options.hpp"
+#include "transport.hpp"
+
+namespace distwork {
+
+namespace detail {
+
+/// What is taken where a work is taken: an object of a work class, or an owning pointer to one.
+template <class W>
+concept work_argument =
+    std::derived_from<std::remove_cvref_t<W>, IWork> || std::convertible_to<W, std::unique_ptr<IWork>>;
+
+/// What it is kept as.
+template <class W>
+using kept_t = std::conditional_t<std::derived_from<std::remove_cvref_t<W>, IWork>, std::remove_cvref_t<W>,
+                                  std::unique_ptr<IWork>>;
+
+template <class Kept>
+using kept_result_t = typename std::conditional_t<is_pointer<Kept>, std::type_identity<void>, ResultOf<Kept>>::type;
+
+template <class Token>
+concept completion_token = !std::same_as<std::remove_cvref_t<Token>, SubmitOptions>;
+
+}  // namespace detail
+
+/// Accepts slaves and distributes works to them.
+///
+/// *Executor*: any; its I/O runs there, each connection on a strand of its own. *Thread-safety*: all functions.
+/// *Lifetime*: the executor's context must outlive the master. Its end, like `async_stop`, settles every submission:
+/// no handler stays uncalled while its executor runs.
+///
+/// Asynchronous functions take any completion token as their last argument, by default asio::use_awaitable, and
+/// complete on the handler's executor, by default the master's. Their cancellation completes them at once with
+/// Errc::cancelled.
+template <class Selector, class Transport>
+class Master {
+    using Core = detail::MasterCore<Selector, Transport>;
+
+public:
+    /// Listens on loopback. *Errors*: Error (address_in_use, duplicate_type).
+    Master(asio::any_io_executor executor, std::uint16_t port, Selector selector = Selector{})
+        : Master{std::move(executor), on_port(port), std::move(selector)} {}
+
+    /// *Errors*: Error (address_in_use, bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
+    Master(asio::any_io_executor executor, MasterOptions options, Selector selector = Selector{})
+        : core_{std::make_shared<Core>(std::move(executor), std::move(options), std::move(selector))} {}
+
+    Master(Master&&) noexcept = default;
+    Master& operator=(Master&&) = delete;
+
+    ~Master() {
+        if (!core_) return;
+        core_->abort();
+        core_->join();
+    }
+
+    /// Runs until stopped; how it ended is logged.
+    void start() {
+        core_->log(LogLevel::info, "Listening on: " + detail::to_string(local_endpoint()));
+        async_run([core = core_](const std::exception_ptr& error) {
+            if (error)
+                core->log(LogLevel::error, "Master ended: " + detail::describe(error).text);
+            else
+                core->log(LogLevel::info, "Master ended");
+        });
+    }
+
+    /// Accepts slaves until the master is stopped: `void(std::exception_ptr)`.
+    template <detail::completion_token Token = asio::use_awaitable_t<>>
+    auto async_run(Token&& token = Token{}) {
+        return asio::co_spawn(core_->strand(), core_->run(), std::forward<Token>(token));
+    }
+
+    /// Admits nothing more, waits until all that was admitted has its outcome, at most for `timeout`, then ends all
+    /// connections; what is left is settled with Errc::stopped. `void(std::exception_ptr)`.
+    template <detail::completion_token Token = asio::use_awaitable_t<>>
+    auto async_stop(std::chrono::milliseconds timeout, Token&& token = Token{}) {
+        return asio::co_spawn(core_->strand(), core_->stop(timeout), std::forward<Token>(token));
+    }
+
+    /// Has the master execute works of this type that slaves send: others are answered with Errc::not_accepted.
+    template <std::derived_from<IWork> Work>
+    void accept_work() {
+        core_->accept_work(work_type<Work>());
+    }
+
+    /// Admits a work whose outcome nobody waits for: a failure is logged. Returns at once.
+    ///
+    /// *Errors*: throws Error (backlog_full, no_slave, stopped, too_large, null_work, unregistered_type, …).
+    template <detail::work_argument W>
+    void distribute_work(W&& work, SubmitOptions options = SubmitOptions{}) {
+        using Kept = detail::kept_t<W>;
+        auto call = make<Submission, Kept>(std::forward<W>(work), reporter(options), std::move(options));
+        core_->submit_now(call);
+    }
+
+    /// The same, waiting for room where the backlog is full; completes when the work was admitted:
+    /// `void(std::exception_ptr)`. *Errors*: Error (too_many_waiting, no_slave, stopped, cancelled, too_large, …).
+    template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
+    auto async_distribute_work(W&& work, SubmitOptions options, Token&& token = Token{}) {
+        return asio::async_initiate<Token, void(std::exception_ptr)>(
+            [core = core_](auto handler, detail::kept_t<W> kept, SubmitOptions how) {
+                using Base = detail::Distribution<decltype(handler)>;
+                const auto slot = asio::get_associated_cancellation_slot(handler);
+                auto call = make<Base, detail::kept_t<W>>(core, std::move(kept), reporter(core, how), std::move(how));
+                std::static_pointer_cast<Base>(call)->on_admission(std::move(handler), core->executor());
+                cancel_through(core, slot, call);
+                core->submit(call);
+            },
+            token, detail::kept_t<W>(std::forward<W>(work)), std::move(options));
+    }
+    template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
+    auto async_distribute_work(W&& work, Token&& token = Token{}) {
+        return async_distribute_work(std::forward<W>(work), SubmitOptions{}, std::forward<Token>(token));
+    }
+
+    /// Has a slave execute a work, and completes with its value: `void(std::exception_ptr, R)`, or
+    /// `void(std::exception_ptr)` where R is void or the work is behind a pointer.
+    ///
+    /// *Errors*: RemoteError; Error (lost, too_many_waiting, no_slave, stopped, cancelled, malformed, too_large, …).
+    template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
+    auto async_call(W&& work, SubmitOptions options, Token&& token = Token{}) {
+        using Kept = detail::kept_t<W>;
+        return asio::async_initiate<Token, detail::signature_t<detail::kept_result_t<Kept>>>(
+            [core = core_](auto handler, Kept kept, SubmitOptions how) {
+                const auto slot = asio::get_associated_cancellation_slot(handler);
+                const auto call = make<Submission, Kept>(core, std::move(kept), std::move(handler), std::move(how));
+                cancel_through(core, slot, call);
+                core->submit(call);
+            },
+            token, Kept(std::forward<W>(work)), std::move(options));
+    }
+    template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
+    auto async_call(W&& work, Token&& token = Token{}) {
+        return async_call(std::forward<W>(work), SubmitOptions{}, std::forward<Token>(token));
+    }
+
+    /// Has a slave call a registered function: `async_call<area>(3.0, 4.0)`. The arguments, then optionally
+    /// SubmitOptions, then optionally the token.
+    template <auto F, class... Rest>
+    auto async_call(Rest&&... rest) {
+        return detail::call_function<F>(
+            [this](FunctionWork<F> work, auto&&... more) {
+                return async_call(std::move(work), std::forward<decltype(more)>(more)...);
+            },
+            std::forward<Rest>(rest)...);
+    }
+
+    /// Sends a work to every slave that is connected now; a failure is logged. Returns at once.
+    ///
+    /// *Errors*: as distribute_work; backlog_full when there is not room for all.
+    template <detail::work_argument W>
+    void broadcast_work(W&& work, SubmitOptions options = SubmitOptions{}) {
+        using Kept = detail::kept_t<W>;
+        auto report = [log = reporter(options)](const std::exception_ptr& error, const auto& outcomes) {
+            log(error);
+            for (const auto& outcome : outcomes) log(outcome.error);
+        };
+        broadcast<Kept>(core_, Kept(std::forward<W>(work)), std::move(options), std::move(report), false);
+    }
+
+    /// The same, completing when all slaves' parts have: `void(std::exception_ptr, std::vector<BroadcastOutcome<R>>)`.
+    /// A part is sent once: there is no second attempt. No slave: no outcome.
+    template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
+    auto async_broadcast_work(W&& work, SubmitOptions options, Token&& token = Token{}) {
+        using Kept = detail::kept_t<W>;
+        using Outcomes = std::vector<BroadcastOutcome<detail::kept_result_t<Kept>>>;
+        return asio::async_initiate<Token, void(std::exception_ptr, Outcomes)>(
+            [core = core_](auto handler, Kept kept, SubmitOptions how) {
+                broadcast<Kept>(core, std::move(kept), std::move(how), std::move(handler), true);
+            },
+            token, Kept(std::forward<W>(work)), std::move(options));
+    }
+    template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
+    auto async_broadcast_work(W&& work, Token&& token = Token{}) {
+        return async_broadcast_work(std::forward<W>(work), SubmitOptions{}, std::forward<Token>(token));
+    }
+
+    /// Completes when at least that many slaves are connected: `void(std::exception_ptr)`.
+    template <detail::completion_token Token = asio::use_awaitable_t<>>
+    auto async_wait_for_slaves(std::size_t count, Token&& token = Token{}) {
+        return asio::async_initiate<Token, void(std::exception_ptr)>(
+            [core = core_, count](auto handler) { core->wait_for_slaves(count, std::move(handler)); }, token);
+    }
+
+    std::size_t connected_slave_count() const { return core_->container().size(); }
+
+    /// Admitted works that wait for a slave.
+    std::size_t backlog_size() const { return core_->container().backlog_size(); }
+
+    /// All connected slaves, as they are now.
+    std::vector<SocketInformation> sockets() const {
+        std::vector<SocketInformation> all;
+        core_->container().enumerate_sockets([&](const SocketInformation& socket) { all.push_back(socket); });
+        return all;
+    }
+
+    /// Sets the host's own value of a slave, for selectors to see; false if it is gone.
+    bool update_socket_information(std::uint64_t socket, std::any value) {
+        return core_->update_socket_information(socket, std::move(value));
+    }
+
+    /// Chooses by this one from now on, also for the works that wait.
+    void socket_selector(Selector selector) { core_->socket_selector(std::move(selector)); }
+
+    /// Where it listens: the port too, if that was left open.
+    asio::ip::tcp::endpoint local_endpoint() const { return core_->local_endpoint(); }
+
+    asio::any_io_executor get_executor() const { return core_->executor(); }
+
+private:
+    using CorePtr = std::shared_ptr<Core>;
+
+    static MasterOptions on_port(std::uint16_t port) {
+        MasterOptions options;
+        options.port = port;
+        return options;
+    }
+
+    static detail::ReportOutcome reporter(const CorePtr& core, const SubmitOptions& options) {
+        return {[core](LogLevel level, std::string_view line) { core->log(level, line); },
+                options.name().empty() ? "a distributed work" : options.name()};
+    }
+    detail::ReportOutcome reporter(const SubmitOptions& options) const { return reporter(core_, options); }
+
+    template <class Base, class Kept, class Handler>
+    static SubmissionPtr make(const CorePtr& core, Kept work, Handler handler, SubmitOptions options) {
+        if constexpr (detail::is_pointer<Kept>)
+            if (!work) throw Error{Errc::null_work};
+        auto call = std::make_shared<detail::TypedCall<Base, Kept, Handler>>(std::move(work), std::move(handler),
+                                                                             core->executor());
+        call->options = std::move(options);
+        return call;
+    }
+    template <class Base, class Kept, class Handler>
+    SubmissionPtr make(Kept work, Handler handler, SubmitOptions options) {
+        return make<Base, Kept>(core_, std::move(work), std::move(handler), std::move(options));
+    }
+
+    template <class Slot>
+    static void cancel_through(const CorePtr& core, Slot slot, const SubmissionPtr& call) {
+        detail::cancel_through(slot, [core = std::weak_ptr{core}, call = std::weak_ptr{call}] {
+            const auto there = core.lock();
+            if (!there) return;
+            // The slot's handler only posts: one that settled the call could clear its own slot.
+            asio::post(there->executor(), [there, call] {
+                if (const auto still = call.lock()) there->cancel(still);
+            });
+        });
+    }
+
+    template <class Kept, class Handler>
+    static void broadcast(const CorePtr& core, Kept work, SubmitOptions options, Handler handler, bool may_wait) {
+        if constexpr (detail::is_pointer<Kept>)
+            if (!work) throw Error{Errc::null_work};
+        using Whole = detail::Broadcast<Kept, Handler>;
+        const auto slot = asio::get_associated_cancellation_slot(handler);
+        auto whole = std::make_shared<Whole>(std::move(work), std::move(handler), core->executor());
+        core->broadcast(*whole, options, may_wait, slot);
+    }
+
+    CorePtr core_;
+};
+
+template <class Selector>
+Master(asio::any_io_executor, std::uint16_t, Selector) -> Master<Selector>;
+template <class Selector>
+Master(asio::any_io_executor, MasterOptions, Selector) -> Master<Selector>;
+
+}  // namespace distwork

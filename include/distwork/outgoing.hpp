@@ -1,0 +1,171 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "byte_buffer.hpp"
+#include "call.hpp"
+#include "call_table.hpp"
+#include "error.hpp"
+#include "frame.hpp"
+#include "introduction.hpp"
+#include "outbox.hpp"
+
+namespace distwork {
+
+/// The half of a session that any thread uses: what waits to leave, and which calls await their answers. No I/O.
+///
+/// Functions that queue bytes return whether the caller must wake the session's writer. Between one such `true` and the
+/// writer's `take` that finds nothing, nobody else is told: one wake for all that gathers meanwhile.
+///
+/// Invariant: a call is in the table or held back only while the session is open; `close` gives all of them up at once
+/// and what comes later is refused, so that no call is forgotten between the two.
+///
+/// *Thread-safety*: all functions.
+class Outgoing {
+public:
+    explicit Outgoing(std::size_t max_outbox_bytes) : max_outbox_bytes_{max_outbox_bytes} {}
+
+    struct Sent {
+        std::error_code error;
+        bool wake = false;
+    };
+
+    /// Queues a call and enters it into the table; beyond the peer's window it is held back until answers come.
+    Sent send(const std::shared_ptr<Call>& call) {
+        const std::lock_guard lock{mutex_};
+        if (closed_) return {Errc::lost};
+        const std::uint32_t number = types_.number(call->type());
+        if (number == PeerTypes::unknown) return {Errc::unknown_type};
+        if (number == PeerTypes::differs) return {Errc::shape_differs};
+        const std::size_t bytes = frame_header_bytes + call->body().size();
+        const std::size_t waiting = outbox_.size() + leaving_bytes_ + held_bytes_;
+        if (waiting != 0 && waiting + bytes > max_outbox_bytes_) return {Errc::outbox_full};
+        if (calls_.size() >= window_ || !held_.empty()) {
+            held_.push_back(call);
+            held_bytes_ += bytes;
+            return {};
+        }
+        enter(call, number);
+        return {{}, wake()};
+    }
+
+    /// Queues a frame that no answer comes for. Small bodies are copied and stay with the caller.
+    bool send(FrameHeader header, ByteBuffer&& body) {
+        const std::lock_guard lock{mutex_};
+        if (closed_) return false;
+        if (body.size() < large_body_bytes) {
+            outbox_.append(header, body.view());
+        } else {
+            auto owner = std::make_shared<ByteBuffer>(std::move(body));
+            outbox_.append_large(header, {owner->view(), owner});
+        }
+        return wake();
+    }
+    bool send(FrameHeader header, std::span<const std::byte> body = {}) {
+        const std::lock_guard lock{mutex_};
+        if (closed_) return false;
+        outbox_.append(header, body);
+        return wake();
+    }
+
+    /// Queues a cancel frame if the call awaits its answer here.
+    bool cancel(const Call& call) {
+        const std::lock_guard lock{mutex_};
+        if (closed_ || !calls_.contains(call.id)) return false;
+        outbox_.append({.kind = FrameKind::cancel, .id = call.id}, {});
+        return wake();
+    }
+
+    /// Looks up the calls that `answers` are for; `call` is left null for late and unknown ones.
+    template <class Answers>
+    void take_calls(Answers& answers) {
+        const std::lock_guard lock{mutex_};
+        for (auto& answer : answers) answer.call = calls_.take(answer.id);
+        release_held();
+    }
+
+    /// The writer, on its strand, takes all that gathered. False: nothing did, and the next to queue must wake it.
+    bool take(Outbox& leaving) {
+        const std::lock_guard lock{mutex_};
+        leaving_bytes_ = outbox_.size();
+        if (outbox_.empty()) {
+            awake_ = false;
+            return false;
+        }
+        std::swap(outbox_, leaving);
+        return true;
+    }
+
+    /// The session's own strand is about to queue and will call the writer when it is done: no wake until then.
+    void stay_awake() {
+        const std::lock_guard lock{mutex_};
+        awake_ = true;
+    }
+
+    void introduce(PeerTypes types, std::size_t window) {
+        const std::lock_guard lock{mutex_};
+        types_ = std::move(types);
+        window_ = window;
+    }
+
+    std::size_t awaiting() const {
+        const std::lock_guard lock{mutex_};
+        return calls_.size() + held_.size();
+    }
+
+    /// Gives up every call that awaits an answer; nothing is taken from now on.
+    std::vector<std::shared_ptr<Call>> close() {
+        const std::lock_guard lock{mutex_};
+        closed_ = true;
+        auto calls = calls_.take_all();
+        for (auto& call : held_) calls.push_back(std::move(call));
+        held_.clear();
+        outbox_ = Outbox{};
+        return calls;
+    }
+
+private:
+    void enter(const std::shared_ptr<Call>& call, std::uint32_t number) {
+        const FrameHeader header{
+            .kind = FrameKind::work, .type = static_cast<std::uint16_t>(number), .id = calls_.insert(call)};
+        if (call->body().size() < large_body_bytes)
+            outbox_.append(header, call->body());
+        else
+            outbox_.append_large(header, Call::shared_body(call));
+    }
+
+    void release_held() {
+        while (!held_.empty() && calls_.size() < window_) {
+            const auto call = std::move(held_.front());
+            held_.pop_front();
+            held_bytes_ -= frame_header_bytes + call->body().size();
+            if (!call->claimed()) enter(call, types_.number(call->type()));
+        }
+    }
+
+    bool wake() { return !std::exchange(awake_, true); }
+
+    const std::size_t max_outbox_bytes_;
+
+    mutable std::mutex mutex_;
+    // guarded by mutex_
+    Outbox outbox_;
+    CallTable calls_;
+    std::deque<std::shared_ptr<Call>> held_;
+    std::size_t held_bytes_ = 0;
+    std::size_t leaving_bytes_ = 0;  // what the writer took last
+    PeerTypes types_;
+    std::size_t window_ = 0;
+    bool awake_ = false;
+    bool closed_ = false;
+};
+
+}  // namespace distwork

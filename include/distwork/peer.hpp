@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "archive.hpp"
+#include "byte_buffer.hpp"
+#include "call.hpp"
+#include "detail/asio.hpp"
+#include "frame.hpp"
+#include "log.hpp"
+
+namespace distwork {
+
+/// The other end of a session, as everything above the session sees it: works go to it and answers come back.
+///
+/// *Thread-safety*: all functions. *Lifetime*: shared; it may be kept after the session ended, `send` then fails.
+class Peer {
+public:
+    virtual ~Peer() = default;
+
+    /// Sends an encoded call, which the session then holds until it is answered or the session ends. On failure
+    /// (lost, unknown_type, shape_differs, outbox_full) the call is not taken: the caller settles it. Never calls back
+    /// from inside.
+    virtual std::error_code send(const std::shared_ptr<Call>& call) = 0;
+
+    /// Tells the peer that a call, which somebody claimed, is no longer wanted. Its place stays taken until the answer.
+    virtual void cancel(const Call& call) = 0;
+
+    /// Answers a work that the peer sent: a whole body of an answer or error frame. A small body is copied and stays
+    /// with the caller.
+    virtual void reply(std::uint64_t id, FrameKind kind, ByteBuffer&& body) = 0;
+
+    virtual asio::ip::tcp::endpoint remote_endpoint() const = 0;
+    virtual const std::string& name() const = 0;
+
+    /// Where calls without an executor of their own complete.
+    virtual const asio::any_io_executor& get_executor() const = 0;
+
+    /// What may be decoded from it, and encoded for it.
+    virtual const ArchiveLimits& limits() const = 0;
+
+    virtual void log(LogLevel level, std::string_view line) const = 0;
+};
+
+}  // namespace distwork

@@ -1,0 +1,154 @@
+#pragma once
+
+#include <cereal/types/polymorphic.hpp>
+#include <exception>
+#include <memory>
+#include <span>
+#include <type_traits>
+
+#include "archive.hpp"
+#include "context.hpp"
+#include "fingerprint.hpp"
+#include "registry.hpp"
+#include "rpc_work.hpp"
+
+namespace distwork::detail {
+
+/// A fresh object of a work class, in place where its constructor is public, else as cereal::access makes it.
+template <class Work>
+class Fresh {
+    static constexpr bool in_place = std::is_default_constructible_v<Work>;
+
+public:
+    Fresh() {
+        if constexpr (!in_place) work_.reset(cereal::access::construct<Work>());
+    }
+    Work& operator*() {
+        if constexpr (in_place)
+            return work_;
+        else
+            return *work_;
+    }
+
+private:
+    std::conditional_t<in_place, Work, std::unique_ptr<Work>> work_;
+};
+
+/// The functions behind one WorkType: the only code that knows the class.
+template <class Work>
+struct WorkFunctions {
+    using Result = result_of_t<Work>;
+
+    /// The work's shape and its value's; two peers exchange works only where both agree.
+    static std::uint64_t fingerprint() { return distwork::fingerprint<Work>() * 31 + distwork::fingerprint<Result>(); }
+
+    static void encode(const IWork& work, ByteBuffer& body, const ArchiveLimits& limits) {
+        encode_value(static_cast<const Work&>(work), body, limits);
+    }
+
+    static std::exception_ptr execute(std::span<const std::byte> body, Context& peer, ByteBuffer& answer,
+                                      const ArchiveLimits& limits) {
+        Fresh<Work> work;
+        decode(body, *work, limits);
+        if constexpr (std::is_void_v<Result>) {  // plain works, and RpcWork<void>
+            try {
+                static_cast<IWork&>(*work).execute(peer);
+            } catch (...) {
+                return std::current_exception();
+            }
+        } else {
+            Result value;
+            try {
+                value = static_cast<RpcWork<Result>&>(*work).execute_work(peer);
+            } catch (...) {
+                return std::current_exception();
+            }
+            encode_value(value, answer, limits);
+        }
+        return nullptr;
+    }
+
+    static asio::awaitable<std::exception_ptr> execute_async(std::span<const std::byte> body, Context& peer,
+                                                             ByteBuffer& answer, const ArchiveLimits& limits) {
+        Fresh<Work> work;
+        decode(body, *work, limits);
+        std::exception_ptr thrown;
+        if constexpr (std::is_void_v<Result>) {
+            try {
+                co_await static_cast<CoroutineWork<Result>&>(*work).execute_work(peer);
+            } catch (...) {
+                thrown = std::current_exception();
+            }
+        } else {
+            Result value{};
+            try {
+                value = co_await static_cast<CoroutineWork<Result>&>(*work).execute_work(peer);
+            } catch (...) {
+                thrown = std::current_exception();
+            }
+            if (!thrown) encode_value(value, answer, limits);
+        }
+        co_return thrown;
+    }
+
+    static void execute_return(IWork& work, std::span<const std::byte> bytes, Context& peer,
+                               const ArchiveLimits& limits) {
+        auto& original = static_cast<Returning<Result>&>(static_cast<Work&>(work));
+        if constexpr (std::is_void_v<Result>) {
+            original.execute_return(peer);
+        } else {
+            Result value{};
+            decode(bytes, value, limits);
+            original.execute_return(value, peer);
+        }
+    }
+
+    static WorkType describe(const char* name) {
+        WorkType type;
+        type.name = name;
+        type.type = &typeid(Work);
+        type.fingerprint = &fingerprint;
+        type.encode = &encode;
+        if constexpr (coroutine_work<Work>)
+            type.execute_async = &execute_async;
+        else
+            type.execute = &execute;
+        if constexpr (overrides_execute_return<Work>) type.execute_return = &execute_return;
+        return type;
+    }
+};
+
+template <class Work>
+struct Registration {
+    explicit Registration(const char* name) {
+        registered_type<Work> = &Registry::instance().add(WorkFunctions<Work>::describe(name));
+    }
+};
+
+}  // namespace distwork::detail
+
+#define DISTWORK_DETAIL_JOIN_AGAIN(a, b) a##b
+#define DISTWORK_DETAIL_JOIN(a, b) DISTWORK_DETAIL_JOIN_AGAIN(a, b)
+
+// In an anonymous namespace: each translation unit registers, the table takes the type once. An inline variable named
+// by its line would be merged with another header's of the same line, and one of the two types silently lost.
+#define DISTWORK_DETAIL_REGISTER(name, ...)                                                                           \
+    CEREAL_REGISTER_TYPE_WITH_NAME(__VA_ARGS__, name)                                                                 \
+    CEREAL_REGISTER_POLYMORPHIC_RELATION(::distwork::IWork, __VA_ARGS__)                                              \
+    namespace {                                                                                                       \
+    [[maybe_unused]] const ::distwork::detail::Registration<__VA_ARGS__> DISTWORK_DETAIL_JOIN(distwork_registration_, \
+                                                                                              __COUNTER__){name};     \
+    }
+
+/// Makes a class derived from IWork known, under its name as written. At global scope, in the header that defines the
+/// class, in both programs.
+#define DISTWORK_REGISTER_WORK(Work) DISTWORK_DETAIL_REGISTER(#Work, Work)
+
+/// Makes a plain function callable by `async_call<function>(arguments…)`, under its name as written. At global scope.
+#define DISTWORK_REGISTER_FUNCTION(function) DISTWORK_DETAIL_REGISTER(#function, ::distwork::FunctionWork<&function>)
+
+/// The same for one of several overloads: `DISTWORK_REGISTER_FUNCTION_AS(name, static_cast<int (*)(int)>(&f))` defines
+/// the constant `name`, to be called by `async_call<name>(arguments…)`.
+#define DISTWORK_REGISTER_FUNCTION_AS(name, ...) \
+    inline constexpr auto name = __VA_ARGS__;    \
+    DISTWORK_DETAIL_REGISTER(#name, ::distwork::FunctionWork<name>)

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "byte_buffer.hpp"
+#include "detail/plain.hpp"
+#include "detail/type_name.hpp"
+#include "error.hpp"
+#include "frame.hpp"
+
+namespace distwork {
+
+// What comes back for a work.
+//
+// | bytes | answer | error |
+// | --- | --- | --- |
+// | 8 | execution time in nanoseconds | the same |
+// | 2 | the value … | Errc |
+// | 2 + n | | the exception's type, n ≤ 256; empty unless the work threw |
+// | rest | | a text for people, at most 64 KiB |
+
+inline constexpr std::size_t reply_head_bytes = 8;
+inline constexpr std::size_t max_error_text_bytes = 64 * 1024 - 1024;
+
+struct Reply {
+    std::chrono::nanoseconds execution_time{};
+    std::span<const std::byte> value;
+    Errc error{};  ///< zero for an answer
+    std::string exception_type;
+    std::string text;
+};
+
+/// Fills in the head that was left free at the start of an answer.
+inline void write_execution_time(ByteBuffer& answer, std::chrono::nanoseconds time) {
+    detail::store(answer.data(), static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0)));
+}
+
+inline ByteBuffer error_body(std::chrono::nanoseconds time, Errc error, std::string_view exception_type,
+                             std::string_view text) {
+    const auto plain = detail::PlainWriter{}
+                           .put(static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0)))
+                           .put(static_cast<std::uint16_t>(error))
+                           .text(exception_type)
+                           .raw(text.substr(0, max_error_text_bytes))
+                           .take();
+    ByteBuffer body;
+    body.append(plain.data(), plain.size());
+    return body;
+}
+
+/// For what kept a work from being executed, or its value from travelling.
+inline ByteBuffer error_body(std::chrono::nanoseconds time, const std::exception_ptr& broken, const std::string& work) {
+    try {
+        std::rethrow_exception(broken);
+    } catch (const Error& error) {
+        const bool ours = error.code().category() == error_category();
+        return error_body(time, ours ? static_cast<Errc>(error.code().value()) : Errc::malformed, "",
+                          work + ": " + error.what());
+    } catch (...) {
+        // std::bad_alloc, or a constructor of the user's that throws: the body cannot become a work here.
+        return error_body(time, Errc::malformed, "", work + ": " + detail::describe(broken).text);
+    }
+}
+
+/// Reads the body of an answer or error frame; the value refers to it.
+inline std::error_code decode(FrameKind kind, std::span<const std::byte> body, Reply& reply) {
+    if (body.size() < reply_head_bytes) return Errc::protocol_violation;
+    constexpr std::uint64_t a_year = 365ull * 24 * 3600 * 1'000'000'000;
+    reply.execution_time = std::chrono::nanoseconds{std::min(detail::load<std::uint64_t>(body.data()), a_year)};
+    body = body.subspan(reply_head_bytes);
+    reply.error = {};
+    if (kind == FrameKind::answer) {
+        reply.value = body;
+        return {};
+    }
+    detail::PlainReader reader{body};
+    std::uint16_t error = 0;
+    if (!reader.get(error) || error == 0 || !reader.text(reply.exception_type)) return Errc::protocol_violation;
+    reply.error = static_cast<Errc>(error);
+    reader.raw(reply.text, reader.left());
+    return {};
+}
+
+}  // namespace distwork

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "archive_limits.hpp"
+#include "error.hpp"
+#include "log.hpp"
+#include "session_host.hpp"
+#include "socket_container.hpp"
+#include "transport.hpp"
+#include "work_executor.hpp"
+
+namespace distwork {
+
+/// What both roles may be told about their links.
+struct LinkOptions {
+    std::chrono::milliseconds handshake_timeout{2000};  ///< until a new connection has introduced itself
+    std::chrono::milliseconds heartbeat{5000};          ///< a ping this often
+    std::chrono::milliseconds dead_after{15000};        ///< a peer that is silent for so long is dead
+    std::size_t max_frame_bytes = 64 * 1024 * 1024;     ///< of one work, or one answer
+    std::size_t max_outbox_bytes = 64 * 1024 * 1024;    ///< of what waits to leave on one connection
+};
+
+struct MasterOptions {
+    std::string address = "127.0.0.1";  ///< to listen on; "0.0.0.0" for all of IPv4
+    std::uint16_t port = 0;             ///< 0: any free one; see local_endpoint
+    bool insecure_plaintext = false;    ///< needed for addresses beyond loopback: anyone who reaches them may join
+    std::string name = "master";        ///< what slaves are told
+    std::size_t max_slaves = 10'000;    ///< connections held at a time
+    ContainerLimits waiting;            ///< how much may wait for slaves
+    std::size_t slots = 4;              ///< works of slaves executed at a time
+    WorkExecutor work_executor = WorkExecutor::own_pool();  ///< for works that slaves send
+    LinkOptions link;
+    Log log;  ///< default: nowhere
+};
+
+struct SlaveOptions {
+    std::string name;  ///< what the master is told; default: "slave"
+    std::size_t slots = std::max(1u, std::thread::hardware_concurrency());  ///< works executed at a time
+    std::vector<std::string> labels;                                        ///< what it has: see SubmitOptions::label
+    bool insecure_plaintext = false;                        ///< needed to connect to addresses beyond loopback
+    WorkExecutor work_executor = WorkExecutor::own_pool();  ///< where works are executed
+    bool reconnect = true;                                  ///< false: its run ends with its first session
+    std::chrono::milliseconds reconnect_after{100};         ///< doubles with each failure, with jitter,
+    std::chrono::milliseconds reconnect_at_most{30'000};    ///< up to this
+    LinkOptions link;
+    Log log;  ///< default: nowhere
+};
+
+namespace detail {
+
+/// Throws Error (bad_address, needs_credentials) unless the address may be used as it is.
+inline void check_reachable(const std::string& host, bool insecure_plaintext) {
+    check_host(host);
+    if (!insecure_plaintext && !is_loopback(host)) throw Error{Errc::needs_credentials, host};
+}
+
+inline void check(const LinkOptions& link) {
+    using std::chrono::milliseconds;
+    if (link.heartbeat <= milliseconds{0}) throw Error{Errc::bad_option, "heartbeat must be positive"};
+    if (link.dead_after <= link.heartbeat) throw Error{Errc::bad_option, "dead_after must exceed heartbeat"};
+    if (link.handshake_timeout <= milliseconds{0}) throw Error{Errc::bad_option, "handshake_timeout must be positive"};
+    if (link.max_frame_bytes < 4096 || link.max_frame_bytes > 0xffff'ffff)
+        throw Error{Errc::bad_option, "max_frame_bytes must be from 4 KiB to 4 GiB"};
+}
+
+inline SessionSettings session_settings(const LinkOptions& link, Role role, const std::string& name, const Log& log) {
+    SessionSettings settings;
+    settings.role = role;
+    settings.name = name.substr(0, max_name_bytes);
+    settings.handshake_timeout = link.handshake_timeout;
+    settings.heartbeat = link.heartbeat;
+    settings.dead_after = link.dead_after;
+    settings.max_frame_bytes = link.max_frame_bytes;
+    settings.max_outbox_bytes = link.max_outbox_bytes;
+    // An answer has a head before its value.
+    settings.limits.max_bytes = link.max_frame_bytes - reply_head_bytes;
+    settings.log = log;
+    return settings;
+}
+
+}  // namespace detail
+}  // namespace distwork

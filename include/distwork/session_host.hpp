@@ -1,0 +1,82 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "archive.hpp"
+#include "call.hpp"
+#include "handshake.hpp"
+#include "introduction.hpp"
+#include "log.hpp"
+#include "reply.hpp"
+#include "work_queue.hpp"
+
+namespace distwork {
+
+/// What a session is told by its role.
+struct SessionSettings {
+    Role role{};
+    std::string name;
+    std::uint32_t slots = 0;
+    std::uint32_t window = 0;
+    std::vector<std::string> labels;
+    std::chrono::milliseconds handshake_timeout{2000};
+    std::chrono::milliseconds heartbeat{5000};
+    std::chrono::milliseconds dead_after{15000};
+    std::size_t max_frame_bytes = 64 * 1024 * 1024;
+    std::size_t max_outbox_bytes = 64 * 1024 * 1024;
+    ArchiveLimits limits;
+    Log log;
+};
+
+/// What came back for one work.
+struct Answer {
+    std::uint64_t id = 0;
+    std::shared_ptr<Call> call;  ///< null: late, doubled or invented
+    Reply reply;
+    std::unique_ptr<std::byte[]> own;  ///< keeps a large value alive
+};
+
+/// What crossed a link so far.
+struct Traffic {
+    std::uint64_t bytes_sent = 0;
+    std::uint64_t bytes_received = 0;
+    std::chrono::steady_clock::time_point last_heard{};
+};
+
+template <class Transport>
+class Session;
+
+/// What a role does with what its sessions receive. All functions are called on the session's strand.
+template <class Transport>
+class SessionHost {
+public:
+    using SessionPtr = std::shared_ptr<Session<Transport>>;
+
+    virtual ~SessionHost() = default;
+
+    /// A master judges a stranger that said hello; a text makes the refusal readable.
+    virtual std::error_code admit(const Greeting& hello, std::string& text) = 0;
+    /// Works may go both ways from now on.
+    virtual void opened(const SessionPtr& session, const Introduction& peer, const PeerTypes& types) = 0;
+    /// The peer's table of types grew.
+    virtual void types_changed(const SessionPtr& session, const PeerTypes& types) = 0;
+    /// The answers of one read, before they are settled: whoever counts does it here.
+    virtual void answered(const SessionPtr& session, std::span<Answer> answers) = 0;
+    virtual bool accepts(const WorkType& type) const = 0;
+    /// Who executes works; null if nobody does.
+    virtual std::shared_ptr<WorkQueue<Transport>> works() = 0;
+    virtual void round_trip(const SessionPtr& session, std::chrono::nanoseconds time) = 0;
+    virtual void peer_drains(const SessionPtr& session) = 0;
+    /// The session ended; `unanswered` are for the host to settle. Called once, and last.
+    virtual void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
+                        std::vector<std::shared_ptr<Call>> unanswered) = 0;
+};
+
+}  // namespace distwork

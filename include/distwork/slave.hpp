@@ -1,0 +1,79 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "detail/asio.hpp"
+#include "detail/slave_core.hpp"
+#include "fwd.hpp"
+#include "role_options.hpp"
+#include "transport.hpp"
+
+namespace distwork {
+
+/// Connects to a master and executes the works that it sends, `slots` at a time, in the order of arrival.
+///
+/// *Executor*: any; all its I/O runs there on one strand, works on its work executor. *Thread-safety*: all functions.
+/// *Lifetime*: the executor's context must outlive the slave. Its end asks works that run to stop and waits for those
+/// on its own threads.
+template <class Transport>
+class Slave {
+    using Core = detail::SlaveCore<Transport>;
+
+public:
+    /// *Errors*: Error (bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
+    Slave(asio::any_io_executor executor, std::string host, std::uint16_t port, SlaveOptions options = SlaveOptions{})
+        : core_{std::make_shared<Core>(std::move(executor), std::move(host), port, std::move(options))} {}
+
+    Slave(Slave&&) noexcept = default;
+    Slave& operator=(Slave&&) = delete;
+
+    ~Slave() {
+        if (!core_) return;
+        core_->abort();
+        core_->join();
+    }
+
+    /// Runs until stopped; how it ended is logged.
+    void start() {
+        async_run([core = core_](const std::exception_ptr& error) {
+            if (error)
+                core->log(LogLevel::error, "Slave ended: " + detail::describe(error).text);
+            else
+                core->log(LogLevel::info, "Slave ended");
+        });
+    }
+
+    /// Connects to the master, again whenever the connection is lost, until stopped: `void(std::exception_ptr)`.
+    ///
+    /// *Errors*: Error (version_mismatch, not_distwork, wrong_role, needs_credentials): a further attempt would change
+    /// nothing. Without `reconnect`, whatever ended the first attempt.
+    template <class Token = asio::use_awaitable_t<>>
+    auto async_run(Token&& token = Token{}) {
+        return asio::co_spawn(core_->strand(), core_->run(), std::forward<Token>(token));
+    }
+
+    /// Has the master send nothing new, finishes what was sent, for at most `timeout`, and leaves.
+    /// `void(std::exception_ptr)`.
+    template <class Token = asio::use_awaitable_t<>>
+    auto async_stop(std::chrono::milliseconds timeout, Token&& token = Token{}) {
+        return asio::co_spawn(core_->strand(), core_->stop(timeout), std::forward<Token>(token));
+    }
+
+    /// Whether its session is open now.
+    bool is_connected() const { return core_->is_connected(); }
+
+    asio::any_io_executor get_executor() const { return core_->executor(); }
+
+private:
+    std::shared_ptr<Core> core_;
+};
+
+Slave(asio::any_io_executor, std::string, std::uint16_t)->Slave<>;
+Slave(asio::any_io_executor, std::string, std::uint16_t, SlaveOptions)->Slave<>;
+
+}  // namespace distwork

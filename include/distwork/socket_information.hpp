@@ -1,0 +1,48 @@
+#pragma once
+
+#include <any>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "detail/asio.hpp"
+#include "registry.hpp"
+
+namespace distwork {
+
+/// What a master knows of one connected slave. Selectors read it, `sockets()` copies it for people.
+struct SocketInformation {
+    std::uint64_t id = 0;   ///< never used twice by a master; a slave that reconnects gets a new one
+    std::size_t place = 0;  ///< in the round of all sockets; used again when a slave left
+    std::string name;
+    asio::ip::tcp::endpoint endpoint;
+    std::vector<std::string> labels;  ///< sorted
+    std::size_t slots = 0;
+
+    std::size_t in_flight = 0;  ///< works sent to it and not answered
+    std::uint64_t completed = 0;
+    std::uint64_t failed = 0;                        ///< answered by an error
+    std::chrono::nanoseconds mean_execution_time{};  ///< of its latest works, exponentially weighted
+
+    /// Types that it executes now, each with how many: of its oldest `slots` works.
+    std::vector<std::pair<const WorkType*, std::size_t>> running;
+    const WorkType* last_finished = nullptr;  ///< null before the first
+
+    std::uint64_t bytes_sent = 0;
+    std::uint64_t bytes_received = 0;
+    std::chrono::nanoseconds round_trip{};  ///< zero until measured
+    std::chrono::steady_clock::time_point connected_since{};
+    std::chrono::steady_clock::time_point last_heard{};
+    bool draining = false;  ///< it gets nothing new
+
+    /// The host's own; see update_socket_information.
+    std::any value;
+
+    /// Works in flight for each slot: how busy it is.
+    double load() const noexcept { return static_cast<double>(in_flight) / static_cast<double>(slots); }
+};
+
+}  // namespace distwork

@@ -1,0 +1,137 @@
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "detail/asio.hpp"
+#include "error.hpp"
+
+namespace distwork {
+
+/// Where links, time and chance come from. Roles and sessions get all of these from their Transport and nowhere else,
+/// so that another one can simulate them.
+///
+/// `Socket` has the part of asio::ip::tcp::socket that is used here: async_read_some, async_write_some, available,
+/// remote_endpoint, close. `Timer` has expires_after, async_wait and cancel.
+template <class T>
+concept Transport = std::copy_constructible<T> && std::constructible_from<T, asio::any_io_executor> &&
+    requires(T transport, typename T::Strand strand, typename T::Acceptor acceptor, std::string host) {
+    typename T::Socket;
+    typename T::Timer;
+    { transport.now() } -> std::same_as<std::chrono::steady_clock::time_point>;
+    { transport.random() } -> std::same_as<std::uint64_t>;
+    { transport.make_strand() } -> std::same_as<typename T::Strand>;
+    { transport.listen(strand, host, std::uint16_t{}) } -> std::same_as<typename T::Acceptor>;
+    { transport.accept(acceptor) } -> std::same_as<asio::awaitable<typename T::Socket>>;
+    { transport.connect(strand, host, std::uint16_t{}) } -> std::same_as<asio::awaitable<typename T::Socket>>;
+};
+
+/// TCP and the machine's own clock.
+class Tcp {
+public:
+    using Strand = asio::strand<asio::any_io_executor>;
+    using Socket = asio::basic_stream_socket<asio::ip::tcp, Strand>;
+    using Acceptor = asio::basic_socket_acceptor<asio::ip::tcp, Strand>;
+    using Clock = std::chrono::steady_clock;
+    using Timer = asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, Strand>;
+
+    explicit Tcp(asio::any_io_executor executor) : executor_{std::move(executor)} {}
+
+    Clock::time_point now() const noexcept { return Clock::now(); }
+
+    /// Random enough for jitter.
+    std::uint64_t random() const {
+        thread_local std::mt19937_64 engine{std::random_device{}()};
+        return engine();
+    }
+
+    Strand make_strand() const { return asio::make_strand(executor_); }
+
+    /// Throws Error (address_in_use, bad_address) naming the address.
+    Acceptor listen(Strand strand, const std::string& address, std::uint16_t port) const {
+        const asio::ip::tcp::endpoint endpoint{asio::ip::make_address(address), port};
+        Acceptor acceptor{std::move(strand)};
+        std::error_code error;
+        static_cast<void>(acceptor.open(endpoint.protocol(), error));
+        if (!error) static_cast<void>(acceptor.set_option(asio::socket_base::reuse_address{true}, error));
+        if (!error) static_cast<void>(acceptor.bind(endpoint, error));
+        if (!error) static_cast<void>(acceptor.listen(asio::socket_base::max_listen_connections, error));
+        if (error) {
+            const Errc reason = error == std::errc::address_in_use ? Errc::address_in_use : Errc::bad_address;
+            throw Error{reason, address + ':' + std::to_string(port) + " (" + error.message() + ')'};
+        }
+        return acceptor;
+    }
+
+    /// Each connection gets a strand of its own.
+    asio::awaitable<Socket> accept(Acceptor& acceptor) const {
+        Socket socket = co_await acceptor.async_accept(make_strand(), asio::use_awaitable);
+        set_options(socket);
+        co_return socket;
+    }
+
+    /// Tries each address that the host has.
+    asio::awaitable<Socket> connect(Strand strand, std::string host, std::uint16_t port) const {
+        asio::ip::basic_resolver<asio::ip::tcp, Strand> resolver{strand};
+        const std::string service = std::to_string(port);
+        const auto found = co_await resolver.async_resolve(host, service, asio::use_awaitable);
+        std::error_code error = asio::error::host_not_found;
+        for (const auto& entry : found) {
+            Socket socket{strand};
+            auto token = asio::redirect_error(asio::use_awaitable, error);
+            co_await socket.async_connect(entry.endpoint(), token);
+            if (error) continue;
+            set_options(socket);
+            co_return socket;
+        }
+        throw std::system_error{error, host + ':' + service};
+    }
+
+private:
+    /// Batching is done above, where it is known what belongs together.
+    static void set_options(Socket& socket) {
+        std::error_code ignored;
+        static_cast<void>(socket.set_option(asio::ip::tcp::no_delay{true}, ignored));
+    }
+
+    asio::any_io_executor executor_;
+};
+
+static_assert(Transport<Tcp>);
+
+namespace detail {
+
+inline std::string to_string(const asio::ip::tcp::endpoint& endpoint) {
+    const std::string address = endpoint.address().to_string();
+    return (endpoint.address().is_v6() ? '[' + address + ']' : address) + ':' + std::to_string(endpoint.port());
+}
+
+/// Whether an address or host name stays on this machine; names other than localhost may not.
+inline bool is_loopback(const std::string& host) {
+    if (host == "localhost") return true;
+    std::error_code error;
+    const auto address = asio::ip::make_address(host, error);
+    return !error && address.is_loopback();
+}
+
+/// Throws Error (bad_address) unless `host` is an address, or could be a host's name.
+inline void check_host(const std::string& host) {
+    std::error_code error;
+    static_cast<void>(asio::ip::make_address(host, error));
+    if (!error) return;
+    const bool only_digits_and_dots = host.find_first_not_of("0123456789.") == std::string::npos;
+    const bool only_name_letters =
+        host.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") ==
+        std::string::npos;
+    if (host.empty() || host.size() > 253 || only_digits_and_dots || !only_name_letters)
+        throw Error{Errc::bad_address, '"' + host + '"'};
+}
+
+}  // namespace detail
+}  // namespace distwork

@@ -1,0 +1,213 @@
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <span>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "archive.hpp"
+#include "call.hpp"
+#include "detail/asio.hpp"
+#include "function_work.hpp"
+#include "peer.hpp"
+#include "registry.hpp"
+
+namespace distwork {
+
+class Context;
+
+namespace detail {
+
+template <class R>
+struct Signature {
+    using type = void(std::exception_ptr, R);
+};
+template <>
+struct Signature<void> {
+    using type = void(std::exception_ptr);
+};
+
+/// What a call completes with: `void(std::exception_ptr, R)`, or `void(std::exception_ptr)`.
+template <class R>
+using signature_t = typename Signature<R>::type;
+
+/// What `Work` is kept as in a call: the object itself, or a pointer to one whose type only it knows.
+template <class Work>
+inline constexpr bool is_pointer = std::same_as<Work, std::unique_ptr<IWork>>;
+
+/// Decodes one value from a whole body. Throws Error (malformed, too_large): nothing else passes the decoding edge.
+template <class T>
+void decode(std::span<const std::byte> body, T& value, const ArchiveLimits& limits) {
+    try {
+        WireInputArchive archive{body, limits};
+        archive(value);
+        archive.finish();
+    } catch (const Error&) {
+        throw;
+    } catch (const std::exception& error) {
+        throw Error{Errc::malformed, error.what()};
+    }
+}
+
+/// Appends one value's bytes. Throws Error (too_large, shared_pointer).
+template <class T>
+void encode_value(const T& value, ByteBuffer& body, const ArchiveLimits& limits) {
+    WireOutputArchive archive{body, limits};
+    archive(value);
+    archive.finish();
+}
+
+/// A call whose work and handler are known by type: one allocation for the two, the encoded body and the value.
+///
+/// `Base` is Call, or a class derived from it that is constructed from a WorkType. `Handler` has the signature of the
+/// work's result; a work behind a pointer completes without a value.
+template <class Base, class Work, class Handler>
+class TypedCall final : public Base {
+    static constexpr bool by_pointer = is_pointer<Work>;
+    using Result = typename std::conditional_t<by_pointer, std::type_identity<void>, ResultOf<Work>>::type;
+    using Executor = asio::associated_executor_t<Handler, asio::any_io_executor>;
+
+public:
+    TypedCall(Work work, Handler handler, const asio::any_io_executor& default_executor)
+        : Base{type_of(work)}, work_{std::move(work)}, handler_{std::move(handler)} {
+        // Most handlers want the role's own executor: those complete together, in one task.
+        const Executor wanted = asio::get_associated_executor(handler_, default_executor);
+        if constexpr (std::same_as<Executor, asio::any_io_executor>)
+            if (wanted == default_executor) return;
+        busy_.emplace(wanted);
+        this->has_own_executor_ = true;
+    }
+
+    const IWork& work() const noexcept override {
+        if constexpr (by_pointer)
+            return *work_;
+        else
+            return work_;
+    }
+
+    void succeed(std::span<const std::byte> value, const std::shared_ptr<Peer>& peer) noexcept override {
+        try {
+            if constexpr (by_pointer) {
+                if (this->type().execute_return) value_.append(value.data(), value.size()), peer_ = peer;
+            } else {
+                if constexpr (std::is_void_v<Result>) {
+                    if (!value.empty()) throw Error{Errc::malformed, "a value came where none was expected"};
+                } else {
+                    decode(value, value_.value, peer->limits());
+                }
+                if constexpr (overrides_execute_return<Work>) peer_ = peer;
+            }
+        } catch (...) {
+            error_ = std::current_exception();
+        }
+    }
+
+    void fail(std::exception_ptr error) noexcept override { error_ = std::move(error); }
+
+    void deliver(std::shared_ptr<Call> call) override {
+        if (!error_) return_to_original();
+        if (auto slot = asio::get_associated_cancellation_slot(handler_); slot.is_connected()) slot.clear();
+        Handler handler{std::move(handler_)};
+        std::exception_ptr error{std::move(error_)};
+        if constexpr (std::is_void_v<Result>) {
+            call.reset();
+            std::move(handler)(std::move(error));
+        } else {
+            auto value = std::move(value_.value);
+            call.reset();
+            std::move(handler)(std::move(error), std::move(value));
+        }
+    }
+
+    void post(std::shared_ptr<Call> call) override {
+        // The context is kept busy until the handler ran, not only until its call is destroyed.
+        asio::post(busy_->get_executor(), [call = std::move(call), busy = *busy_]() mutable {
+            Call& settled = *call;
+            settled.deliver(std::move(call));
+        });
+    }
+
+private:
+    static const WorkType& type_of(const Work& work) {
+        if constexpr (by_pointer)
+            return work_type_of(typeid(*work));
+        else
+            return work_type<Work>();
+    }
+
+    /// execute_return, on the object that was sent. What it throws is the call's outcome.
+    void return_to_original() noexcept {
+        if constexpr (by_pointer || overrides_execute_return<Work>) {
+            if (!peer_) return;
+            try {
+                call_execute_return();
+            } catch (...) {
+                error_ = std::current_exception();
+            }
+        }
+    }
+    void call_execute_return();  // in context.hpp, where Context is complete
+
+    struct Nothing {};
+    Work work_;
+    Handler handler_;
+    std::optional<asio::executor_work_guard<Executor>> busy_;
+    std::exception_ptr error_;
+    [[no_unique_address]] std::conditional_t<by_pointer, ByteBuffer, Value<Result>> value_;
+    [[no_unique_address]] std::conditional_t<by_pointer || overrides_execute_return<Work>, std::shared_ptr<Peer>,
+                                             Nothing>
+        peer_;
+};
+
+/// The handler of a work that nobody waits for.
+struct LogFailure {
+    std::shared_ptr<Peer> peer;
+
+    template <class... Value>
+    void operator()(const std::exception_ptr& error, Value&&...) const {
+        if (error) peer->log(LogLevel::warning, "a work sent to " + peer->name() + " failed: " + describe(error).text);
+    }
+};
+
+/// Has `cancel` run when the caller emits a cancellation signal of any type. The slot's handler must only post.
+template <class Slot, class Cancel>
+void cancel_through(Slot slot, Cancel cancel) {
+    if (!slot.is_connected()) return;
+    slot.assign([cancel = std::move(cancel)](asio::cancellation_type type) {
+        if (type != asio::cancellation_type::none) cancel();
+    });
+}
+
+/// Sends a call straight to a peer; what keeps it from leaving is its outcome.
+inline void send_or_fail(Peer& peer, std::shared_ptr<Call> call) {
+    try {
+        call->encode(peer.limits());
+        if (const std::error_code error = peer.send(call)) throw Error{error, std::string{call->name()}};
+    } catch (...) {
+        if (!call->claim()) return;
+        call->fail(std::current_exception());
+        deliver_one(peer.get_executor(), std::move(call));
+    }
+}
+
+/// Splits `rest` into the function's arguments and what follows them (a token, or options and a token), makes the
+/// work, and passes both to `initiate`.
+template <auto F, class Initiate, class... Rest>
+auto call_function(Initiate&& initiate, Rest&&... rest) {
+    constexpr std::size_t arity = FunctionTraits<decltype(F)>::arity;
+    static_assert(sizeof...(Rest) >= arity, "too few arguments for the registered function");
+    auto all = std::forward_as_tuple(std::forward<Rest>(rest)...);
+    return [&]<std::size_t... A, std::size_t... T>(std::index_sequence<A...>, std::index_sequence<T...>) {
+        FunctionWork<F> work{typename FunctionWork<F>::Arguments(std::get<A>(std::move(all))...)};
+        return initiate(std::move(work), std::get<arity + T>(std::move(all))...);
+    }
+    (std::make_index_sequence<arity>{}, std::make_index_sequence<sizeof...(Rest) - arity>{});
+}
+
+}  // namespace detail
+}  // namespace distwork

@@ -1,0 +1,16 @@
+#pragma once
+
+#define DISTWORK_VERSION_MAJOR 0
+#define DISTWORK_VERSION_MINOR 1
+#define DISTWORK_VERSION_PATCH 0
+#define DISTWORK_VERSION "0.1.0"
+
+#include <cstdint>
+
+namespace distwork {
+
+/// The versions of the wire that this build speaks; two peers meet at the highest that both speak.
+inline constexpr std::uint16_t oldest_protocol_version = 1;
+inline constexpr std::uint16_t newest_protocol_version = 1;
+
+}  // namespace distwork

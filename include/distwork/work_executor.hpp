@@ -1,0 +1,69 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "detail/asio.hpp"
+
+namespace distwork {
+
+/// Where a role executes works: threads of its own, the host's executor, or, on a slave, in its I/O loop.
+class WorkExecutor {
+public:
+    /// A pool of the role's own: a thread for each slot, at most 64, or as many as said.
+    static WorkExecutor own_pool(std::size_t threads = 0) { return WorkExecutor{{}, Kind::own_pool, threads}; }
+
+    /// In the thread that reads the work, one after the other: the least latency for works of microseconds, but a long
+    /// one keeps heartbeats from being answered. Slaves only.
+    static WorkExecutor in_place() { return WorkExecutor{{}, Kind::in_place, 0}; }
+
+    /// The host's own executor. It must outlive the role and is not stopped by it.
+    WorkExecutor(asio::any_io_executor executor) : WorkExecutor{std::move(executor), Kind::host, 0} {}
+
+    bool is_own_pool() const noexcept { return kind_ == Kind::own_pool; }
+    bool is_in_place() const noexcept { return kind_ == Kind::in_place; }
+    std::size_t threads_for(std::size_t slots) const noexcept {
+        return threads_ ? threads_ : std::min<std::size_t>(slots, 64);
+    }
+    const asio::any_io_executor& executor() const noexcept { return executor_; }
+
+private:
+    enum class Kind { own_pool, in_place, host };
+
+    WorkExecutor(asio::any_io_executor executor, Kind kind, std::size_t threads)
+        : executor_{std::move(executor)}, kind_{kind}, threads_{threads} {}
+
+    asio::any_io_executor executor_;
+    Kind kind_;
+    std::size_t threads_;
+};
+
+namespace detail {
+
+/// A role's own threads. Its end waits for works that run, and for nothing else; a work that ends its own role does not
+/// wait for itself.
+class WorkPool {
+public:
+    explicit WorkPool(std::size_t threads) : pool_{std::make_unique<asio::thread_pool>(threads)} {}
+    WorkPool(const WorkPool&) = delete;
+    WorkPool& operator=(const WorkPool&) = delete;
+
+    ~WorkPool() {
+        pool_->stop();
+        if (pool_->get_executor().running_in_this_thread())
+            std::thread{[pool = std::move(pool_)] { pool->join(); }}.detach();
+        else
+            pool_->join();
+    }
+
+    asio::any_io_executor get_executor() const { return pool_->get_executor(); }
+
+private:
+    std::unique_ptr<asio::thread_pool> pool_;
+};
+
+}  // namespace detail
+}  // namespace distwork

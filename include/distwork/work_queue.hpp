@@ -1,0 +1,323 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "byte_buffer.hpp"
+#include "context.hpp"
+#include "detail/asio.hpp"
+#include "error.hpp"
+#include "frame.hpp"
+#include "registry.hpp"
+#include "reply.hpp"
+
+namespace distwork {
+
+/// Works that arrived together from one peer, and the memory that their bodies lie in.
+struct WorkBatch {
+    struct Item {
+        std::uint64_t id = 0;
+        const WorkType* type = nullptr;
+        std::span<const std::byte> body;
+        bool dropped = false;  // cancelled before it began, and answered so
+    };
+
+    std::shared_ptr<Peer> peer;
+    std::shared_ptr<const void> block;
+    std::vector<Item> items;
+    std::size_t next = 0;
+};
+
+/// Executes the works that peers sent: begins them strictly in the order of arrival, at most `slots` at a time, on a
+/// work executor; each is answered before its slot begins another.
+///
+/// One hand-over brings all works of a read; a runner occupies one slot and goes on to the next work without another.
+///
+/// *Thread-safety*: all functions. *Lifetime*: shared by its role and the runners.
+template <class Transport>
+class WorkQueue : public std::enable_shared_from_this<WorkQueue<Transport>> {
+public:
+    /// `immediate`: works are executed inside `push`, by the caller, who runs on `executor`.
+    WorkQueue(Transport transport, asio::any_io_executor executor, bool immediate, std::size_t slots)
+        : transport_{std::move(transport)}, executor_{std::move(executor)}, immediate_{immediate}, slots_{slots} {}
+
+    void push(std::shared_ptr<WorkBatch> batch) {
+        {
+            const std::lock_guard lock{mutex_};
+            if (stopped_) return;
+            waiting_.push_back(std::move(batch));
+            if (running_ == slots_) return;
+            ++running_;
+        }
+        start_runner();
+    }
+
+    /// Drops a work that was not begun, answering that it was cancelled; asks one that runs to stop.
+    void cancel(const Peer& peer, std::uint64_t id) {
+        std::shared_ptr<WorkBatch> found;
+        std::vector<std::stop_source> asked;
+        {
+            const std::lock_guard lock{mutex_};
+            ask_to_stop(asked, [&](const Execution& at) { return at.peer_ == &peer && at.id_ == id; });
+            for (const auto& batch : waiting_) {
+                if (batch->peer.get() != &peer) continue;
+                for (std::size_t i = batch->next; i < batch->items.size(); ++i)
+                    if (auto& item = batch->items[i]; item.id == id && !item.dropped)
+                        item.dropped = true, found = batch;
+            }
+        }
+        for (std::stop_source& source : asked) source.request_stop();
+        if (found) found->peer->reply(id, FrameKind::error, error_body({}, Errc::cancelled, "", "before it began"));
+    }
+
+    /// A session ended: its works that were not begun are dropped, those that run are asked to stop.
+    void forget(const Peer& peer) {
+        std::vector<std::stop_source> asked;
+        {
+            const std::lock_guard lock{mutex_};
+            std::erase_if(waiting_, [&](const auto& batch) { return batch->peer.get() == &peer; });
+            ask_to_stop(asked, [&](const Execution& at) { return at.peer_ == &peer; });
+        }
+        for (std::stop_source& source : asked) source.request_stop();
+    }
+
+    /// Begins nothing more; what runs is asked to stop.
+    void stop() {
+        std::vector<std::stop_source> asked;
+        {
+            const std::lock_guard lock{mutex_};
+            stopped_ = true;
+            waiting_.clear();
+            ask_to_stop(asked, [](const Execution&) { return true; });
+        }
+        for (std::stop_source& source : asked) source.request_stop();
+    }
+
+    /// Whether nothing waits and nothing runs.
+    bool idle() const {
+        const std::lock_guard lock{mutex_};
+        return waiting_.empty() && running_ == 0;
+    }
+
+private:
+    using TimePoint = std::chrono::steady_clock::time_point;
+    static constexpr auto longest_turn = std::chrono::milliseconds{10};
+
+    /// A work while it is executed; in the list of those from `begin` to `end`, both under the queue's lock.
+    class Execution final : public Context::Execution {
+    public:
+        explicit Execution(WorkQueue& queue) : queue_{queue} {}
+
+        std::stop_token stop_token() override {
+            const std::lock_guard lock{queue_.mutex_};
+            if (!source_) source_.emplace();
+            if (stop_requested_) source_->request_stop();
+            return source_->get_token();
+        }
+
+    private:
+        friend class WorkQueue;
+
+        WorkQueue& queue_;
+        // guarded by queue_.mutex_
+        const Peer* peer_ = nullptr;
+        std::uint64_t id_ = 0;
+        bool stop_requested_ = false;
+        std::optional<std::stop_source> source_;  // most works never ask for a token: made for those that do
+        Execution* next_ = nullptr;
+        Execution** link_ = nullptr;
+    };
+
+    /// What a runner holds of the work that it executes.
+    struct Begun {
+        std::shared_ptr<WorkBatch> batch;
+        typename WorkBatch::Item item;
+    };
+
+    /// Marks executions; their sources are for the caller to ask when the lock is free, for callbacks of the user's.
+    template <class Which>
+    void ask_to_stop(std::vector<std::stop_source>& asked, Which which) {
+        for (Execution* at = executing_; at; at = at->next_) {
+            if (!which(*at)) continue;
+            at->stop_requested_ = true;
+            if (at->source_) asked.push_back(*at->source_);
+        }
+    }
+
+    void start_runner() {
+        if (immediate_)
+            run();
+        else
+            asio::post(executor_, [self = this->shared_from_this()] { self->run(); });
+    }
+
+    /// One slot's turn: works until none waits, or for so long that others on the executor should have theirs.
+    void run() {
+        Begun begun;
+        Execution execution{*this};
+        ByteBuffer answer;
+        TimePoint now = transport_.now();
+        const TimePoint until = now + longest_turn;
+        while (begin(begun, execution)) {
+            if (begun.item.type->execute_async) {
+                spawn(std::move(begun), execution);
+                if (immediate_ && take_slot()) continue;
+                return;
+            }
+            execute(begun, execution, answer, now);
+            end(execution);
+            if (!immediate_ && now > until) return start_runner();
+        }
+    }
+
+    /// Takes the next work and puts it into the list of those that are executed. False: none waits, the slot is free.
+    bool begin(Begun& begun, Execution& execution) {
+        {
+            const std::lock_guard lock{mutex_};
+            if (!next(begun)) {
+                --running_;
+                return false;
+            }
+            execution.peer_ = begun.batch->peer.get();
+            execution.id_ = begun.item.id;
+            execution.stop_requested_ = false;
+            execution.source_.reset();
+            link(execution);
+        }
+        if (!immediate_ && take_slot()) start_runner();
+        return true;
+    }
+
+    /// Whether another work waits and another slot is free for it, which is then taken.
+    bool take_slot() {
+        const std::lock_guard lock{mutex_};
+        if (waiting_.empty() || running_ == slots_) return false;
+        ++running_;
+        return true;
+    }
+
+    bool next(Begun& begun) {
+        while (!waiting_.empty()) {
+            auto& front = waiting_.front();
+            if (front->next == front->items.size()) {
+                waiting_.pop_front();
+                continue;
+            }
+            begun.item = front->items[front->next++];
+            if (begun.item.dropped) continue;
+            if (begun.batch != front) begun.batch = front;
+            if (front->next == front->items.size()) waiting_.pop_front();
+            return true;
+        }
+        return false;
+    }
+
+    void execute(const Begun& begun, Execution& execution, ByteBuffer& answer, TimePoint& now) {
+        Context context{begun.batch->peer, &execution};
+        answer.clear();
+        answer.extend(reply_head_bytes);
+        std::exception_ptr thrown;
+        std::exception_ptr broken;
+        try {
+            thrown = begun.item.type->execute(begun.item.body, context, answer, begun.batch->peer->limits());
+        } catch (...) {
+            broken = std::current_exception();
+        }
+        const TimePoint before = std::exchange(now, transport_.now());
+        reply(begun, now - before, thrown, broken, answer);
+    }
+
+    static void reply(const Begun& begun, std::chrono::nanoseconds time, const std::exception_ptr& thrown,
+                      const std::exception_ptr& broken, ByteBuffer& answer) {
+        Peer& peer = *begun.batch->peer;
+        if (thrown) {
+            const auto text = detail::describe(thrown);
+            peer.reply(begun.item.id, FrameKind::error, error_body(time, Errc::work_failed, text.type, text.text));
+        } else if (broken) {
+            peer.reply(begun.item.id, FrameKind::error, error_body(time, broken, begun.item.type->name));
+        } else {
+            write_execution_time(answer, time);
+            peer.reply(begun.item.id, FrameKind::answer, std::move(answer));
+        }
+    }
+
+    void end(Execution& execution) {
+        const std::lock_guard lock{mutex_};
+        unlink(execution);
+    }
+
+    /// The slot goes with the coroutine; when that ends, a runner takes it on.
+    void spawn(Begun begun, Execution& waiting) {
+        auto execution = std::make_unique<Execution>(*this);
+        {
+            const std::lock_guard lock{mutex_};
+            unlink(waiting);
+            execution->peer_ = waiting.peer_;
+            execution->id_ = waiting.id_;
+            execution->stop_requested_ = waiting.stop_requested_;
+            link(*execution);
+        }
+        auto self = this->shared_from_this();
+        asio::co_spawn(executor_, execute_async(self, std::move(begun), std::move(execution)),
+                       [self](const std::exception_ptr&) { self->run(); });
+    }
+
+    static asio::awaitable<void> execute_async(std::shared_ptr<WorkQueue> self, Begun begun,
+                                               std::unique_ptr<Execution> execution) {
+        struct Unlink {
+            WorkQueue& queue;
+            Execution& execution;
+            ~Unlink() { queue.end(execution); }
+        } unlink{*self, *execution};
+        Context context{begun.batch->peer, execution.get()};
+        ByteBuffer answer;
+        answer.extend(reply_head_bytes);
+        std::exception_ptr thrown;
+        std::exception_ptr broken;
+        const TimePoint before = self->transport_.now();
+        try {
+            thrown =
+                co_await begun.item.type->execute_async(begun.item.body, context, answer, begun.batch->peer->limits());
+        } catch (...) {
+            broken = std::current_exception();
+        }
+        reply(begun, self->transport_.now() - before, thrown, broken, answer);
+    }
+
+    void link(Execution& execution) {
+        execution.next_ = executing_;
+        execution.link_ = &executing_;
+        if (executing_) executing_->link_ = &execution.next_;
+        executing_ = &execution;
+    }
+
+    void unlink(Execution& execution) {
+        *execution.link_ = execution.next_;
+        if (execution.next_) execution.next_->link_ = execution.link_;
+    }
+
+    Transport transport_;
+    const asio::any_io_executor executor_;
+    const bool immediate_;
+    const std::size_t slots_;
+
+    mutable std::mutex mutex_;
+    // guarded by mutex_
+    std::deque<std::shared_ptr<WorkBatch>> waiting_;
+    std::size_t running_ = 0;  // slots taken: by a runner, or by a coroutine that waits
+    Execution* executing_ = nullptr;
+    bool stopped_ = false;
+};
+
+}  // namespace distwork

@@ -1,0 +1,3 @@
+#include "works.hpp"
+
+Negate make_negate(int value) { return Negate{value}; }
