@@ -1,11 +1,13 @@
 // Who gets which work: labels, a selector of one's own with state, another one at run time, values of the host's own.
 
+#include <algorithm>
 #include <any>
 #include <distwork.hpp>
 #include <iostream>
 #include <list>
 #include <string>
 #include <utility>
+#include <vector>
 
 using distwork::DistributeContext;
 using distwork::SocketInformation;
@@ -68,7 +70,7 @@ asio::awaitable<void> render(distwork::Master<distwork::AnySelector>& master) {
 
 int main() {
     asio::io_context io{1};
-    const auto two_each = [turn = std::size_t{0}](const DistributeContext& context) mutable {
+    auto two_each = [turn = std::size_t{0}](const DistributeContext& context) mutable {
         return context.from(turn++ / 2 % 3);
     };
     distwork::Master<distwork::AnySelector> master{io.get_executor(), 0, two_each};

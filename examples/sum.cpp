@@ -5,7 +5,9 @@
 #include <stdexcept>
 
 // A registered function is called by its name; the compiler checks the arguments.
-double area(double width, double height) { return width * height; }
+double area(double width, double height) {
+    return width * height;
+}
 DISTWORK_REGISTER_FUNCTION(area)
 
 // A class says what travels (serialize), what the slave does (execute_work) and, if it likes, what happens where it

@@ -26,8 +26,10 @@ using namespace std::chrono_literals;
 bool forever = false;
 bool insecure_plaintext = false;
 
+// Of what a role tells: who connected, and what went wrong.
 void print(distwork::LogLevel level, std::string_view line) {
-    if (level >= distwork::LogLevel::info) std::cout << std::string{line} + '\n' << std::flush;
+    if (level >= distwork::LogLevel::warning || line.starts_with("Connected"))
+        std::cout << std::string{line} + '\n' << std::flush;
 }
 
 void play_rounds(distwork::Master<>& master) {
@@ -35,7 +37,7 @@ void play_rounds(distwork::Master<>& master) {
     for (int round = 0; forever || round < 20; ++round) {
         master.async_wait_for_slaves(1, asio::use_future).get();
         master.distribute_work(SlaveWork{});
-        if (!received.try_acquire_for(10s)) std::cout << "A slave was lost in the middle of its round" << std::endl;
+        if (!returned.wait_for(10s)) std::cout << "A slave was lost in the middle of its round" << std::endl;
         if (forever) std::this_thread::sleep_for(1s);
     }
     master.async_stop(1s, asio::use_future).get();
@@ -43,10 +45,11 @@ void play_rounds(distwork::Master<>& master) {
 
 void run_master(std::uint16_t port, std::size_t own_slaves) {
     asio::thread_pool io{1};
-    distwork::Master master{io.get_executor(), {.address = insecure_plaintext ? "0.0.0.0" : "127.0.0.1",
-                                                .port = port,
-                                                .insecure_plaintext = insecure_plaintext,
-                                                .log = print}};
+    distwork::Master master{io.get_executor(),
+                            {.address = insecure_plaintext ? "0.0.0.0" : "127.0.0.1",
+                             .port = port,
+                             .insecure_plaintext = insecure_plaintext,
+                             .log = print}};
     master.accept_work<MasterWork>();
     master.start();
 
@@ -58,8 +61,8 @@ void run_master(std::uint16_t port, std::size_t own_slaves) {
 
 void run_slave(const std::string& host, std::uint16_t port) {
     asio::io_context io{1};
-    distwork::Slave slave{io.get_executor(), host, port,
-                          {.insecure_plaintext = insecure_plaintext, .reconnect = false, .log = print}};
+    distwork::Slave slave{
+        io.get_executor(), host, port, {.insecure_plaintext = insecure_plaintext, .reconnect = false, .log = print}};
     asio::signal_set signals{io, SIGINT, SIGTERM};
     signals.async_wait([&](std::error_code error, int) {
         if (!error) slave.async_stop(10s, asio::detached);
@@ -83,14 +86,10 @@ int main(int argc, char** argv) try {
     forever = std::erase(arguments, "--forever") != 0;
     insecure_plaintext = std::erase(arguments, "--insecure-plaintext") != 0;
 
-    if (arguments.empty())
-        run_master(12345, 10);
-    else if (arguments.size() == 2 && arguments[0] == "master")
-        run_master(parse_port(arguments[1]), 0);
-    else if (arguments.size() == 3 && arguments[0] == "slave")
-        run_slave(arguments[1], parse_port(arguments[2]));
-    else
-        throw std::invalid_argument{"[master PORT | slave HOST PORT] [--forever] [--insecure-plaintext]"};
+    if (arguments.empty()) run_master(12345, 10);
+    else if (arguments.size() == 2 && arguments[0] == "master") run_master(parse_port(arguments[1]), 0);
+    else if (arguments.size() == 3 && arguments[0] == "slave") run_slave(arguments[1], parse_port(arguments[2]));
+    else throw std::invalid_argument{"[master PORT | slave HOST PORT] [--forever] [--insecure-plaintext]"};
 } catch (const std::exception& error) {
     std::cerr << "ping_pong: " << error.what() << '\n';
     return 1;

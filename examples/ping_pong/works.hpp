@@ -2,13 +2,37 @@
 #pragma once
 
 #include <cereal/types/string.hpp>
+#include <chrono>
+#include <condition_variable>
 #include <distwork.hpp>
 #include <iostream>
-#include <semaphore>
+#include <mutex>
 #include <string>
 #include <utility>
 
-inline std::counting_semaphore<> received{0};  // released by each MasterWork
+/// Tells the program that a MasterWork was executed.
+class Returned {
+public:
+    void notify() {
+        const std::lock_guard lock{mutex_};
+        ++count_;
+        changed_.notify_one();
+    }
+
+    /// False when none came in time.
+    bool wait_for(std::chrono::seconds time) {
+        std::unique_lock lock{mutex_};
+        if (!changed_.wait_for(lock, time, [this] { return count_ != 0; })) return false;
+        --count_;
+        return true;
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    int count_ = 0;
+};
+inline Returned returned;
 
 struct SlaveResult {
     std::string message;
@@ -27,7 +51,7 @@ public:
     void execute(distwork::Context& peer) override {
         std::cout << "Do master work: " << peer.remote_endpoint() << std::endl;
         std::cout << "Received from slave: " << result_.message << std::endl;
-        received.release();
+        returned.notify();
     }
 
     template <class Archive>

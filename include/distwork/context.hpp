@@ -118,10 +118,8 @@ void detail::TypedCall<Base, Work, Handler>::call_execute_return() {
         this->type().execute_return(*work_, value_.view(), context, peer_->limits());
     } else {
         auto& original = static_cast<Returning<Result>&>(work_);
-        if constexpr (std::is_void_v<Result>)
-            original.execute_return(context);
-        else
-            original.execute_return(value_.value, context);
+        if constexpr (std::is_void_v<Result>) original.execute_return(context);
+        else original.execute_return(value_.value, context);
     }
 }
 

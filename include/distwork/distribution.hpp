@@ -123,10 +123,8 @@ public:
     };
 
     const IWork& work() const noexcept {
-        if constexpr (is_pointer<Work>)
-            return *work_;
-        else
-            return work_;
+        if constexpr (is_pointer<Work>) return *work_;
+        else return work_;
     }
 
     /// The parts, one for each of `outcomes`, which name their slaves; none: completes with an empty answer.
@@ -149,10 +147,8 @@ public:
 
 private:
     IWork& mutable_work() noexcept {
-        if constexpr (is_pointer<Work>)
-            return *work_;
-        else
-            return work_;
+        if constexpr (is_pointer<Work>) return *work_;
+        else return work_;
     }
 
     void part_done() {

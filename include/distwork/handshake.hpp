@@ -1,17 +1,17 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "detail/plain.hpp"
 #include "error.hpp"
+#include "frame.hpp"
 #include "version.hpp"
 
 namespace distwork {
@@ -40,7 +40,7 @@ struct Greeting {
     std::string name;
 };
 
-/// The body of refuse: Errc (2 bytes), then a text for people (2 + n bytes, n ≤ 256).
+/// The body of refuse, and of bye, which says why a session ends: Errc (2 bytes), then a text for people (2 + n bytes, n ≤ 256).
 struct Refusal {
     Errc reason{};
     std::string text;
@@ -88,5 +88,88 @@ inline std::error_code meet(const Greeting& hello, Role expected, std::uint16_t&
     version = hello.newest < newest_protocol_version ? hello.newest : newest_protocol_version;
     return {};
 }
+
+/// What is said until two peers have accepted each other. No I/O: `take` judges a frame and says what to send.
+class Handshake {
+public:
+    Handshake(Role role, std::string name) : role_{role}, name_{std::move(name)} {}
+
+    struct Step {
+        FrameKind reply{};  ///< with `body`; none if zero
+        std::vector<std::byte> body;
+        std::error_code error;  ///< the peers part, after the reply
+        std::string detail;
+    };
+
+    /// What a slave says first.
+    std::vector<std::byte> hello() const { return encode(Greeting{.role = Role::slave, .name = name_}); }
+
+    /// `admit(const Greeting&, std::string& text)` is a master's own judgement of a peer that speaks its language.
+    template <class Admit>
+    Step take(FrameKind kind, std::span<const std::byte> body, Admit admit) {
+        if (role_ == Role::master && kind == FrameKind::hello) return hello_came(body, admit);
+        if (role_ == Role::slave && kind == FrameKind::welcome) return welcome_came(body);
+        if (role_ == Role::slave && kind == FrameKind::refuse) return refuse_came(body);
+        Step step;
+        step.error = Errc::not_distwork;
+        step.detail = "its first frame is of kind " + std::to_string(static_cast<unsigned>(kind));
+        return step;
+    }
+
+    bool accepted() const noexcept { return accepted_; }
+    const std::string& peer_name() const noexcept { return peer_name_; }
+
+private:
+    template <class Admit>
+    Step hello_came(std::span<const std::byte> body, Admit admit) {
+        Greeting hello;
+        std::uint16_t version = 0;
+        Step step;
+        step.error = decode(body, hello);
+        if (!step.error) step.error = meet(hello, Role::slave, version);
+        if (!step.error) step.error = admit(hello, step.detail);
+        if (step.error) {
+            const bool ours = step.error.category() == error_category();
+            step.reply = FrameKind::refuse;
+            step.body = encode(Refusal{ours ? static_cast<Errc>(step.error.value()) : Errc::protocol_violation,
+                                       step.detail.empty() ? step.error.message() : step.detail});
+            return step;
+        }
+        accept(std::move(hello.name));
+        step.reply = FrameKind::welcome;
+        step.body = encode(Greeting{.oldest = version, .newest = version, .role = Role::master, .name = name_});
+        return step;
+    }
+
+    Step welcome_came(std::span<const std::byte> body) {
+        Greeting welcome;
+        std::uint16_t version = 0;
+        Step step;
+        step.error = decode(body, welcome);
+        if (!step.error) step.error = meet(welcome, Role::master, version);
+        if (!step.error) accept(std::move(welcome.name));
+        return step;
+    }
+
+    Step refuse_came(std::span<const std::byte> body) {
+        Refusal refusal;
+        Step step;
+        step.error = decode(body, refusal);
+        if (step.error) return step;
+        step.error = refusal.reason;
+        step.detail = "refused: " + refusal.text;
+        return step;
+    }
+
+    void accept(std::string peer_name) {
+        accepted_ = true;
+        peer_name_ = std::move(peer_name);
+    }
+
+    const Role role_;
+    const std::string name_;
+    std::string peer_name_ = "a stranger";
+    bool accepted_ = false;
+};
 
 }  // namespace distwork

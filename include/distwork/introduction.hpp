@@ -58,8 +58,12 @@ public:
     }
     bool knows(const WorkType& type) const noexcept { return number(type) < unknown; }
 
-    /// For each of our types by number, the peer's number.
-    const std::vector<std::uint32_t>& numbers() const noexcept { return numbers_; }
+    /// For each of our types by number: whether the peer has it.
+    std::vector<bool> known() const {
+        std::vector<bool> known(numbers_.size());
+        for (std::size_t number = 0; number < numbers_.size(); ++number) known[number] = numbers_[number] < unknown;
+        return known;
+    }
 
     const std::vector<std::string>& differing() const noexcept { return differing_; }
     const std::vector<std::string>& unknown_names() const noexcept { return unknown_; }

@@ -80,10 +80,8 @@ public:
     void start() {
         core_->log(LogLevel::info, "Listening on: " + detail::to_string(local_endpoint()));
         async_run([core = core_](const std::exception_ptr& error) {
-            if (error)
-                core->log(LogLevel::error, "Master ended: " + detail::describe(error).text);
-            else
-                core->log(LogLevel::info, "Master ended");
+            if (error) core->log(LogLevel::error, "Master ended: " + detail::describe(error).text);
+            else core->log(LogLevel::info, "Master ended");
         });
     }
 

@@ -25,8 +25,8 @@ namespace distwork {
 /// Functions that queue bytes return whether the caller must wake the session's writer. Between one such `true` and the
 /// writer's `take` that finds nothing, nobody else is told: one wake for all that gathers meanwhile.
 ///
-/// Invariant: a call is in the table or held back only while the session is open; `close` gives all of them up at once
-/// and what comes later is refused, so that no call is forgotten between the two.
+/// Invariant: a call is in the table or held back until `give_up` or `close` gives all of them up at once; what comes
+/// later is refused, so that no call is forgotten between the two.
 ///
 /// *Thread-safety*: all functions.
 class Outgoing {
@@ -41,7 +41,7 @@ public:
     /// Queues a call and enters it into the table; beyond the peer's window it is held back until answers come.
     Sent send(const std::shared_ptr<Call>& call) {
         const std::lock_guard lock{mutex_};
-        if (closed_) return {Errc::lost};
+        if (given_up_) return {Errc::lost};
         const std::uint32_t number = types_.number(call->type());
         if (number == PeerTypes::unknown) return {Errc::unknown_type};
         if (number == PeerTypes::differs) return {Errc::shape_differs};
@@ -121,13 +121,22 @@ public:
         return calls_.size() + held_.size();
     }
 
-    /// Gives up every call that awaits an answer; nothing is taken from now on.
-    std::vector<std::shared_ptr<Call>> close() {
+    /// Gives up every call that awaits an answer; none is taken from now on.
+    std::vector<std::shared_ptr<Call>> give_up() {
         const std::lock_guard lock{mutex_};
-        closed_ = true;
+        given_up_ = true;
         auto calls = calls_.take_all();
         for (auto& call : held_) calls.push_back(std::move(call));
         held_.clear();
+        held_bytes_ = 0;
+        return calls;
+    }
+
+    /// The same, and nothing leaves any more.
+    std::vector<std::shared_ptr<Call>> close() {
+        auto calls = give_up();
+        const std::lock_guard lock{mutex_};
+        closed_ = true;
         outbox_ = Outbox{};
         return calls;
     }
@@ -136,10 +145,8 @@ private:
     void enter(const std::shared_ptr<Call>& call, std::uint32_t number) {
         const FrameHeader header{
             .kind = FrameKind::work, .type = static_cast<std::uint16_t>(number), .id = calls_.insert(call)};
-        if (call->body().size() < large_body_bytes)
-            outbox_.append(header, call->body());
-        else
-            outbox_.append_large(header, Call::shared_body(call));
+        if (call->body().size() < large_body_bytes) outbox_.append(header, call->body());
+        else outbox_.append_large(header, Call::shared_body(call));
     }
 
     void release_held() {
@@ -165,6 +172,7 @@ private:
     PeerTypes types_;
     std::size_t window_ = 0;
     bool awake_ = false;
+    bool given_up_ = false;
     bool closed_ = false;
 };
 

@@ -24,10 +24,8 @@ public:
         if constexpr (!in_place) work_.reset(cereal::access::construct<Work>());
     }
     Work& operator*() {
-        if constexpr (in_place)
-            return work_;
-        else
-            return *work_;
+        if constexpr (in_place) return work_;
+        else return *work_;
     }
 
 private:
@@ -109,10 +107,8 @@ struct WorkFunctions {
         type.type = &typeid(Work);
         type.fingerprint = &fingerprint;
         type.encode = &encode;
-        if constexpr (coroutine_work<Work>)
-            type.execute_async = &execute_async;
-        else
-            type.execute = &execute;
+        if constexpr (coroutine_work<Work>) type.execute_async = &execute_async;
+        else type.execute = &execute;
         if constexpr (overrides_execute_return<Work>) type.execute_return = &execute_return;
         return type;
     }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "archive_limits.hpp"
 #include "error.hpp"
 #include "log.hpp"
+#include "registry.hpp"
 #include "session_host.hpp"
 #include "socket_container.hpp"
 #include "transport.hpp"
@@ -56,6 +58,10 @@ struct SlaveOptions {
 
 namespace detail {
 
+/// Works that a slave may have unanswered at the master, and the other way round, where credit is finer.
+inline constexpr std::uint32_t master_window = 4096;
+inline constexpr std::uint32_t slave_window = 1u << 20;
+
 /// Throws Error (bad_address, needs_credentials) unless the address may be used as it is.
 inline void check_reachable(const std::string& host, bool insecure_plaintext) {
     check_host(host);
@@ -71,6 +77,30 @@ inline void check(const LinkOptions& link) {
         throw Error{Errc::bad_option, "max_frame_bytes must be from 4 KiB to 4 GiB"};
 }
 
+/// Throws Error (bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
+inline MasterOptions checked(MasterOptions options) {
+    Registry::instance().check();
+    check_reachable(options.address, options.insecure_plaintext);
+    check(options.link);
+    if (options.slots == 0) throw Error{Errc::zero_slots, "MasterOptions::slots"};
+    if (options.work_executor.is_in_place())
+        throw Error{Errc::bad_option, "a master executes works of slaves on a pool or the host's executor"};
+    return options;
+}
+
+/// Throws likewise.
+inline SlaveOptions checked(const std::string& host, SlaveOptions options) {
+    Registry::instance().check();
+    check_reachable(host, options.insecure_plaintext);
+    check(options.link);
+    if (options.slots == 0) throw Error{Errc::zero_slots, "SlaveOptions::slots"};
+    if (options.slots > slave_window) throw Error{Errc::bad_option, "SlaveOptions::slots"};
+    if (options.reconnect_after.count() <= 0 || options.reconnect_at_most < options.reconnect_after)
+        throw Error{Errc::bad_option, "reconnect_after must be positive and at most reconnect_at_most"};
+    if (options.name.empty()) options.name = "slave";
+    return options;
+}
+
 inline SessionSettings session_settings(const LinkOptions& link, Role role, const std::string& name, const Log& log) {
     SessionSettings settings;
     settings.role = role;
@@ -84,6 +114,20 @@ inline SessionSettings session_settings(const LinkOptions& link, Role role, cons
     settings.limits.max_bytes = link.max_frame_bytes - reply_head_bytes;
     settings.log = log;
     return settings;
+}
+
+inline std::shared_ptr<const SessionSettings> settings_of(const MasterOptions& options) {
+    auto settings = session_settings(options.link, Role::master, options.name, options.log);
+    settings.window = master_window;
+    return std::make_shared<const SessionSettings>(std::move(settings));
+}
+
+inline std::shared_ptr<const SessionSettings> settings_of(const SlaveOptions& options) {
+    auto settings = session_settings(options.link, Role::slave, options.name, options.log);
+    settings.slots = static_cast<std::uint32_t>(options.slots);
+    settings.window = slave_window;
+    settings.labels = options.labels;
+    return std::make_shared<const SessionSettings>(std::move(settings));
 }
 
 }  // namespace detail

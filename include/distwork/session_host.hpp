@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <span>
 #include <string>
@@ -42,6 +43,28 @@ struct Answer {
     Reply reply;
     std::unique_ptr<std::byte[]> own;  ///< keeps a large value alive
 };
+
+/// What the caller of a work is told whose answer is an error.
+inline std::exception_ptr to_exception(const Reply& reply, const Call& call, const std::string& peer) {
+    const std::string name{call.name()};
+    if (reply.error == Errc::work_failed)
+        return std::make_exception_ptr(RemoteError{reply.exception_type, reply.text, name, peer, call.attempt()});
+    return std::make_exception_ptr(Error{reply.error, name + " on " + peer + ": " + reply.text});
+}
+
+/// Settles the calls that the answers are for and nobody claimed before; returns them, to be delivered.
+inline std::vector<std::shared_ptr<Call>> settle(std::span<Answer> answers, const std::shared_ptr<Peer>& peer,
+                                                 const std::string& description) {
+    std::vector<std::shared_ptr<Call>> settled;
+    settled.reserve(answers.size());
+    for (Answer& answer : answers) {
+        if (!answer.call || !answer.call->claim()) continue;
+        if (answer.reply.error == Errc{}) answer.call->succeed(answer.reply.value, peer);
+        else answer.call->fail(to_exception(answer.reply, *answer.call, description));
+        settled.push_back(std::move(answer.call));
+    }
+    return settled;
+}
 
 /// What crossed a link so far.
 struct Traffic {

@@ -41,10 +41,8 @@ public:
     /// Runs until stopped; how it ended is logged.
     void start() {
         async_run([core = core_](const std::exception_ptr& error) {
-            if (error)
-                core->log(LogLevel::error, "Slave ended: " + detail::describe(error).text);
-            else
-                core->log(LogLevel::info, "Slave ended");
+            if (error) core->log(LogLevel::error, "Slave ended: " + detail::describe(error).text);
+            else core->log(LogLevel::info, "Slave ended");
         });
     }
 

@@ -84,10 +84,8 @@ public:
     }
 
     const IWork& work() const noexcept override {
-        if constexpr (by_pointer)
-            return *work_;
-        else
-            return work_;
+        if constexpr (by_pointer) return *work_;
+        else return work_;
     }
 
     void succeed(std::span<const std::byte> value, const std::shared_ptr<Peer>& peer) noexcept override {
@@ -134,10 +132,8 @@ public:
 
 private:
     static const WorkType& type_of(const Work& work) {
-        if constexpr (by_pointer)
-            return work_type_of(typeid(*work));
-        else
-            return work_type<Work>();
+        if constexpr (by_pointer) return work_type_of(typeid(*work));
+        else return work_type<Work>();
     }
 
     /// execute_return, on the object that was sent. What it throws is the call's outcome.

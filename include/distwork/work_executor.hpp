@@ -55,8 +55,7 @@ public:
         pool_->stop();
         if (pool_->get_executor().running_in_this_thread())
             std::thread{[pool = std::move(pool_)] { pool->join(); }}.detach();
-        else
-            pool_->join();
+        else pool_->join();
     }
 
     asio::any_io_executor get_executor() const { return pool_->get_executor(); }

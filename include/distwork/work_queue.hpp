@@ -17,27 +17,14 @@
 #include "byte_buffer.hpp"
 #include "context.hpp"
 #include "detail/asio.hpp"
+#include "detail/execution_list.hpp"
 #include "error.hpp"
 #include "frame.hpp"
 #include "registry.hpp"
 #include "reply.hpp"
+#include "work_batch.hpp"
 
 namespace distwork {
-
-/// Works that arrived together from one peer, and the memory that their bodies lie in.
-struct WorkBatch {
-    struct Item {
-        std::uint64_t id = 0;
-        const WorkType* type = nullptr;
-        std::span<const std::byte> body;
-        bool dropped = false;  // cancelled before it began, and answered so
-    };
-
-    std::shared_ptr<Peer> peer;
-    std::shared_ptr<const void> block;
-    std::vector<Item> items;
-    std::size_t next = 0;
-};
 
 /// Executes the works that peers sent: begins them strictly in the order of arrival, at most `slots` at a time, on a
 /// work executor; each is answered before its slot begins another.
@@ -69,7 +56,7 @@ public:
         std::vector<std::stop_source> asked;
         {
             const std::lock_guard lock{mutex_};
-            ask_to_stop(asked, [&](const Execution& at) { return at.peer_ == &peer && at.id_ == id; });
+            executing_.mark(asked, [&](const Execution& at) { return at.peer == &peer && at.id == id; });
             for (const auto& batch : waiting_) {
                 if (batch->peer.get() != &peer) continue;
                 for (std::size_t i = batch->next; i < batch->items.size(); ++i)
@@ -87,7 +74,7 @@ public:
         {
             const std::lock_guard lock{mutex_};
             std::erase_if(waiting_, [&](const auto& batch) { return batch->peer.get() == &peer; });
-            ask_to_stop(asked, [&](const Execution& at) { return at.peer_ == &peer; });
+            executing_.mark(asked, [&](const Execution& at) { return at.peer == &peer; });
         }
         for (std::stop_source& source : asked) source.request_stop();
     }
@@ -99,7 +86,7 @@ public:
             const std::lock_guard lock{mutex_};
             stopped_ = true;
             waiting_.clear();
-            ask_to_stop(asked, [](const Execution&) { return true; });
+            executing_.mark(asked, [](const Execution&) { return true; });
         }
         for (std::stop_source& source : asked) source.request_stop();
     }
@@ -112,32 +99,9 @@ public:
 
 private:
     using TimePoint = std::chrono::steady_clock::time_point;
+    using Execution = detail::Execution;
+    using ExecutionList = detail::ExecutionList;
     static constexpr auto longest_turn = std::chrono::milliseconds{10};
-
-    /// A work while it is executed; in the list of those from `begin` to `end`, both under the queue's lock.
-    class Execution final : public Context::Execution {
-    public:
-        explicit Execution(WorkQueue& queue) : queue_{queue} {}
-
-        std::stop_token stop_token() override {
-            const std::lock_guard lock{queue_.mutex_};
-            if (!source_) source_.emplace();
-            if (stop_requested_) source_->request_stop();
-            return source_->get_token();
-        }
-
-    private:
-        friend class WorkQueue;
-
-        WorkQueue& queue_;
-        // guarded by queue_.mutex_
-        const Peer* peer_ = nullptr;
-        std::uint64_t id_ = 0;
-        bool stop_requested_ = false;
-        std::optional<std::stop_source> source_;  // most works never ask for a token: made for those that do
-        Execution* next_ = nullptr;
-        Execution** link_ = nullptr;
-    };
 
     /// What a runner holds of the work that it executes.
     struct Begun {
@@ -145,27 +109,15 @@ private:
         typename WorkBatch::Item item;
     };
 
-    /// Marks executions; their sources are for the caller to ask when the lock is free, for callbacks of the user's.
-    template <class Which>
-    void ask_to_stop(std::vector<std::stop_source>& asked, Which which) {
-        for (Execution* at = executing_; at; at = at->next_) {
-            if (!which(*at)) continue;
-            at->stop_requested_ = true;
-            if (at->source_) asked.push_back(*at->source_);
-        }
-    }
-
     void start_runner() {
-        if (immediate_)
-            run();
-        else
-            asio::post(executor_, [self = this->shared_from_this()] { self->run(); });
+        if (immediate_) run();
+        else asio::post(executor_, [self = this->shared_from_this()] { self->run(); });
     }
 
     /// One slot's turn: works until none waits, or for so long that others on the executor should have theirs.
     void run() {
         Begun begun;
-        Execution execution{*this};
+        Execution execution{mutex_};
         ByteBuffer answer;
         TimePoint now = transport_.now();
         const TimePoint until = now + longest_turn;
@@ -189,11 +141,8 @@ private:
                 --running_;
                 return false;
             }
-            execution.peer_ = begun.batch->peer.get();
-            execution.id_ = begun.item.id;
-            execution.stop_requested_ = false;
-            execution.source_.reset();
-            link(execution);
+            execution.reset(begun.batch->peer.get(), begun.item.id);
+            executing_.link(execution);
         }
         if (!immediate_ && take_slot()) start_runner();
         return true;
@@ -254,19 +203,18 @@ private:
 
     void end(Execution& execution) {
         const std::lock_guard lock{mutex_};
-        unlink(execution);
+        executing_.unlink(execution);
     }
 
     /// The slot goes with the coroutine; when that ends, a runner takes it on.
     void spawn(Begun begun, Execution& waiting) {
-        auto execution = std::make_unique<Execution>(*this);
+        auto execution = std::make_unique<Execution>(mutex_);
         {
             const std::lock_guard lock{mutex_};
-            unlink(waiting);
-            execution->peer_ = waiting.peer_;
-            execution->id_ = waiting.id_;
-            execution->stop_requested_ = waiting.stop_requested_;
-            link(*execution);
+            executing_.unlink(waiting);
+            execution->reset(waiting.peer, waiting.id);
+            execution->stop_requested = waiting.stop_requested;
+            executing_.link(*execution);
         }
         auto self = this->shared_from_this();
         asio::co_spawn(executor_, execute_async(self, std::move(begun), std::move(execution)),
@@ -295,18 +243,6 @@ private:
         reply(begun, self->transport_.now() - before, thrown, broken, answer);
     }
 
-    void link(Execution& execution) {
-        execution.next_ = executing_;
-        execution.link_ = &executing_;
-        if (executing_) executing_->link_ = &execution.next_;
-        executing_ = &execution;
-    }
-
-    void unlink(Execution& execution) {
-        *execution.link_ = execution.next_;
-        if (execution.next_) execution.next_->link_ = execution.link_;
-    }
-
     Transport transport_;
     const asio::any_io_executor executor_;
     const bool immediate_;
@@ -316,7 +252,7 @@ private:
     // guarded by mutex_
     std::deque<std::shared_ptr<WorkBatch>> waiting_;
     std::size_t running_ = 0;  // slots taken: by a runner, or by a coroutine that waits
-    Execution* executing_ = nullptr;
+    ExecutionList executing_;
     bool stopped_ = false;
 };
 

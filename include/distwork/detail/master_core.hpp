@@ -10,7 +10,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <shared_mutex>
 #include <span>
 #include <string>
 #include <system_error>
@@ -26,8 +25,9 @@
 #include "../submission.hpp"
 #include "../work_executor.hpp"
 #include "../work_queue.hpp"
+#include "accepted_works.hpp"
 #include "asio.hpp"
-#include "completion.hpp"
+#include "slave_waiters.hpp"
 
 namespace distwork::detail {
 
@@ -49,7 +49,8 @@ public:
           acceptor_{transport_.listen(strand_, options_.address, options_.port)},
           local_endpoint_{acceptor_.local_endpoint()},
           timer_{strand_},
-          container_{std::move(selector), options_.waiting} {}
+          container_{std::move(selector), options_.waiting},
+          accepted_{transport_, options_.work_executor, options_.slots} {}
 
     // Any thread
 
@@ -75,10 +76,8 @@ public:
 
     void submit_encoded(const SubmissionPtr& call) {
         const Admission admission = container_.submit(call, true);
-        if (admission == Admission::sent || admission == Admission::queued)
-            call->admitted();
-        else if (admission != Admission::waiting)
-            refuse(call, std::make_exception_ptr(refusal(admission, *call)));
+        if (admission == Admission::sent || admission == Admission::queued) call->admitted();
+        else if (admission != Admission::waiting) refuse(call, std::make_exception_ptr(refusal(admission, *call)));
         notice();
     }
 
@@ -150,24 +149,14 @@ public:
         notice();
     }
 
-    void accept_work(const WorkType& type) {
-        const std::lock_guard lock{accepted_mutex_};
-        if (accepted_.size() <= type.number) accepted_.resize(type.number + std::size_t{1});
-        accepted_[type.number] = true;
-        if (works_) return;
-        if (options_.work_executor.is_own_pool())
-            pool_ = std::make_unique<WorkPool>(options_.work_executor.threads_for(options_.slots));
-        works_ = std::make_shared<WorkQueue<Transport>>(
-            transport_, pool_ ? pool_->get_executor() : options_.work_executor.executor(), false, options_.slots);
-    }
+    void accept_work(const WorkType& type) { accepted_.accept(type); }
 
     /// Completes once that many slaves are connected.
     template <class Handler>
     void wait_for_slaves(std::size_t count, Handler handler) {
         asio::post(strand_, [self = this->shared_from_this(), count, handler = std::move(handler)]() mutable {
-            self->slave_waiters_.push_back(
-                std::make_unique<SlaveWaiter<Handler>>(count, std::move(handler), self->executor_));
-            self->wake_slave_waiters();
+            self->slave_waiters_.add(count, std::move(handler), self->executor_);
+            self->slave_waiters_.wake(self->container_.size());
         });
     }
 
@@ -201,7 +190,7 @@ public:
         const auto self = this->shared_from_this();
         container_.close();
         close_acceptor();
-        end_slave_waiters();
+        slave_waiters_.end();
         quiet_timer_.emplace(strand_);
         quiet_timer_->expires_after(timeout);
         stopping_ = true;
@@ -209,7 +198,7 @@ public:
         if (!container_.quiet()) co_await quiet_timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
         for (const auto& session : take_sessions()) {
             give_up(session);
-            session->leave();
+            session->leave(Errc::stopped, "the master stopped");
         }
         abandon();
     }
@@ -225,16 +214,12 @@ public:
         asio::post(strand_, [self = this->shared_from_this()] {
             self->close_acceptor();
             self->timer_.cancel();
-            self->end_slave_waiters();
+            self->slave_waiters_.end();
         });
     }
 
     /// Waits for the works of slaves that run on the master's own threads.
-    void join() {
-        std::unique_ptr<WorkPool> pool;
-        const std::lock_guard lock{accepted_mutex_};
-        std::swap(pool, pool_);  // destroyed when the lock is free again
-    }
+    void join() { accepted_.join(); }
 
     // SessionHost: session strands
 
@@ -253,14 +238,14 @@ public:
         information.slots = std::max<std::size_t>(peer.slots, 1);
         information.connected_since = transport_.now();
         information.last_heard = information.connected_since;
-        session->tag = container_.add_socket(session, std::move(information), known(types), peer.window);
+        session->tag = container_.add_socket(session, std::move(information), types.known(), peer.window);
         log(LogLevel::info, "Connected from: " + to_string(session->remote_endpoint()));
         notice();
-        asio::post(strand_, [self = this->shared_from_this()] { self->wake_slave_waiters(); });
+        asio::post(strand_, [self = this->shared_from_this()] { self->slave_waiters_.wake(self->container_.size()); });
     }
 
     void types_changed(const SessionPtr& session, const PeerTypes& types) override {
-        container_.know_types(session->tag, known(types));
+        container_.know_types(session->tag, types.known());
         notice();
     }
 
@@ -269,15 +254,8 @@ public:
         notice();
     }
 
-    bool accepts(const WorkType& type) const override {
-        const std::shared_lock lock{accepted_mutex_};
-        return type.number < accepted_.size() && accepted_[type.number];
-    }
-
-    std::shared_ptr<WorkQueue<Transport>> works() override {
-        const std::shared_lock lock{accepted_mutex_};
-        return works_;
-    }
+    bool accepts(const WorkType& type) const override { return accepted_.contains(type); }
+    std::shared_ptr<WorkQueue<Transport>> works() override { return accepted_.queue(); }
 
     void round_trip(const SessionPtr& session, std::chrono::nanoseconds time) override {
         container_.round_trip(session->tag, time, session->traffic());
@@ -304,32 +282,8 @@ public:
     }
 
 private:
-    static constexpr std::uint32_t received_window = 4096;  // works that a slave may have unanswered here
     static constexpr auto shortest_pause = std::chrono::milliseconds{10};
     static constexpr auto longest_pause = std::chrono::milliseconds{500};
-
-    static MasterOptions checked(MasterOptions options) {
-        Registry::instance().check();
-        check_reachable(options.address, options.insecure_plaintext);
-        check(options.link);
-        if (options.slots == 0) throw Error{Errc::zero_slots, "MasterOptions::slots"};
-        if (options.work_executor.is_in_place())
-            throw Error{Errc::bad_option, "a master executes works of slaves on a pool or the host's executor"};
-        return options;
-    }
-
-    static std::shared_ptr<const SessionSettings> settings_of(const MasterOptions& options) {
-        auto settings = session_settings(options.link, Role::master, options.name, options.log);
-        settings.window = received_window;
-        return std::make_shared<const SessionSettings>(std::move(settings));
-    }
-
-    static std::vector<bool> known(const PeerTypes& types) {
-        std::vector<bool> known(types.numbers().size());
-        for (std::size_t number = 0; number < known.size(); ++number)
-            known[number] = types.numbers()[number] < PeerTypes::unknown;
-        return known;
-    }
 
     static Error refusal(Admission admission, const Submission& call) {
         const std::string name{call.name()};
@@ -374,7 +328,9 @@ private:
 
     /// Settles what is in flight on a session, whether or not its strand ever runs again.
     void give_up(const SessionPtr& session) {
-        settle_lost(session, session->give_up(), Errc::stopped, "the master stopped");
+        auto calls = session->give_up();
+        container_.forget(calls);
+        settle_lost(session, std::move(calls), Errc::stopped, "the master stopped");
     }
 
     void settle_lost(const SessionPtr& session, std::vector<std::shared_ptr<Call>> calls, Errc reason,
@@ -416,35 +372,6 @@ private:
         static_cast<void>(acceptor_.close(ignored));
     }
 
-    struct AnySlaveWaiter {
-        explicit AnySlaveWaiter(std::size_t wanted) : count{wanted} {}
-        virtual ~AnySlaveWaiter() = default;
-        virtual void complete(std::exception_ptr error) = 0;
-        const std::size_t count;
-    };
-    template <class Handler>
-    struct SlaveWaiter final : AnySlaveWaiter {
-        SlaveWaiter(std::size_t wanted, Handler handler, const asio::any_io_executor& fallback)
-            : AnySlaveWaiter{wanted}, completion{std::move(handler), fallback} {}
-        void complete(std::exception_ptr error) override { completion.post(std::move(error)); }
-        Completion<Handler> completion;
-    };
-
-    void wake_slave_waiters() {
-        const std::size_t count = container_.size();
-        std::erase_if(slave_waiters_, [count](const auto& waiter) {
-            if (waiter->count > count) return false;
-            waiter->complete(nullptr);
-            return true;
-        });
-    }
-
-    void end_slave_waiters() {
-        for (const auto& waiter : slave_waiters_)
-            waiter->complete(std::make_exception_ptr(Error{Errc::stopped, "waiting for slaves"}));
-        slave_waiters_.clear();
-    }
-
     const MasterOptions options_;
     const asio::any_io_executor executor_;
     Transport transport_;
@@ -456,22 +383,17 @@ private:
     const asio::ip::tcp::endpoint local_endpoint_;
     typename Transport::Timer timer_;
     std::optional<typename Transport::Timer> quiet_timer_;
-    std::vector<std::unique_ptr<AnySlaveWaiter>> slave_waiters_;
+    SlaveWaiters slave_waiters_;
     bool running_ = false;
 
     Container container_;
+    AcceptedWorks<Transport> accepted_;
     std::atomic<bool> stopping_{false};
 
     std::mutex sessions_mutex_;
     // guarded by sessions_mutex_
     std::unordered_set<SessionPtr> sessions_;
     bool ended_ = false;  // no session begins any more
-
-    mutable std::shared_mutex accepted_mutex_;
-    // guarded by accepted_mutex_
-    std::vector<bool> accepted_;  // by number of the type
-    std::unique_ptr<WorkPool> pool_;
-    std::shared_ptr<WorkQueue<Transport>> works_;
 };
 
 }  // namespace distwork::detail

@@ -106,7 +106,7 @@ public:
             std::error_code ignored;
             co_await quiet.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
         }
-        if (session_ == session) session->leave();
+        if (session_ == session) session->leave(Errc::connection_closed, "the slave left");
     }
 
     void abort() {
@@ -151,28 +151,6 @@ public:
     }
 
 private:
-    static constexpr std::uint32_t received_window = 1u << 20;  // works held, unanswered: credit is finer
-
-    static SlaveOptions checked(const std::string& host, SlaveOptions options) {
-        Registry::instance().check();
-        check_reachable(host, options.insecure_plaintext);
-        check(options.link);
-        if (options.slots == 0) throw Error{Errc::zero_slots, "SlaveOptions::slots"};
-        if (options.slots > received_window) throw Error{Errc::bad_option, "SlaveOptions::slots"};
-        if (options.reconnect_after <= Milliseconds{0} || options.reconnect_at_most < options.reconnect_after)
-            throw Error{Errc::bad_option, "reconnect_after must be positive and at most reconnect_at_most"};
-        if (options.name.empty()) options.name = "slave";
-        return options;
-    }
-
-    static std::shared_ptr<const SessionSettings> settings_of(const SlaveOptions& options) {
-        auto settings = session_settings(options.link, Role::slave, options.name, options.log);
-        settings.slots = static_cast<std::uint32_t>(options.slots);
-        settings.window = received_window;
-        settings.labels = options.labels;
-        return std::make_shared<const SessionSettings>(std::move(settings));
-    }
-
     /// A name may resolve to anything.
     void check_peer(const typename Transport::Socket& socket) const {
         if (!options_.insecure_plaintext && !socket.remote_endpoint().address().is_loopback())

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <utility>
+#include <vector>
+
+#include "../registry.hpp"
+#include "../work_executor.hpp"
+#include "../work_queue.hpp"
+
+namespace distwork::detail {
+
+/// The types that a master executes when slaves send them, and where. Threads are begun with the first of them.
+///
+/// *Thread-safety*: all functions.
+template <class Transport>
+class AcceptedWorks {
+public:
+    AcceptedWorks(Transport transport, WorkExecutor executor, std::size_t slots)
+        : transport_{std::move(transport)}, executor_{std::move(executor)}, slots_{slots} {}
+
+    void accept(const WorkType& type) {
+        const std::lock_guard lock{mutex_};
+        if (accepted_.size() <= type.number) accepted_.resize(type.number + std::size_t{1});
+        accepted_[type.number] = true;
+        if (queue_) return;
+        if (executor_.is_own_pool()) pool_ = std::make_unique<WorkPool>(executor_.threads_for(slots_));
+        queue_ = std::make_shared<WorkQueue<Transport>>(
+            transport_, pool_ ? pool_->get_executor() : executor_.executor(), false, slots_);
+    }
+
+    bool contains(const WorkType& type) const {
+        const std::shared_lock lock{mutex_};
+        return type.number < accepted_.size() && accepted_[type.number];
+    }
+
+    /// Null until a type was accepted.
+    std::shared_ptr<WorkQueue<Transport>> queue() const {
+        const std::shared_lock lock{mutex_};
+        return queue_;
+    }
+
+    /// Waits for what runs on own threads.
+    void join() {
+        std::unique_ptr<WorkPool> pool;  // destroyed when the lock is free again
+        const std::lock_guard lock{mutex_};
+        std::swap(pool, pool_);
+    }
+
+private:
+    Transport transport_;
+    const WorkExecutor executor_;
+    const std::size_t slots_;
+
+    mutable std::shared_mutex mutex_;
+    // guarded by mutex_
+    std::vector<bool> accepted_;  // by number of the type
+    std::unique_ptr<WorkPool> pool_;
+    std::shared_ptr<WorkQueue<Transport>> queue_;
+};
+
+}  // namespace distwork::detail

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <vector>
+
+#include "../context.hpp"
+
+namespace distwork::detail {
+
+/// A work while it is executed, for its context and for those who want it to stop. Guarded by the mutex of the queue.
+class Execution final : public Context::Execution {
+public:
+    explicit Execution(std::mutex& mutex) : mutex_{mutex} {}
+
+    std::stop_token stop_token() override {
+        const std::lock_guard lock{mutex_};
+        if (!source_) source_.emplace();
+        if (stop_requested) source_->request_stop();
+        return source_->get_token();
+    }
+
+    void reset(const Peer* from, std::uint64_t number) {
+        peer = from;
+        id = number;
+        stop_requested = false;
+        source_.reset();
+    }
+
+    const Peer* peer = nullptr;
+    std::uint64_t id = 0;
+    bool stop_requested = false;
+
+private:
+    friend class ExecutionList;
+
+    std::mutex& mutex_;
+    std::optional<std::stop_source> source_;  // most works never ask for a token: made for those that do
+    Execution* next_ = nullptr;
+    Execution** link_ = nullptr;
+};
+
+/// The works that are executed now. Guarded by the mutex of the queue.
+class ExecutionList {
+public:
+    void link(Execution& execution) {
+        execution.next_ = first_;
+        execution.link_ = &first_;
+        if (first_) first_->link_ = &execution.next_;
+        first_ = &execution;
+    }
+
+    void unlink(Execution& execution) {
+        *execution.link_ = execution.next_;
+        if (execution.next_) execution.next_->link_ = execution.link_;
+    }
+
+    /// Marks those to be stopped. `asked` are for the caller to ask when the lock is free: users' callbacks run then.
+    template <class Which>
+    void mark(std::vector<std::stop_source>& asked, Which which) {
+        for (Execution* at = first_; at; at = at->next_) {
+            if (!which(*at)) continue;
+            at->stop_requested = true;
+            if (at->source_) asked.push_back(*at->source_);
+        }
+    }
+
+private:
+    Execution* first_ = nullptr;
+};
+
+}  // namespace distwork::detail

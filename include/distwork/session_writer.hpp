@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "detail/asio.hpp"
+#include "outbox.hpp"
+#include "outgoing.hpp"
+
+namespace distwork {
+
+/// The writing half of a session: at most one write is under way, of all that gathered until it began.
+///
+/// *Executor*: the session's strand. *Lifetime*: a part of its session, which a write under way keeps alive.
+template <class Socket>
+class SessionWriter {
+public:
+    SessionWriter(Socket& socket, Outgoing& outgoing) : socket_{socket}, outgoing_{outgoing} {}
+
+    /// Writes until nothing waits; then, or when a write fails, calls `session->written(error)`.
+    template <class Session>
+    void flush(const std::shared_ptr<Session>& session) {
+        if (writing_) return;
+        if (leaving_.empty() && !outgoing_.take(leaving_)) return session->written({});
+        leaving_.gather(buffers_, most_bytes_a_write);
+        writing_ = true;
+        socket_.async_write_some(std::span<const asio::const_buffer>{buffers_},
+                                 [this, session](std::error_code error, std::size_t count) {
+                                     writing_ = false;
+                                     if (error) return session->written(error);
+                                     bytes_ += count;
+                                     leaving_.consume(count);
+                                     flush(session);
+                                 });
+    }
+
+    std::uint64_t bytes() const noexcept { return bytes_; }
+
+private:
+    /// Short enough that a heartbeat does not wait for long behind a large body.
+    static constexpr std::size_t most_bytes_a_write = 256 * 1024;
+
+    Socket& socket_;
+    Outgoing& outgoing_;
+    Outbox leaving_;
+    std::vector<asio::const_buffer> buffers_;
+    std::uint64_t bytes_ = 0;
+    bool writing_ = false;
+};
+
+}  // namespace distwork

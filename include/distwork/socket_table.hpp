@@ -1,0 +1,181 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "in_flight.hpp"
+#include "peer.hpp"
+#include "ready_set.hpp"
+#include "registry.hpp"
+#include "socket_information.hpp"
+#include "submission.hpp"
+
+namespace distwork {
+
+/// A connected slave's session, as the container keeps it.
+struct Socket {
+    Socket(SocketInformation what, std::shared_ptr<Peer> who, std::size_t window)
+        : information{std::move(what)},
+          peer{std::move(who)},
+          in_flight{information.slots, window, information.running} {}
+
+    SocketInformation information;
+    std::shared_ptr<Peer> peer;
+    std::vector<bool> knows;  // by our number of the type
+    InFlight in_flight;
+    bool closing = false;  // its session refused a call: it gets none until something is heard of it
+};
+
+/// Mean execution times by type, over all slaves.
+class ExecutionTimes {
+public:
+    using Duration = std::chrono::nanoseconds;
+
+    /// Zero until one was measured.
+    Duration estimate(const WorkType& type) const noexcept {
+        return type.number < means_.size() ? means_[type.number] : Duration{};
+    }
+
+    void measure(const WorkType& type, Duration sample) {
+        if (type.number >= means_.size()) means_.resize(type.number + std::size_t{1});
+        measure(means_[type.number], sample);
+    }
+
+    /// Exponentially weighted: the latest eight or so count. Never zero once measured.
+    static void measure(Duration& mean, Duration sample) noexcept {
+        mean = std::max(mean.count() == 0 ? sample : mean + (sample - mean) / 8, Duration{1});
+    }
+
+private:
+    std::vector<Duration> means_;  // by our number of the type
+};
+
+/// The connected sockets, and which of them can take a work now. No lock, no selector.
+class SocketTable {
+public:
+    using Duration = std::chrono::nanoseconds;
+
+    /// Sockets that can take a work. `all`, where it is set, has exactly those, and knows their order.
+    struct Candidates {
+        std::span<const SocketInformation* const> sockets;
+        const ReadySet* all = nullptr;
+    };
+
+    ExecutionTimes times;
+
+    Socket& add(SocketInformation information, std::shared_ptr<Peer> peer, std::vector<bool> knows,
+                std::size_t window) {
+        const std::size_t place = free_place();
+        information.id = ++last_id_;
+        information.place = place;
+        by_place_[place] = std::make_unique<Socket>(std::move(information), std::move(peer), window);
+        places_.emplace(last_id_, place);
+        know(*by_place_[place], std::move(knows));
+        update(*by_place_[place]);
+        return *by_place_[place];
+    }
+
+    void remove(Socket& socket) {
+        const std::size_t place = socket.information.place;
+        ready_.erase(place);
+        free_.erase(place);
+        know(socket, {});
+        places_.erase(socket.information.id);
+        by_place_[place].reset();
+    }
+
+    Socket* find(std::uint64_t id) const {
+        const auto at = places_.find(id);
+        return at == places_.end() ? nullptr : by_place_[at->second].get();
+    }
+    Socket* at(std::size_t place) const { return by_place_[place].get(); }
+    std::size_t size() const noexcept { return places_.size(); }
+    const std::vector<std::unique_ptr<Socket>>& by_place() const noexcept { return by_place_; }
+
+    /// To be called after each change of a socket.
+    void update(Socket& socket) {
+        greatest_worth_ = std::max(greatest_worth_, socket.in_flight.worth());
+        const bool takes = !socket.closing && !socket.information.draining;
+        const auto enter = [&](ReadySet& set, bool in) {
+            if (in) set.insert(socket.information.place, &socket.information);
+            else set.erase(socket.information.place);
+        };
+        enter(ready_, takes && socket.in_flight.has_credit());
+        enter(free_, takes && socket.in_flight.has_free_slot());
+    }
+
+    void know(Socket& socket, std::vector<bool> knows) {
+        for (std::size_t i = 0; i < socket.knows.size(); ++i)
+            if (socket.knows[i]) --known_by_[i];
+        socket.knows = std::move(knows);
+        if (known_by_.size() < socket.knows.size()) known_by_.resize(socket.knows.size());
+        for (std::size_t i = 0; i < socket.knows.size(); ++i)
+            if (socket.knows[i]) ++known_by_[i];
+    }
+
+    bool knows(const Socket& socket, const WorkType& type) const noexcept {
+        return type.number < socket.knows.size() && socket.knows[type.number];
+    }
+
+    bool anybody_has_credit() const noexcept { return !ready_.empty(); }
+
+    /// Usually all that have credit, without a copy; else those among them that fit. Valid until the next change.
+    Candidates candidates(const Submission& work) {
+        const Duration time = times.estimate(work.type());
+        fitting_.clear();
+        if (work.pinned) {
+            const Socket* const socket = find(work.pinned);
+            if (socket && fits(*socket, work, time)) fitting_.push_back(&socket->information);
+            return {fitting_};
+        }
+        // A short work streams to whoever has credit. A long one goes to a free slot if there is any: queued behind
+        // others it would wait for longer than it takes to be sent.
+        const bool plain = InFlight::is_plain(time, work.bytes());
+        const bool to_free_slot = !plain && (time.count() == 0 || time > greatest_worth_ || !free_.empty());
+        const ReadySet& set = to_free_slot ? free_ : ready_;
+        if ((plain || to_free_slot) && work.options.labels().empty() && known_by_all(work.type()))
+            return {set.sockets(), &set};
+        for (const SocketInformation* information : set.sockets())
+            if (fits(*by_place_[information->place], work, time)) fitting_.push_back(information);
+        return {fitting_};
+    }
+
+private:
+    bool fits(const Socket& socket, const Submission& work, Duration time) const {
+        const auto& has = socket.information.labels;
+        const auto& wants = work.options.labels();
+        return ready_.contains(socket.information.place) && knows(socket, work.type()) &&
+               std::includes(has.begin(), has.end(), wants.begin(), wants.end()) &&
+               socket.in_flight.has_credit_for(time, work.bytes());
+    }
+
+    bool known_by_all(const WorkType& type) const noexcept {
+        return type.number < known_by_.size() && known_by_[type.number] == places_.size();
+    }
+
+    std::size_t free_place() {
+        if (places_.size() == by_place_.size()) {
+            by_place_.emplace_back();
+            return by_place_.size() - 1;
+        }
+        return static_cast<std::size_t>(std::find(by_place_.begin(), by_place_.end(), nullptr) - by_place_.begin());
+    }
+
+    std::vector<std::unique_ptr<Socket>> by_place_;  // null: free
+    std::unordered_map<std::uint64_t, std::size_t> places_;
+    std::uint64_t last_id_ = 0;
+    ReadySet ready_;  // has_credit
+    ReadySet free_;   // has_free_slot: a part of ready_
+    std::vector<const SocketInformation*> fitting_;
+    std::vector<std::size_t> known_by_;  // by our number of the type: how many sockets
+    Duration greatest_worth_{};          // of all sockets ever: longer works always need a free slot
+};
+
+}  // namespace distwork
