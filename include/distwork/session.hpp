@@ -127,7 +127,7 @@ public:
             auto token = asio::redirect_error(asio::use_awaitable, error);
             const std::size_t count = co_await socket_.async_read_some(asio::buffer(space.data(), space.size()), token);
             if (error) end(error == asio::error::eof ? make_error_code(Errc::connection_closed) : error, "");
-            else if (!parting_) receive(count);
+            else if (!ended_ && !parting_) receive(count);  // it may have ended since the bytes came
         }
     }
 
@@ -158,7 +158,7 @@ private:
         outgoing_.stay_awake();
         const std::error_code broken =
             reader_.commit(count, [this](Frame&& frame) { return on_frame(std::move(frame)); });
-        if (broken) part(broken, "a frame's header");
+        if (broken) part(handshake_.accepted() ? broken : make_error_code(Errc::not_distwork), "by a frame's length");
         settle_answers();
         hand_over_works();
         flush();
@@ -177,7 +177,7 @@ private:
             case FrameKind::cancel: return on_cancel(frame);
             case FrameKind::ping: return send_control(FrameKind::pong, {}, frame.header.id), true;
             case FrameKind::pong: return on_pong(frame);
-            case FrameKind::drain: return host_->peer_drains(this->shared_from_this()), true;
+            case FrameKind::drain: return on_drain();
             case FrameKind::bye: return on_bye(frame);
             default: return on_nonsense(frame);
         }
@@ -230,6 +230,7 @@ private:
         const auto self = this->shared_from_this();
         if (opened_) return host_->types_changed(self, types), true;
         opened_ = true;
+        timer_.cancel();  // heartbeats begin
         host_->opened(self, peer, types);
         send_ping();
         return true;
@@ -263,6 +264,14 @@ private:
     void hand_over_works() {
         if (works_.empty()) return;
         host_->works()->push(WorkBatch::copy(this->shared_from_this(), std::exchange(works_, {})));
+    }
+
+    /// A master answers in kind, behind the last work that it sent: then the slave knows that nothing more comes.
+    bool on_drain() {
+        hand_over_works();
+        host_->peer_drains(this->shared_from_this());
+        if (settings_->role == Role::master) send_control(FrameKind::drain);
+        return true;
     }
 
     bool on_reply(Frame&& frame) {

@@ -96,6 +96,7 @@ public:
     /// Who executes works; null if nobody does.
     virtual std::shared_ptr<WorkQueue<Transport>> works() = 0;
     virtual void round_trip(const SessionPtr& session, std::chrono::nanoseconds time) = 0;
+    /// A slave wants nothing new; or a master confirms that nothing more comes.
     virtual void peer_drains(const SessionPtr& session) = 0;
     /// The session ended; `unanswered` are for the host to settle. Called once, and last.
     virtual void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,

@@ -63,7 +63,7 @@ public:
         if (!error) static_cast<void>(acceptor.bind(endpoint, error));
         if (!error) static_cast<void>(acceptor.listen(asio::socket_base::max_listen_connections, error));
         if (error) {
-            const Errc reason = error == std::errc::address_in_use ? Errc::address_in_use : Errc::bad_address;
+            const Errc reason = error == asio::error::address_in_use ? Errc::address_in_use : Errc::bad_address;
             throw Error{reason, address + ':' + std::to_string(port) + " (" + error.message() + ')'};
         }
         return acceptor;

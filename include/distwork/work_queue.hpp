@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -91,10 +92,16 @@ public:
         for (std::stop_source& source : asked) source.request_stop();
     }
 
-    /// Whether nothing waits and nothing runs.
-    bool idle() const {
-        const std::lock_guard lock{mutex_};
-        return waiting_.empty() && running_ == 0;
+    /// Calls `then` once nothing waits and nothing runs: from here, or from a thread that executed a work.
+    void when_idle(std::function<void()> then) {
+        {
+            const std::lock_guard lock{mutex_};
+            if (!waiting_.empty() || running_ != 0) {
+                idle_ = std::move(then);
+                return;
+            }
+        }
+        then();
     }
 
 private:
@@ -123,9 +130,8 @@ private:
         const TimePoint until = now + longest_turn;
         while (begin(begun, execution)) {
             if (begun.item.type->execute_async) {
-                spawn(std::move(begun), execution);
-                if (immediate_ && take_slot()) continue;
-                return;
+                if (!spawn(std::move(begun), execution)) return;
+                continue;
             }
             execute(begun, execution, answer, now);
             end(execution);
@@ -135,22 +141,27 @@ private:
 
     /// Takes the next work and puts it into the list of those that are executed. False: none waits, the slot is free.
     bool begin(Begun& begun, Execution& execution) {
+        bool found = false;
+        bool more = false;
+        std::function<void()> idle;
         {
             const std::lock_guard lock{mutex_};
             if (!next(begun)) {
-                --running_;
-                return false;
+                if (--running_ == 0) idle.swap(idle_);
+            } else {
+                execution.reset(begun.batch->peer.get(), begun.item.id);
+                executing_.link(execution);
+                found = true;
+                more = !immediate_ && take_slot();
             }
-            execution.reset(begun.batch->peer.get(), begun.item.id);
-            executing_.link(execution);
         }
-        if (!immediate_ && take_slot()) start_runner();
-        return true;
+        if (more) start_runner();
+        if (idle) idle();
+        return found;
     }
 
-    /// Whether another work waits and another slot is free for it, which is then taken.
+    /// Whether another work waits and another slot is free for it, which is then taken. Under the lock.
     bool take_slot() {
-        const std::lock_guard lock{mutex_};
         if (waiting_.empty() || running_ == slots_) return false;
         ++running_;
         return true;
@@ -206,8 +217,8 @@ private:
         executing_.unlink(execution);
     }
 
-    /// The slot goes with the coroutine; when that ends, a runner takes it on.
-    void spawn(Begun begun, Execution& waiting) {
+    /// The slot goes with the coroutine; when that ends, a runner takes it on. True: the runner may go on, on another.
+    bool spawn(Begun begun, Execution& waiting) {
         auto execution = std::make_unique<Execution>(mutex_);
         {
             const std::lock_guard lock{mutex_};
@@ -219,6 +230,8 @@ private:
         auto self = this->shared_from_this();
         asio::co_spawn(executor_, execute_async(self, std::move(begun), std::move(execution)),
                        [self](const std::exception_ptr&) { self->run(); });
+        const std::lock_guard lock{mutex_};
+        return immediate_ && take_slot();
     }
 
     static asio::awaitable<void> execute_async(std::shared_ptr<WorkQueue> self, Begun begun,
@@ -254,6 +267,7 @@ private:
     std::size_t running_ = 0;  // slots taken: by a runner, or by a coroutine that waits
     ExecutionList executing_;
     bool stopped_ = false;
+    std::function<void()> idle_;
 };
 
 }  // namespace distwork

@@ -120,7 +120,8 @@ public:
         std::exception_ptr refused;
         if (outcomes.empty() && options.when_unavailable() == WhenUnavailable::refuse)
             refused = std::make_exception_ptr(Error{Errc::no_slave, type.name});
-        else if (!may_wait && !container_.has_room(outcomes.size(), outcomes.size() * body->size()))
+        else if (!may_wait && !outcomes.empty() &&
+                 !container_.has_room(outcomes.size(), outcomes.size() * body->size()))
             refused = std::make_exception_ptr(Error{Errc::backlog_full, type.name});
         if (refused && !may_wait) std::rethrow_exception(refused);
         if (refused || outcomes.empty()) return whole.complete(refused);

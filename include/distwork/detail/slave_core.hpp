@@ -40,7 +40,8 @@ public:
           transport_{executor},
           strand_{transport_.make_strand()},
           settings_{settings_of(options_)},
-          timer_{strand_} {
+          timer_{strand_},
+          quiet_timer_{strand_} {
         const WorkExecutor& where = options_.work_executor;
         if (where.is_own_pool()) pool_ = std::make_unique<WorkPool>(where.threads_for(options_.slots));
         const asio::any_io_executor works = where.is_in_place() ? strand_
@@ -99,13 +100,10 @@ public:
         const auto session = session_;
         if (!session) co_return;
         session->send_drain();
-        Timer quiet{strand_};
-        const auto until = transport_.now() + timeout;
-        while (session_ == session && transport_.now() < until && !(works_->idle() && session->awaiting() == 0)) {
-            quiet.expires_after(std::chrono::milliseconds{5});
-            std::error_code ignored;
-            co_await quiet.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-        }
+        quiet_timer_.expires_after(timeout);
+        std::error_code cancelled;
+        auto token = asio::redirect_error(asio::use_awaitable, cancelled);
+        co_await quiet_timer_.async_wait(token);
         if (session_ == session) session->leave(Errc::connection_closed, "the slave left");
     }
 
@@ -134,11 +132,15 @@ public:
     bool accepts(const WorkType&) const override { return true; }
     std::shared_ptr<WorkQueue<Transport>> works() override { return works_; }
     void round_trip(const SessionPtr&, std::chrono::nanoseconds) override {}
-    void peer_drains(const SessionPtr&) override {}
+    void peer_drains(const SessionPtr&) override {
+        works_->when_idle(
+            [self = this->shared_from_this()] { asio::post(self->strand_, [self] { self->quiet_timer_.cancel(); }); });
+    }
 
     void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
                 std::vector<std::shared_ptr<Call>> unanswered) override {
         connected_ = false;
+        quiet_timer_.cancel();
         reason_ = reason;
         detail_ = detail;
         const std::string text = reason.message() + (detail.empty() ? "" : " (" + detail + ')');
@@ -197,7 +199,8 @@ private:
     std::atomic<bool> connected_{false};
 
     // strand_
-    Timer timer_;
+    Timer timer_;        // until the next attempt to connect
+    Timer quiet_timer_;  // cancelled when a slave that stops has nothing more to do
     SessionPtr session_;
     std::error_code reason_;  // why the last session ended
     std::string detail_;

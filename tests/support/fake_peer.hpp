@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "distwork/byte_buffer.hpp"
+#include "distwork/call.hpp"
+#include "distwork/frame.hpp"
+#include "distwork/log.hpp"
+#include "distwork/peer.hpp"
+#include "distwork/reply.hpp"
+
+namespace support {
+
+/// The other end of a session that is not there: remembers what it was sent and what it was answered.
+class FakePeer : public distwork::Peer {
+public:
+    struct Replied {
+        std::uint64_t id = 0;
+        distwork::FrameKind kind{};
+        std::vector<std::byte> body;
+
+        /// The body as the peer would read it.
+        distwork::Reply read() const {
+            distwork::Reply reply;
+            if (decode(kind, body, reply)) reply.text = "the reply does not decode";
+            return reply;
+        }
+    };
+
+    explicit FakePeer(asio::any_io_executor executor = {}, std::string name = "fake")
+        : executor_{std::move(executor)}, name_{std::move(name)} {}
+
+    std::error_code send(const std::shared_ptr<distwork::Call>& call) override {
+        if (refuses) return ++refused, refuses;
+        call->id = ++last_id_;
+        if (on_send) on_send(*call);
+        sent.push_back(call);
+        return {};
+    }
+    void cancel(const distwork::Call& call) override { cancelled.push_back(call.id); }
+    void reply(std::uint64_t id, distwork::FrameKind kind, distwork::ByteBuffer&& body) override {
+        replies.push_back({id, kind, {body.view().begin(), body.view().end()}});
+        if (on_reply) on_reply(id);
+    }
+    asio::ip::tcp::endpoint remote_endpoint() const override { return {}; }
+    const std::string& name() const override { return name_; }
+    const asio::any_io_executor& get_executor() const override { return executor_; }
+    const distwork::ArchiveLimits& limits() const override { return limits_; }
+    void log(distwork::LogLevel, std::string_view line) const override { logged.emplace_back(line); }
+
+    std::error_code refuses;  ///< every call, with this
+    std::size_t refused = 0;  ///< so many
+    std::function<void(distwork::Call&)> on_send;
+    std::function<void(std::uint64_t)> on_reply;
+    std::vector<std::shared_ptr<distwork::Call>> sent;
+    std::vector<std::uint64_t> cancelled;
+    std::vector<Replied> replies;
+    mutable std::vector<std::string> logged;
+
+private:
+    asio::any_io_executor executor_;
+    std::string name_;
+    distwork::ArchiveLimits limits_;
+    std::uint64_t last_id_ = 0;
+};
+
+}  // namespace support
