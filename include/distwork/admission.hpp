@@ -21,6 +21,7 @@ enum class Admission {
     no_slave,
     gone,          ///< the one socket that it was for
     unknown_type,  ///< to that one
+    shape_differs,
     stopped,
 };
 

@@ -92,7 +92,9 @@ public:
         if (work->pinned) {
             const Socket* const socket = table_.find(work->pinned);
             if (!socket) return Admission::gone;
-            if (!table_.knows(*socket, work->type())) return Admission::unknown_type;
+            if (!table_.knows(*socket, work->type()))
+                return socket->peer->send(work) == Errc::shape_differs ? Admission::shape_differs
+                                                                       : Admission::unknown_type;
         }
         if (work->claimed()) return Admission::queued;  // cancelled before it came here
         // Those who wait for room came first.

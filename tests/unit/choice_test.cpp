@@ -1582,15 +1582,16 @@ private:
     void submit() {
         SubmitOptions options;
         options.priority(static_cast<int>(random_() % 6 ? 0 : random_() % 3));
-        if (random_() % 4 == 0) options.label("gpu");
+        // Who pins a work to a slave saw to it that it has the labels.
+        const bool pinned = random_() % 10 == 0 && !sockets_.empty();
+        if (random_() % 4 == 0 && !pinned) options.label("gpu");
         if (random_() % 20 == 0) options.when_unavailable(WhenUnavailable::refuse);
         const std::size_t bytes = random_() % 8   ? 10
                                   : random_() % 3 ? 100 * 1024
                                                   : (1 + random_() % 9) * mebibyte;
         const auto work = task(options, random_() % 3, bytes);
         work->number = static_cast<int>(++submitted_);
-        if (random_() % 10 == 0 && !sockets_.empty())
-            work->pinned = master_.ids[sockets_[random_() % sockets_.size()].who];
+        if (pinned) work->pinned = master_.ids[sockets_[random_() % sockets_.size()].who];
         outcomes_[work] = Outcome::pending;
         sent_now_ = nullptr;
         const Admission admission = master_.submit(work, random_() % 2);

@@ -293,6 +293,7 @@ private:
             case Admission::too_many_waiting: return Error{Errc::too_many_waiting, name};
             case Admission::gone: return Error{Errc::lost, name + ": its slave left"};
             case Admission::unknown_type: return Error{Errc::unknown_type, name};
+            case Admission::shape_differs: return Error{Errc::shape_differs, name};
             case Admission::stopped: return Error{Errc::stopped, name};
             default: return Error{Errc::backlog_full, name};
         }
