@@ -1,6 +1,10 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "error.hpp"
 
 namespace distwork {
 
@@ -24,5 +28,19 @@ enum class Admission {
     shape_differs,
     stopped,
 };
+
+/// What a submission that was refused is told.
+inline Error refusal(Admission admission, std::string_view work) {
+    const std::string name{work};
+    switch (admission) {
+        case Admission::no_slave: return Error{Errc::no_slave, name};
+        case Admission::too_many_waiting: return Error{Errc::too_many_waiting, name};
+        case Admission::gone: return Error{Errc::lost, name + ": its slave left"};
+        case Admission::unknown_type: return Error{Errc::unknown_type, name};
+        case Admission::shape_differs: return Error{Errc::shape_differs, name};
+        case Admission::stopped: return Error{Errc::stopped, name};
+        default: return Error{Errc::backlog_full, name};
+    }
+}
 
 }  // namespace distwork

@@ -28,8 +28,16 @@ public:
     std::size_t size() const noexcept { return size_; }
     std::size_t bytes() const noexcept { return bytes_; }
 
-    void push(SubmissionPtr work) {
+    /// Whether an older work of its lane waits because no slave has credit for it: then this one waits behind it.
+    bool holds_up(const Submission& work) const noexcept {
+        const Lane* const lane = find_lane(work);
+        return lane && lane->no_socket;
+    }
+
+    /// `no_socket`: it was offered, and no slave has credit for it.
+    void push(SubmissionPtr work, bool no_socket = false) {
         Lane& lane = lane_of(*work);
+        if (no_socket) lane.no_socket = true;
         size_ += 1;
         bytes_ += work->bytes();
         lane.works.push_back(std::move(work));
@@ -51,7 +59,7 @@ public:
     /// `any_credit()` tells when nobody has credit at all.
     template <class Offer, class AnyCredit>
     void round(Offer offer, AnyCredit any_credit) {
-        for (const auto& lane : lanes_) lane->next = lane->works.begin();
+        for (const auto& lane : lanes_) lane->next = lane->works.begin(), lane->no_socket = false;
         while (any_credit()) {
             Lane* const lane = first();
             if (!lane) break;
@@ -63,7 +71,10 @@ public:
                     lane->next = lane->works.erase(lane->next);
                     break;
                 case Verdict::declined: ++lane->next; break;
-                case Verdict::no_socket: lane->next = lane->works.end(); break;
+                case Verdict::no_socket:
+                    lane->next = lane->works.end();
+                    lane->no_socket = true;
+                    break;
             }
         }
         std::erase_if(lanes_, [](const auto& lane) { return lane->works.empty(); });
@@ -96,13 +107,19 @@ private:
         std::vector<std::string> labels;
         std::list<SubmissionPtr> works;
         std::list<SubmissionPtr>::iterator next{};  // to be offered in this round; the end: no more
+        bool no_socket = false;                     // nobody has credit for one of them
     };
 
-    Lane& lane_of(const Submission& work) {
+    Lane* find_lane(const Submission& work) const noexcept {
         for (const auto& lane : lanes_)
             if (lane->priority == work.options.priority() && lane->type == &work.type() &&
                 lane->pinned == work.pinned && lane->labels == work.options.labels())
-                return *lane;
+                return lane.get();
+        return nullptr;
+    }
+
+    Lane& lane_of(const Submission& work) {
+        if (Lane* const lane = find_lane(work)) return *lane;
         lanes_.push_back(std::make_unique<Lane>(
             Lane{work.options.priority(), &work.type(), work.pinned, work.options.labels(), {}}));
         lanes_.back()->next = lanes_.back()->works.end();

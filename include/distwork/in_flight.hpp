@@ -66,6 +66,11 @@ public:
         }
     }
 
+    /// The socket goes: works that its session gave up but nobody told of yet must not look for it.
+    void abandon() {
+        for (Submission* work = oldest_; work; work = work->newer_) work->stage = Submission::Stage::done;
+    }
+
     /// An answer came: the allowance may double, at most once each round trip, and only where it was what limited.
     void answered(TimePoint now) {
         if (!limited_ || now - doubled_ < round_trip_) return;

@@ -5,10 +5,12 @@
 #include <cereal/types/vector.hpp>
 #include <cstdint>
 #include <string>
+#include <system_error>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "error.hpp"
 #include "registry.hpp"
 
 namespace distwork {
@@ -55,6 +57,9 @@ public:
     /// The peer's number, or why there is none.
     std::uint32_t number(const WorkType& type) const noexcept {
         return type.number < numbers_.size() ? numbers_[type.number] : unknown;
+    }
+    std::error_code why_unknown(const WorkType& type) const noexcept {
+        return number(type) == differs ? Errc::shape_differs : Errc::unknown_type;
     }
     bool knows(const WorkType& type) const noexcept { return number(type) < unknown; }
 

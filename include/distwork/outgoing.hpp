@@ -43,8 +43,7 @@ public:
         const std::lock_guard lock{mutex_};
         if (given_up_) return {Errc::lost};
         const std::uint32_t number = types_.number(call->type());
-        if (number == PeerTypes::unknown) return {Errc::unknown_type};
-        if (number == PeerTypes::differs) return {Errc::shape_differs};
+        if (number >= PeerTypes::unknown) return {types_.why_unknown(call->type())};
         const std::size_t bytes = frame_header_bytes + call->body().size();
         const std::size_t waiting = outbox_.size() + leaving_bytes_ + held_bytes_;
         if (waiting != 0 && waiting + bytes > max_outbox_bytes_) return {Errc::outbox_full};
@@ -116,6 +115,11 @@ public:
         window_ = window;
     }
 
+    std::error_code why_unknown(const WorkType& type) const {
+        const std::lock_guard lock{mutex_};
+        return types_.why_unknown(type);
+    }
+
     std::size_t awaiting() const {
         const std::lock_guard lock{mutex_};
         return calls_.size() + held_.size();
@@ -154,7 +158,10 @@ private:
             const auto call = std::move(held_.front());
             held_.pop_front();
             held_bytes_ -= frame_header_bytes + call->body().size();
-            if (!call->claimed()) enter(call, types_.number(call->type()));
+            if (call->claimed() && !call->chosen()) continue;
+            enter(call, types_.number(call->type()));
+            // Who cancelled it was not heard then: it was not in the table. Its place is given back by its answer.
+            if (call->claimed()) outbox_.append({.kind = FrameKind::cancel, .id = call->id}, {});
         }
     }
 

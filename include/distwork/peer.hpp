@@ -10,6 +10,7 @@
 #include "byte_buffer.hpp"
 #include "call.hpp"
 #include "detail/asio.hpp"
+#include "error.hpp"
 #include "frame.hpp"
 #include "log.hpp"
 
@@ -26,6 +27,9 @@ public:
     /// (lost, unknown_type, shape_differs, outbox_full) the call is not taken: the caller settles it. Never calls back
     /// from inside.
     virtual std::error_code send(const std::shared_ptr<Call>& call) = 0;
+
+    /// Why works of a type that the peer lacks are not sent: unknown_type or shape_differs.
+    virtual std::error_code why_unknown(const WorkType&) const { return Errc::unknown_type; }
 
     /// Tells the peer that a call, which somebody claimed, is no longer wanted. Its place stays taken until the answer.
     virtual void cancel(const Call& call) = 0;

@@ -36,24 +36,24 @@ struct MasterOptions {
     bool insecure_plaintext = false;    ///< needed for addresses beyond loopback: anyone who reaches them may join
     std::string name = "master";        ///< what slaves are told
     std::size_t max_slaves = 10'000;    ///< connections held at a time
-    ContainerLimits waiting;            ///< how much may wait for slaves
+    ContainerLimits waiting{};          ///< how much may wait for slaves
     std::size_t slots = 4;              ///< works of slaves executed at a time
     WorkExecutor work_executor = WorkExecutor::own_pool();  ///< for works that slaves send
-    LinkOptions link;
-    Log log;  ///< default: nowhere
+    LinkOptions link{};
+    Log log{};  ///< default: nowhere
 };
 
 struct SlaveOptions {
-    std::string name;  ///< what the master is told; default: "slave"
+    std::string name{};  ///< what the master is told; default: "slave"
     std::size_t slots = std::max(1u, std::thread::hardware_concurrency());  ///< works executed at a time
-    std::vector<std::string> labels;                                        ///< what it has: see SubmitOptions::label
+    std::vector<std::string> labels{};                                      ///< what it has: see SubmitOptions::label
     bool insecure_plaintext = false;                        ///< needed to connect to addresses beyond loopback
     WorkExecutor work_executor = WorkExecutor::own_pool();  ///< where works are executed
     bool reconnect = true;                                  ///< false: its run ends with its first session
     std::chrono::milliseconds reconnect_after{100};         ///< doubles with each failure, with jitter,
     std::chrono::milliseconds reconnect_at_most{30'000};    ///< up to this
-    LinkOptions link;
-    Log log;  ///< default: nowhere
+    LinkOptions link{};
+    Log log{};  ///< default: nowhere
 };
 
 namespace detail {

@@ -22,7 +22,8 @@ public:
     /// distributed without waiting for it. Nothing but the value travels back: what the execution changed in the
     /// object stays there. What it throws fails the call.
     ///
-    /// *Executor*: the caller's. *Lifetime*: `peer`, who executed the work, is valid until the function returns.
+    /// *Executor*: the caller's; for a broadcast one of the master's threads, one value at a time. *Lifetime*: `peer`,
+    /// who executed the work, is valid until the function returns.
     virtual void execute_return(ReturnParameter<R> value, Context& peer) {
         static_cast<void>(value);
         static_cast<void>(peer);

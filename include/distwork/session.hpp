@@ -74,6 +74,8 @@ public:
         if (outgoing_.send({.kind = kind, .id = id}, std::move(body))) wake_writer();
     }
 
+    std::error_code why_unknown(const WorkType& type) const override { return outgoing_.why_unknown(type); }
+
     void cancel(const Call& call) override {
         if (outgoing_.cancel(call)) wake_writer();
     }
@@ -85,9 +87,6 @@ public:
     void log(LogLevel level, std::string_view line) const override {
         if (settings_->log) settings_->log(level, line);
     }
-
-    /// Calls that were sent and not answered yet.
-    std::size_t awaiting() const { return outgoing_.awaiting(); }
 
     /// Tells the peer to send nothing new.
     void send_drain() { send_control(FrameKind::drain); }
@@ -112,7 +111,6 @@ public:
 
     std::uint64_t tag = 0;  ///< the host's own
 
-    /// What crossed so far.
     Traffic traffic() const { return {writer_.bytes(), bytes_received_, last_heard_}; }
 
     /// Greets, then reads until the session ends; never throws.
@@ -126,7 +124,8 @@ public:
             const auto space = reader_.prepare();
             auto token = asio::redirect_error(asio::use_awaitable, error);
             const std::size_t count = co_await socket_.async_read_some(asio::buffer(space.data(), space.size()), token);
-            if (error) end(error == asio::error::eof ? make_error_code(Errc::connection_closed) : error, "");
+            if (error == asio::error::eof) error = Errc::connection_closed;
+            if (error) end(error, "");
             else if (!ended_ && !parting_) receive(count);  // it may have ended since the bytes came
         }
     }
@@ -256,7 +255,7 @@ private:
     }
 
     bool on_cancel(const Frame& frame) {
-        hand_over_works();  // it may be among them
+        hand_over_works();  // it may be among these
         if (const auto works = host_->works()) works->cancel(*this, frame.header.id);
         return true;
     }
@@ -327,12 +326,11 @@ private:
         send_ping();
     }
 
-    void send_ping() {
-        send_control(FrameKind::ping, {}, static_cast<std::uint64_t>(transport_.now().time_since_epoch().count()));
-    }
+    /// Its id is when it was sent.
+    void send_ping() { send_control(FrameKind::ping, {}, std::uint64_t(transport_.now().time_since_epoch().count())); }
 
     bool on_pong(const Frame& frame) {
-        const TimePoint sent{TimePoint::duration{static_cast<std::int64_t>(frame.header.id)}};
+        const TimePoint sent{TimePoint::duration{std::int64_t(frame.header.id)}};
         if (const auto now = transport_.now(); sent <= now) host_->round_trip(this->shared_from_this(), now - sent);
         return true;
     }

@@ -71,6 +71,7 @@ public:
         });
         for (const auto& work : pinned) work->stage = Submission::Stage::done;
         in_flight_ -= socket->information.in_flight;
+        socket->in_flight.abandon();
         table_.remove(*socket);
         dispatch();
         return pinned;
@@ -92,16 +93,15 @@ public:
         if (work->pinned) {
             const Socket* const socket = table_.find(work->pinned);
             if (!socket) return Admission::gone;
-            if (!table_.knows(*socket, work->type()))
-                return socket->peer->send(work) == Errc::shape_differs ? Admission::shape_differs
-                                                                       : Admission::unknown_type;
+            if (!table_.knows(*socket, work->type())) return unknown(*socket, work->type());
         }
         if (work->claimed()) return Admission::queued;  // cancelled before it came here
         // Those who wait for room came first.
         if (waiting_.empty()) {
-            if (offer(work) == Backlog::Verdict::sent) return Admission::sent;
+            const Verdict verdict = offer_in_turn(work);
+            if (verdict == Verdict::sent) return Admission::sent;
             if (has_room(*work)) {
-                enter_backlog(work);
+                enter_backlog(work, verdict);
                 return Admission::queued;
             }
         }
@@ -125,10 +125,13 @@ public:
     void cancel(Submission& work) {
         const std::lock_guard lock{mutex_};
         switch (std::exchange(work.stage, Submission::Stage::done)) {
-            case Submission::Stage::waiting: waiting_.erase(work.at); break;
+            case Submission::Stage::waiting:
+                waiting_.erase(work.at);
+                admit_waiting();
+                break;
             case Submission::Stage::backlog:
                 backlog_.remove(work);
-                admit_waiting();
+                dispatch();
                 break;
             case Submission::Stage::in_flight:
                 work.stage = Submission::Stage::in_flight;
@@ -191,6 +194,13 @@ public:
     bool quiet() const {
         const std::shared_lock lock{mutex_};
         return backlog_.size() == 0 && waiting_.empty() && in_flight_ == 0;
+    }
+
+    /// Lets go of all sockets, and so of their sessions, which keep their host alive: nobody is left to end them.
+    void clear() {
+        const std::lock_guard lock{mutex_};
+        table_.clear();
+        in_flight_ = 0;
     }
 
     /// Takes out everything that waits, for the caller to settle.
@@ -278,6 +288,11 @@ private:
         }
     }
 
+    /// A work that comes new does not overtake those of its lane that wait for credit.
+    Verdict offer_in_turn(const SubmissionPtr& work) {
+        return backlog_.holds_up(*work) ? Verdict::no_socket : offer(work);
+    }
+
     Socket* select(const Submission& work, const SocketTable::Candidates& candidates) {
         DistributeContext context{work, candidates.sockets, candidates.all};
         const SocketInformation* chosen = nullptr;
@@ -301,6 +316,7 @@ private:
         --in_flight_;
         ++(reply.error == Errc{} ? information.completed : information.failed);
         information.last_finished = &work.type();
+        if (reply.error != Errc{} && reply.error != Errc::work_failed) return;  // it was not executed
         ExecutionTimes::measure(information.mean_execution_time, reply.execution_time);
         table_.times.measure(work.type(), reply.execution_time);
     }
@@ -313,9 +329,20 @@ private:
         table_.update(socket);
     }
 
-    static void forget_locked(std::span<const std::shared_ptr<Call>> unanswered) {
-        for (const auto& call : unanswered)
-            if (call->chosen()) static_cast<Submission&>(*call).stage = Submission::Stage::done;
+    void forget_locked(std::span<const std::shared_ptr<Call>> unanswered) {
+        for (const auto& call : unanswered) {
+            if (!call->chosen()) continue;
+            auto& work = static_cast<Submission&>(*call);
+            if (std::exchange(work.stage, Submission::Stage::done) != Submission::Stage::in_flight) continue;
+            work.socket->in_flight.remove(work);
+            --work.socket->information.in_flight;
+            --in_flight_;
+        }
+    }
+
+    static Admission unknown(const Socket& socket, const WorkType& type) {
+        const bool differs = socket.peer->why_unknown(type) == Errc::shape_differs;
+        return differs ? Admission::shape_differs : Admission::unknown_type;
     }
 
     // Backlog
@@ -325,9 +352,9 @@ private:
                (backlog_.size() == 0 || backlog_.bytes() + work.bytes() <= limits_.max_backlog_bytes);
     }
 
-    void enter_backlog(const SubmissionPtr& work) {
+    void enter_backlog(const SubmissionPtr& work, Verdict verdict) {
         work->stage = Submission::Stage::backlog;
-        backlog_.push(work);
+        backlog_.push(work, verdict == Verdict::no_socket);
     }
 
     void dispatch() {
@@ -340,10 +367,10 @@ private:
     void admit_waiting() {
         while (!waiting_.empty()) {
             const SubmissionPtr work = waiting_.front();
-            const bool sent = offer(work) == Verdict::sent;
-            if (!sent && !has_room(*work)) return;
+            const Verdict verdict = offer_in_turn(work);
+            if (verdict != Verdict::sent && !has_room(*work)) return;
             waiting_.pop_front();
-            if (!sent) enter_backlog(work);
+            if (verdict != Verdict::sent) enter_backlog(work, verdict);
             admitted_.push_back(work);
             any_admitted_.store(true, std::memory_order_release);
         }

@@ -91,6 +91,14 @@ public:
         by_place_[place].reset();
     }
 
+    void clear() {
+        for (const auto& socket : by_place_) {
+            if (!socket) continue;
+            socket->in_flight.abandon();
+            remove(*socket);
+        }
+    }
+
     Socket* find(std::uint64_t id) const {
         const auto at = places_.find(id);
         return at == places_.end() ? nullptr : by_place_[at->second].get();
@@ -144,6 +152,10 @@ public:
             return {set.sockets(), &set};
         for (const SocketInformation* information : set.sockets())
             if (fits(*by_place_[information->place], work, time)) fitting_.push_back(information);
+        // No free slot is one for it: then those that have credit beyond their slots.
+        if (fitting_.empty() && to_free_slot && time.count() != 0 && time <= greatest_worth_)
+            for (const SocketInformation* information : ready_.sockets())
+                if (fits(*by_place_[information->place], work, time)) fitting_.push_back(information);
         return {fitting_};
     }
 

@@ -12,6 +12,10 @@
 #include "detail/asio.hpp"
 #include "error.hpp"
 
+#ifndef _WIN32
+#include <fcntl.h>
+#endif
+
 namespace distwork {
 
 /// Where links, time and chance come from. Roles and sessions get all of these from their Transport and nowhere else,
@@ -31,6 +35,18 @@ concept Transport = std::copy_constructible<T> && std::constructible_from<T, asi
     { transport.accept(acceptor) } -> std::same_as<asio::awaitable<typename T::Socket>>;
     { transport.connect(strand, host, std::uint16_t{}) } -> std::same_as<asio::awaitable<typename T::Socket>>;
 };
+
+namespace detail {
+
+/// A program that the host begins must not hold our ports and connections.
+template <class Socket>
+void close_on_exec(Socket& socket) {
+#ifndef _WIN32
+    if (socket.is_open()) fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
+#endif
+}
+
+}  // namespace detail
 
 /// TCP and the machine's own clock.
 class Tcp {
@@ -62,6 +78,7 @@ public:
         if (!error) static_cast<void>(acceptor.set_option(asio::socket_base::reuse_address{true}, error));
         if (!error) static_cast<void>(acceptor.bind(endpoint, error));
         if (!error) static_cast<void>(acceptor.listen(asio::socket_base::max_listen_connections, error));
+        detail::close_on_exec(acceptor);
         if (error) {
             const Errc reason = error == asio::error::address_in_use ? Errc::address_in_use : Errc::bad_address;
             throw Error{reason, address + ':' + std::to_string(port) + " (" + error.message() + ')'};
@@ -96,6 +113,7 @@ public:
 private:
     /// Batching is done above, where it is known what belongs together.
     static void set_options(Socket& socket) {
+        detail::close_on_exec(socket);
         std::error_code ignored;
         static_cast<void>(socket.set_option(asio::ip::tcp::no_delay{true}, ignored));
     }

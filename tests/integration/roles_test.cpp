@@ -49,9 +49,9 @@ struct Stranger {
 
     static std::vector<std::byte> frame(distwork::FrameKind kind, const std::vector<std::byte>& body,
                                         std::uint32_t length) {
-        std::vector<std::byte> bytes(distwork::frame_header_bytes);
+        std::vector<std::byte> bytes(distwork::frame_header_bytes + body.size());
         distwork::write_header(bytes.data(), {.length = length, .kind = kind});
-        bytes.insert(bytes.end(), body.begin(), body.end());
+        std::copy(body.begin(), body.end(), bytes.begin() + distwork::frame_header_bytes);
         return bytes;
     }
     static std::vector<std::byte> frame(distwork::FrameKind kind, const std::vector<std::byte>& body) {

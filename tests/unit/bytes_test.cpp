@@ -121,8 +121,7 @@ public:
 private:
     bool take(const Frame& frame) {
         if (frames_ == stream_.headers.size() || frame.header != stream_.headers[frames_] ||
-            !equal(frame.body, stream_.bodies[frames_]) ||
-            (frame.own && frame.own.get() != frame.body.data()))
+            !equal(frame.body, stream_.bodies[frames_]) || (frame.own && frame.own.get() != frame.body.data()))
             good_ = false;
         ++frames_;
         return true;
@@ -150,8 +149,12 @@ WorkType type_named(std::string name, std::uint16_t number, std::uint64_t (*fing
     return type;
 }
 
-std::uint64_t seven() { return 7; }
-std::uint64_t eight() { return 8; }
+std::uint64_t seven() {
+    return 7;
+}
+std::uint64_t eight() {
+    return 8;
+}
 
 }  // namespace
 
@@ -187,22 +190,38 @@ TEST_CASE("the numbers of the kinds of frames are the wire's", "[unit]") {
 }
 
 TEST_CASE("the numbers of the errors are the wire's", "[unit]") {
-    const std::pair<Errc, int> errors[] = {{Errc::work_failed, 1},         {Errc::cancelled, 2},
-                                           {Errc::lost, 3},                {Errc::backlog_full, 4},
-                                           {Errc::too_many_waiting, 5},    {Errc::no_slave, 6},
-                                           {Errc::stopped, 7},             {Errc::malformed, 16},
-                                           {Errc::too_large, 17},          {Errc::unknown_type, 18},
-                                           {Errc::shape_differs, 19},      {Errc::not_accepted, 20},
-                                           {Errc::null_work, 21},          {Errc::shared_pointer, 22},
-                                           {Errc::connection_closed, 32},  {Errc::peer_silent, 33},
-                                           {Errc::protocol_violation, 34}, {Errc::version_mismatch, 35},
-                                           {Errc::not_distwork, 36},       {Errc::wrong_role, 37},
-                                           {Errc::handshake_timeout, 38},  {Errc::too_many_slaves, 39},
-                                           {Errc::frame_too_large, 40},    {Errc::outbox_full, 41},
-                                           {Errc::draining, 42},           {Errc::address_in_use, 64},
-                                           {Errc::bad_address, 65},        {Errc::needs_credentials, 66},
-                                           {Errc::zero_slots, 67},         {Errc::duplicate_type, 68},
-                                           {Errc::unregistered_type, 69},  {Errc::bad_option, 70},
+    const std::pair<Errc, int> errors[] = {{Errc::work_failed, 1},
+                                           {Errc::cancelled, 2},
+                                           {Errc::lost, 3},
+                                           {Errc::backlog_full, 4},
+                                           {Errc::too_many_waiting, 5},
+                                           {Errc::no_slave, 6},
+                                           {Errc::stopped, 7},
+                                           {Errc::malformed, 16},
+                                           {Errc::too_large, 17},
+                                           {Errc::unknown_type, 18},
+                                           {Errc::shape_differs, 19},
+                                           {Errc::not_accepted, 20},
+                                           {Errc::null_work, 21},
+                                           {Errc::shared_pointer, 22},
+                                           {Errc::connection_closed, 32},
+                                           {Errc::peer_silent, 33},
+                                           {Errc::protocol_violation, 34},
+                                           {Errc::version_mismatch, 35},
+                                           {Errc::not_distwork, 36},
+                                           {Errc::wrong_role, 37},
+                                           {Errc::handshake_timeout, 38},
+                                           {Errc::too_many_slaves, 39},
+                                           {Errc::frame_too_large, 40},
+                                           {Errc::outbox_full, 41},
+                                           {Errc::draining, 42},
+                                           {Errc::address_in_use, 64},
+                                           {Errc::bad_address, 65},
+                                           {Errc::needs_credentials, 66},
+                                           {Errc::zero_slots, 67},
+                                           {Errc::duplicate_type, 68},
+                                           {Errc::unregistered_type, 69},
+                                           {Errc::bad_option, 70},
                                            {Errc::already_running, 71}};
     std::set<std::string> texts;
     for (const auto& [error, number] : errors) {
@@ -279,10 +298,9 @@ TEST_CASE("frames come out of a stream that is cut at random", "[unit]") {
 
 TEST_CASE("bodies about the bounds of the reader's buffers come out whole", "[unit]") {
     constexpr std::size_t mebibyte = 1024 * 1024;
-    for (const std::size_t size :
-         {large_body_bytes - 17, large_body_bytes - 16, large_body_bytes - 1, large_body_bytes, large_body_bytes + 1,
-          mebibyte - 1, mebibyte, mebibyte + 4095, mebibyte + 4096, mebibyte + 4097, 2 * mebibyte + 8192,
-          2 * mebibyte + 8193, 3 * mebibyte}) {
+    for (const std::size_t size : {large_body_bytes - 17, large_body_bytes - 16, large_body_bytes - 1, large_body_bytes,
+                                   large_body_bytes + 1, mebibyte - 1, mebibyte, mebibyte + 4095, mebibyte + 4096,
+                                   mebibyte + 4097, 2 * mebibyte + 8192, 2 * mebibyte + 8193, 3 * mebibyte}) {
         const Stream stream{{5, size, 7, size, 0}};
         for (const std::size_t read : {std::size_t{4095}, std::size_t{65'536}, std::size_t{1'000'003}}) {
             Feed feed{stream};
@@ -314,6 +332,20 @@ TEST_CASE("a large body that was begun comes in a buffer of its own, which outli
     CHECK(equal({own.get(), 200'000}, stream.bodies[0]));
 }
 
+TEST_CASE("the frames of one read are valid together, until the next is prepared", "[unit]") {
+    // Behind them comes the beginning of another, small or large.
+    for (const std::size_t last : {std::size_t{500}, std::size_t{100'000}}) {
+        const Stream stream{{10, 0, 700, 33, 1, 900, last}};
+        FrameReader reader{1024 * 1024};
+        const std::size_t count = stream.bytes.size() - last + 100;
+        feed(reader, std::span{stream.bytes}.first(count));
+        std::vector<Frame> frames;
+        REQUIRE_FALSE(reader.commit(count, [&](Frame&& frame) { return frames.push_back(std::move(frame)), true; }));
+        REQUIRE(frames.size() == 6);
+        for (std::size_t i = 0; i < frames.size(); ++i) CHECK(equal(frames[i].body, stream.bodies[i]));
+    }
+}
+
 TEST_CASE("a header alone makes nobody allocate what it announces", "[unit]") {
     constexpr std::size_t mebibyte = 1024 * 1024;
     const std::size_t announced = 60 * mebibyte;
@@ -334,7 +366,8 @@ TEST_CASE("a header alone makes nobody allocate what it announces", "[unit]") {
         REQUIRE(space.size() <= announced - arrived);
         arrived += space.size();
         bool whole = false;
-        REQUIRE_FALSE(reader.commit(space.size(), [&](Frame&& frame) { return whole = frame.body.size() == announced; }));
+        REQUIRE_FALSE(
+            reader.commit(space.size(), [&](Frame&& frame) { return whole = frame.body.size() == announced; }));
         REQUIRE(whole == (arrived == announced));
     }
 }
@@ -742,6 +775,87 @@ TEST_CASE("two peers meet at the newest version that both speak", "[unit]") {
     CHECK(at(1, 1, Role::master) == Errc::wrong_role);
 }
 
+namespace {
+
+constexpr auto admit_all = [](const Greeting&, std::string&) { return std::error_code{}; };
+
+Handshake::Step take(Handshake& shake, FrameKind kind, const std::vector<std::byte>& body) {
+    return shake.take(kind, body, admit_all);
+}
+
+}  // namespace
+
+TEST_CASE("a slave and a master that speak the same language accept each other", "[unit]") {
+    Handshake master{Role::master, "the master"};
+    Handshake slave{Role::slave, "node 7"};
+    CHECK_FALSE(master.accepted());
+    CHECK(master.peer_name() == "a stranger");
+
+    const auto welcome = take(master, FrameKind::hello, slave.hello());
+    CHECK_FALSE(welcome.error);
+    CHECK(welcome.reply == FrameKind::welcome);
+    CHECK(master.accepted());
+    CHECK(master.peer_name() == "node 7");
+    Greeting said;
+    REQUIRE_FALSE(decode(welcome.body, said));
+    CHECK(said.oldest == newest_protocol_version);
+    CHECK(said.newest == newest_protocol_version);
+
+    const auto done = take(slave, FrameKind::welcome, welcome.body);
+    CHECK_FALSE(done.error);
+    CHECK(done.reply == FrameKind{});
+    CHECK(slave.accepted());
+    CHECK(slave.peer_name() == "the master");
+}
+
+TEST_CASE("who is refused is told why, and believes it", "[unit]") {
+    Handshake slave{Role::slave, "node 7"};
+    const auto refused = [&](const Handshake::Step& step) {
+        CHECK(step.reply == FrameKind::refuse);
+        const auto end = take(slave, FrameKind::refuse, step.body);
+        CHECK(end.error == step.error);
+        CHECK(end.reply == FrameKind{});
+        CHECK_FALSE(slave.accepted());
+        return end.detail;
+    };
+    Handshake master{Role::master, "the master"};
+    const auto full = [](const Greeting& hello, std::string& text) {
+        text = "no room for " + hello.name;
+        return make_error_code(Errc::too_many_slaves);
+    };
+    CHECK(refused(master.take(FrameKind::hello, slave.hello(), full)) == "refused: no room for node 7");
+
+    const auto newer = static_cast<std::uint16_t>(newest_protocol_version + 1);
+    const Greeting from_the_future{.oldest = newer, .newest = newer, .role = Role::slave, .name = "node"};
+    const auto mismatch = take(master, FrameKind::hello, encode(from_the_future));
+    CHECK(mismatch.error == Errc::version_mismatch);
+    CHECK(refused(mismatch) == "refused: " + mismatch.error.message());
+
+    const auto wrong = take(master, FrameKind::hello, encode(Greeting{.role = Role::master, .name = "another"}));
+    CHECK(wrong.error == Errc::wrong_role);
+    refused(wrong);
+    CHECK(take(master, FrameKind::hello, bytes_of("GET / HTTP/1.1")).error == Errc::not_distwork);
+    CHECK_FALSE(master.accepted());
+}
+
+TEST_CASE("a peer that says anything else first is no peer", "[unit]") {
+    Handshake slave{Role::slave, "node"};
+    Handshake master{Role::master, "master"};
+    const auto greeting = slave.hello();
+    for (int kind = 0; kind < 256; ++kind) {
+        const auto frame = static_cast<FrameKind>(kind);
+        CAPTURE(kind);
+        if (frame != FrameKind::hello) CHECK(take(master, frame, greeting).error == Errc::not_distwork);
+        if (frame != FrameKind::welcome && frame != FrameKind::refuse)
+            CHECK(take(slave, frame, greeting).error == Errc::not_distwork);
+    }
+    CHECK(take(slave, FrameKind::welcome, greeting).error == Errc::wrong_role);
+    CHECK(take(slave, FrameKind::welcome, {}).error == Errc::not_distwork);
+    CHECK(take(slave, FrameKind::refuse, {}).error == Errc::protocol_violation);
+    CHECK_FALSE(master.accepted());
+    CHECK_FALSE(slave.accepted());
+}
+
 // The introduction
 
 TEST_CASE("an introduction's body is these bytes, and comes back", "[unit]") {
@@ -767,7 +881,8 @@ TEST_CASE("a peer is sent only types that it has in the same shape, by its own n
     const WorkType b = type_named("B", 1, &eight);
     const WorkType c = type_named("C", 2, &seven);
     const WorkType later = type_named("Later", 3, &seven);
-    const PeerTypes types{{&a, &b, &c}, {.labels = {}, .types = {{"X", 7}, {"B", 8}, {"C", 8}, {"B", 9}, {"Later", 7}}}};
+    const PeerTypes types{{&a, &b, &c},
+                          {.labels = {}, .types = {{"X", 7}, {"B", 8}, {"C", 8}, {"B", 9}, {"Later", 7}}}};
 
     CHECK(types.number(a) == PeerTypes::unknown);
     CHECK(types.number(b) == 1);  // the first of that name
@@ -777,7 +892,7 @@ TEST_CASE("a peer is sent only types that it has in the same shape, by its own n
     CHECK(types.knows(b));
     CHECK_FALSE(types.knows(c));
     CHECK_FALSE(types.knows(later));
-    CHECK(types.numbers() == std::vector<std::uint32_t>{PeerTypes::unknown, 1, PeerTypes::differs});
+    CHECK(types.known() == std::vector<bool>{false, true, false});
     CHECK(types.differing() == std::vector<std::string>{"C"});
     CHECK(types.unknown_names() == std::vector<std::string>{"A"});
     CHECK_FALSE(PeerTypes{}.knows(b));
@@ -787,12 +902,14 @@ TEST_CASE("a number beyond what a header holds is no number", "[unit]") {
     Introduction peer;
     peer.types.assign(0x1'0000, {"other", 7});
     peer.types[0xffff].first = "Last";
-    peer.types.emplace_back("Beyond", 7);
+    for (const char* name : {"At the bound", "Beyond", "Far beyond"}) peer.types.emplace_back(name, 7);
     const WorkType last = type_named("Last", 0, &seven);
     const WorkType beyond = type_named("Beyond", 1, &seven);
-    const PeerTypes types{{&last, &beyond}, peer};
+    const WorkType far_beyond = type_named("Far beyond", 2, &seven);
+    const PeerTypes types{{&last, &beyond, &far_beyond}, peer};
     CHECK(types.number(last) == 0xffff);
     CHECK(types.number(beyond) == PeerTypes::unknown);
+    CHECK(types.number(far_beyond) == PeerTypes::unknown);
 }
 
 // Replies
@@ -857,8 +974,7 @@ TEST_CASE("a slave's word on its execution time is bounded", "[unit]") {
 }
 
 TEST_CASE("the texts of an error are cut where they are long", "[unit]") {
-    const ByteBuffer body =
-        error_body({}, Errc::work_failed, std::string(1000, 't'), std::string(1024 * 1024, 'x'));
+    const ByteBuffer body = error_body({}, Errc::work_failed, std::string(1000, 't'), std::string(1024 * 1024, 'x'));
     CHECK(body.size() < large_body_bytes);
     Reply reply;
     REQUIRE_FALSE(decode(FrameKind::error, body.view(), reply));
@@ -889,7 +1005,8 @@ TEST_CASE("no bytes from a stranger do worse than an error", "[unit]") {
     const auto hello = encode(Greeting{.role = Role::slave, .name = "a name"});
     const ByteBuffer error = error_body({}, Errc::work_failed, "E", "text");
     for (int i = 0; i < 20'000; ++i) {
-        std::vector<std::byte> bytes = i % 2 ? hello : std::vector<std::byte>{error.data(), error.data() + error.size()};
+        std::vector<std::byte> bytes =
+            i % 2 ? hello : std::vector<std::byte>{error.data(), error.data() + error.size()};
         for (unsigned changes = random() % 4; changes != 0; --changes)
             bytes[random() % bytes.size()] = static_cast<std::byte>(random() & 0xff);
         bytes.resize(random() % (bytes.size() + 3));
@@ -920,7 +1037,8 @@ TEST_CASE("a host is an address, or could be a name", "[unit]") {
     for (const char* host : {"127.0.0.1", "::1", "fe80::1", "localhost", "node-7.example.org", "my_node", "7up"})
         CHECK_NOTHROW(detail::check_host(host));
     CHECK_NOTHROW(detail::check_host(std::string(253, 'a')));
-    for (const char* host : {"", "1.2.3", "1.2.3.4.5", "256.1.1.1", "12345", "a b", "host:80", "[::1]", "http://a", "a\n"})
+    for (const char* host :
+         {"", "1.2.3", "1.2.3.4.5", "256.1.1.1", "12345", "a b", "host:80", "[::1]", "http://a", "a\n"})
         CHECK_THROWS_AS(detail::check_host(host), Error);
     CHECK_THROWS_AS(detail::check_host(std::string(254, 'a')), Error);
     try {
@@ -955,7 +1073,8 @@ TEST_CASE("an error says what happened and to what", "[unit]") {
 
 TEST_CASE("a cancelled submission is an aborted operation, as elsewhere in Asio", "[unit]") {
     CHECK(make_error_code(Errc::cancelled) == std::errc::operation_canceled);
-    CHECK(make_error_code(Errc::cancelled) == std::error_condition{asio::error::operation_aborted, std::generic_category()});
+    CHECK(make_error_code(Errc::cancelled) ==
+          std::error_condition{asio::error::operation_aborted, std::generic_category()});
     CHECK(make_error_code(Errc::address_in_use) == std::errc::address_in_use);
     CHECK(make_error_code(Errc::lost) != std::errc::operation_canceled);
     CHECK(std::string{error_category().name()} == "distwork");

@@ -93,7 +93,9 @@ TaskPtr numbered(int number, SubmitOptions options = SubmitOptions{}, std::size_
     return made;
 }
 
-int number_of(const Call& call) { return static_cast<const Task&>(call).number; }
+int number_of(const Call& call) {
+    return static_cast<const Task&>(call).number;
+}
 
 }  // namespace
 
@@ -178,13 +180,20 @@ TEST_CASE("a ready set agrees with an ordered set, whatever is done to it", "[un
 TEST_CASE("a ready set goes round over gaps of any width", "[unit]") {
     std::vector<SocketInformation> sockets(20'000);
     for (std::size_t i = 0; i < sockets.size(); ++i) sockets[i].place = i;
-    ReadySet set;
-    const std::size_t there[] = {0, 63, 64, 127, 4095, 4096, 4160, 8191, 8192, 19'999};
-    for (const std::size_t place : there) set.insert(place, &sockets[place]);
-    for (std::size_t from = 0; from < 20'100; ++from) {
-        const auto* const next = std::lower_bound(std::begin(there), std::end(there), from);
-        CAPTURE(from);
-        REQUIRE(set.from(from)->place == (next == std::end(there) ? 0 : *next));
+    const std::vector<std::size_t> sets[] = {{0, 63, 64, 127, 4095, 4096, 4160, 8191, 8192, 19'999},
+                                             {5, 4100},  // alone in the first word of a block
+                                             {70, 8255, 12'350},
+                                             {16'383}};
+    for (const auto& there : sets) {
+        ReadySet set;
+        for (const std::size_t place : there) set.insert(place, &sockets[place]);
+        bool same = true;
+        for (std::size_t from = 0; from < 20'100; ++from) {
+            const auto next = std::lower_bound(there.begin(), there.end(), from);
+            same = same && set.from(from)->place == (next == there.end() ? there.front() : *next);
+        }
+        CAPTURE(there.size());
+        CHECK(same);
     }
 }
 
@@ -507,6 +516,21 @@ TEST_CASE("a work that is taken out of the backlog is not offered, and its lane 
     }
 }
 
+TEST_CASE("a work that is taken out during a round is not offered, and those behind it are", "[unit]") {
+    Backlog backlog;
+    const auto gone = numbered(2, {}, 1);
+    push(backlog, numbered(1));
+    push(backlog, gone);
+    push(backlog, numbered(3, {}, 1));
+    push(backlog, numbered(4));
+    CHECK(offered(backlog, [&](const Task& work) {
+              if (work.number == 1) backlog.remove(*gone);
+              return Verdict::sent;
+          }) == std::vector<int>{1, 3, 4});
+    CHECK(backlog.size() == 0);
+    CHECK(backlog.bytes() == 0);
+}
+
 TEST_CASE("works that something holds for are taken out of every lane", "[unit]") {
     Backlog backlog;
     for (int i = 1; i <= 9; ++i) push(backlog, numbered(i, SubmitOptions{}.priority(i % 2), i % 3 ? 0u : 1u));
@@ -691,8 +715,7 @@ struct Slave {
 /// A container with slaves that are not there.
 template <class Selector = RoundRobin>
 struct Distributor {
-    explicit Distributor(ContainerLimits limits = {}, Selector selector = Selector())
-        : container{selector, limits} {}
+    explicit Distributor(ContainerLimits limits = {}, Selector selector = Selector()) : container{selector, limits} {}
 
     /// Slaves are numbered as they connect, from 0.
     std::size_t connect(const Slave& slave = {}) {
@@ -915,6 +938,7 @@ TEST_CASE("a pinned work is refused where its socket has no such type, or left",
     master.connect({.slots = 1, .knows = {false, true}});
     master.connect();
     CHECK(master.submit(pinned_to(master.ids[0], 1)) == Admission::unknown_type);
+    CHECK(master.held(0).empty());  // its session may know better by now: but it was refused
     master.submit_many(2, 2);
     const auto waits = pinned_to(master.ids[1], 3);
     CHECK(master.submit(waits) == Admission::queued);
@@ -1325,6 +1349,38 @@ TEST_CASE("nothing is admitted once the container was closed, and what waits is 
     CHECK(master.sent.size() == 2);
 }
 
+TEST_CASE("a container that lets go of its sockets holds no session, and nothing is in flight", "[unit]") {
+    Distributor<> master;
+    for (int i = 0; i < 3; ++i) master.connect({.slots = 2});
+    const auto works = master.submit_many(1, 8);
+    master.disconnect(1);
+    master.container.close();
+    master.container.take_waiting();
+    master.container.clear();
+    CHECK(master.container.size() == 0);
+    CHECK(master.container.quiet());
+    for (const auto& peer : master.peers) CHECK(peer.use_count() == 1);
+    for (const auto& work : works) CHECK(work->stage == Stage::done);
+    // Who cancels now finds nobody to tell.
+    REQUIRE(works[0]->claim());
+    master.container.cancel(*works[0]);
+    CHECK(master.peers[0]->cancelled.empty());
+    CHECK(master.disconnect(0).empty());
+}
+
+TEST_CASE("a work whose session gave it up, and left before that was told, is not looked for there", "[unit]") {
+    Distributor<> master;
+    master.connect();
+    const auto work = master.submit_many(1, 1).front();
+    const auto given_up = std::exchange(master.peers[0]->sent, {});
+    master.container.remove_socket(master.ids[0], {});
+    CHECK(work->stage == Stage::done);
+    REQUIRE(work->claim());
+    master.container.cancel(*work);
+    master.container.forget(given_up);
+    CHECK(master.container.quiet());
+}
+
 TEST_CASE("what is known of a slave is kept up to date", "[unit]") {
     Distributor<> master;
     master.connect({.slots = 2, .labels = {"gpu"}});
@@ -1474,7 +1530,8 @@ TEST_CASE("a work that is cancelled while its session holds it back gives its cr
     CHECK(works[1]->stage == Stage::in_flight);
     REQUIRE(works[1]->claim());
     container.cancel(*works[1]);
-    while (peer->answer_all(container, socket)) {}
+    while (peer->answer_all(container, socket)) {
+    }
     CHECK(container.quiet());
     for (const auto& work : works) CHECK(work->stage == Stage::done);
 }
@@ -1586,9 +1643,7 @@ private:
         const bool pinned = random_() % 10 == 0 && !sockets_.empty();
         if (random_() % 4 == 0 && !pinned) options.label("gpu");
         if (random_() % 20 == 0) options.when_unavailable(WhenUnavailable::refuse);
-        const std::size_t bytes = random_() % 8   ? 10
-                                  : random_() % 3 ? 100 * 1024
-                                                  : (1 + random_() % 9) * mebibyte;
+        const std::size_t bytes = random_() % 8 ? 10 : random_() % 3 ? 100 * 1024 : (1 + random_() % 9) * mebibyte;
         const auto work = task(options, random_() % 3, bytes);
         work->number = static_cast<int>(++submitted_);
         if (pinned) work->pinned = master_.ids[sockets_[random_() % sockets_.size()].who];
@@ -1632,8 +1687,8 @@ private:
             sent.erase(sent.begin() + static_cast<std::ptrdiff_t>(index));
             auto& work = static_cast<Task&>(*answer.call);
             constexpr std::int64_t times[] = {5'000, 400'000, 70'000'000};
-            answer.reply.execution_time = Nanoseconds{
-                static_cast<std::int64_t>(random_() % 4 + 1) * times[work.type().number]};
+            answer.reply.execution_time =
+                Nanoseconds{static_cast<std::int64_t>(random_() % 4 + 1) * times[work.type().number]};
             answer.reply.error = random_() % 5 ? Errc{} : Errc::work_failed;
             Nanoseconds& mean = means_[work.type().number];
             const Nanoseconds time = answer.reply.execution_time;
@@ -1828,8 +1883,8 @@ private:
                 case Stage::in_flight: ++in_flight; break;
                 default: break;
             }
-            const bool somewhere = work->stage == Stage::backlog || work->stage == Stage::waiting ||
-                                   work->stage == Stage::in_flight;
+            const bool somewhere =
+                work->stage == Stage::backlog || work->stage == Stage::waiting || work->stage == Stage::in_flight;
             if (outcome == Outcome::pending && !somewhere) fail("a submission is nowhere");
             if (outcome != Outcome::pending && outcome != Outcome::cancelled && somewhere)
                 fail("a submission that is over is somewhere");
@@ -1865,7 +1920,8 @@ private:
             std::map<const WorkType*, std::size_t> running;
             for (std::size_t i = 0; i < std::min(socket.slots, socket.held.size()); ++i)
                 ++running[&socket.held[i].work->type()];
-            if (running != std::map<const WorkType*, std::size_t>{information.running.begin(), information.running.end()})
+            if (running !=
+                std::map<const WorkType*, std::size_t>{information.running.begin(), information.running.end()})
                 fail("what runs is told wrong");
         });
         if (connected != sockets_.size()) fail("the sockets are counted wrong");

@@ -77,7 +77,8 @@ public:
     void submit_encoded(const SubmissionPtr& call) {
         const Admission admission = container_.submit(call, true);
         if (admission == Admission::sent || admission == Admission::queued) call->admitted();
-        else if (admission != Admission::waiting) refuse(call, std::make_exception_ptr(refusal(admission, *call)));
+        else if (admission != Admission::waiting)
+            refuse(call, std::make_exception_ptr(refusal(admission, call->name())));
         notice();
     }
 
@@ -86,7 +87,7 @@ public:
         call->encode(limits());
         const Admission admission = container_.submit(call, false);
         notice();
-        if (admission != Admission::sent && admission != Admission::queued) throw refusal(admission, *call);
+        if (admission != Admission::sent && admission != Admission::queued) throw refusal(admission, call->name());
     }
 
     void cancel(const SubmissionPtr& call) {
@@ -155,8 +156,17 @@ public:
     /// Completes once that many slaves are connected.
     template <class Handler>
     void wait_for_slaves(std::size_t count, Handler handler) {
-        asio::post(strand_, [self = this->shared_from_this(), count, handler = std::move(handler)]() mutable {
-            self->slave_waiters_.add(count, std::move(handler), self->executor_);
+        const auto slot = asio::get_associated_cancellation_slot(handler);
+        auto waiter = std::make_shared<SlaveWaiters::Waiter<Handler>>(count, std::move(handler), executor_);
+        cancel_through(slot, [core = this->weak_from_this(), waiting = std::weak_ptr{waiter}] {
+            const auto there = core.lock();
+            if (!there) return;
+            asio::post(there->strand_, [there, waiting] {
+                if (const auto still = waiting.lock()) there->slave_waiters_.cancel(still);
+            });
+        });
+        asio::post(strand_, [self = this->shared_from_this(), waiter = std::move(waiter)]() mutable {
+            self->slave_waiters_.add(std::move(waiter));
             self->slave_waiters_.wake(self->container_.size());
         });
     }
@@ -212,6 +222,7 @@ public:
             session->close(Errc::stopped);
         }
         abandon();
+        container_.clear();
         asio::post(strand_, [self = this->shared_from_this()] {
             self->close_acceptor();
             self->timer_.cancel();
@@ -285,19 +296,6 @@ public:
 private:
     static constexpr auto shortest_pause = std::chrono::milliseconds{10};
     static constexpr auto longest_pause = std::chrono::milliseconds{500};
-
-    static Error refusal(Admission admission, const Submission& call) {
-        const std::string name{call.name()};
-        switch (admission) {
-            case Admission::no_slave: return Error{Errc::no_slave, name};
-            case Admission::too_many_waiting: return Error{Errc::too_many_waiting, name};
-            case Admission::gone: return Error{Errc::lost, name + ": its slave left"};
-            case Admission::unknown_type: return Error{Errc::unknown_type, name};
-            case Admission::shape_differs: return Error{Errc::shape_differs, name};
-            case Admission::stopped: return Error{Errc::stopped, name};
-            default: return Error{Errc::backlog_full, name};
-        }
-    }
 
     void refuse(const SubmissionPtr& call, std::exception_ptr error) {
         if (call->claim() && !call->take_refusal(error)) settle(call, std::move(error));

@@ -97,14 +97,14 @@ public:
         const auto self = this->shared_from_this();
         if (std::exchange(stopped_, true)) co_return;
         timer_.cancel();
-        const auto session = session_;
+        const auto session = session_.lock();
         if (!session) co_return;
         session->send_drain();
         quiet_timer_.expires_after(timeout);
         std::error_code cancelled;
         auto token = asio::redirect_error(asio::use_awaitable, cancelled);
         co_await quiet_timer_.async_wait(token);
-        if (session_ == session) session->leave(Errc::connection_closed, "the slave left");
+        if (session_.lock() == session) session->leave(Errc::connection_closed, "the slave left");
     }
 
     void abort() {
@@ -112,7 +112,7 @@ public:
         asio::post(strand_, [self = this->shared_from_this()] {
             self->stopped_ = true;
             self->timer_.cancel();
-            if (self->session_) self->session_->close(Errc::stopped);
+            if (const auto session = self->session_.lock()) session->close(Errc::stopped);
         });
     }
 
@@ -160,9 +160,9 @@ private:
     }
 
     asio::awaitable<void> serve(typename Transport::Socket socket) {
-        session_ = std::make_shared<Session<Transport>>(transport_, executor_, std::move(socket), settings_,
-                                                        this->shared_from_this());
-        const auto session = session_;
+        const auto session = std::make_shared<Session<Transport>>(transport_, executor_, std::move(socket), settings_,
+                                                                  this->shared_from_this());
+        session_ = session;
         co_await session->run();
         if (!served_ || !passes(reason_)) throw Error{reason_, detail_};
     }
@@ -199,10 +199,10 @@ private:
     std::atomic<bool> connected_{false};
 
     // strand_
-    Timer timer_;        // until the next attempt to connect
-    Timer quiet_timer_;  // cancelled when a slave that stops has nothing more to do
-    SessionPtr session_;
-    std::error_code reason_;  // why the last session ended
+    Timer timer_;                                // until the next attempt to connect
+    Timer quiet_timer_;                          // cancelled when a slave that stops has nothing more to do
+    std::weak_ptr<Session<Transport>> session_;  // held by serve()
+    std::error_code reason_;                     // why the last session ended
     std::string detail_;
     bool running_ = false;
     bool stopped_ = false;

@@ -14,11 +14,25 @@ namespace distwork::detail {
 
 /// Those who wait until a master has so many slaves. On its strand only.
 class SlaveWaiters {
+    struct AnyWaiter {
+        explicit AnyWaiter(std::size_t wanted) : count{wanted} {}
+        virtual ~AnyWaiter() = default;
+        virtual void complete(std::exception_ptr error) = 0;
+        const std::size_t count;
+    };
+
 public:
     template <class Handler>
-    void add(std::size_t count, Handler handler, const asio::any_io_executor& fallback) {
-        if (ended_) return complete_ended(Waiter<Handler>{count, std::move(handler), fallback});
-        waiters_.push_back(std::make_unique<Waiter<Handler>>(count, std::move(handler), fallback));
+    struct Waiter final : AnyWaiter {
+        Waiter(std::size_t wanted, Handler handler, const asio::any_io_executor& fallback)
+            : AnyWaiter{wanted}, completion{std::move(handler), fallback} {}
+        void complete(std::exception_ptr error) override { completion.post(std::move(error)); }
+        Completion<Handler> completion;
+    };
+
+    void add(std::shared_ptr<AnyWaiter> waiter) {
+        if (ended_) fail(*waiter, Errc::stopped);
+        else waiters_.push_back(std::move(waiter));
     }
 
     void wake(std::size_t connected) {
@@ -29,35 +43,24 @@ public:
         });
     }
 
+    /// Nothing if it waits no longer.
+    void cancel(const std::shared_ptr<AnyWaiter>& waiter) {
+        if (std::erase(waiters_, waiter) != 0) fail(*waiter, Errc::cancelled);
+    }
+
     /// The master stops: nobody waits any more.
     void end() {
         ended_ = true;
-        for (const auto& waiter : waiters_) complete_ended(*waiter);
+        for (const auto& waiter : waiters_) fail(*waiter, Errc::stopped);
         waiters_.clear();
     }
 
 private:
-    struct AnyWaiter {
-        explicit AnyWaiter(std::size_t wanted) : count{wanted} {}
-        virtual ~AnyWaiter() = default;
-        virtual void complete(std::exception_ptr error) = 0;
-        const std::size_t count;
-    };
-
-    template <class Handler>
-    struct Waiter final : AnyWaiter {
-        Waiter(std::size_t wanted, Handler handler, const asio::any_io_executor& fallback)
-            : AnyWaiter{wanted}, completion{std::move(handler), fallback} {}
-        void complete(std::exception_ptr error) override { completion.post(std::move(error)); }
-        Completion<Handler> completion;
-    };
-
-    static void complete_ended(AnyWaiter&& waiter) { complete_ended(waiter); }
-    static void complete_ended(AnyWaiter& waiter) {
-        waiter.complete(std::make_exception_ptr(Error{Errc::stopped, "waiting for slaves"}));
+    static void fail(AnyWaiter& waiter, Errc reason) {
+        waiter.complete(std::make_exception_ptr(Error{reason, "waiting for slaves"}));
     }
 
-    std::vector<std::unique_ptr<AnyWaiter>> waiters_;
+    std::vector<std::shared_ptr<AnyWaiter>> waiters_;
     bool ended_ = false;
 };
 
