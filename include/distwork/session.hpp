@@ -88,7 +88,6 @@ public:
         if (settings_->log) settings_->log(level, line);
     }
 
-    /// Tells the peer to send nothing new.
     void send_drain() { send_control(FrameKind::drain); }
 
     /// Gives up every call that awaits an answer; no more are taken.
@@ -183,8 +182,8 @@ private:
     }
 
     bool on_nonsense(const Frame& frame) {
-        const auto kind = std::to_string(static_cast<unsigned>(frame.header.kind));
-        return part(Errc::protocol_violation, "a frame of kind " + kind + " means nothing here");
+        const unsigned kind{static_cast<std::uint8_t>(frame.header.kind)};
+        return part(Errc::protocol_violation, "a frame of kind " + std::to_string(kind) + " means nothing here");
     }
 
     // The greeting, then each side's types.
