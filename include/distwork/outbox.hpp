@@ -36,11 +36,6 @@ public:
         if (!body.empty()) std::memcpy(to + frame_header_bytes, body.data(), body.size());
     }
 
-    /// Appends frames that are laid out already, header and all.
-    void append_frames(std::span<const std::byte> frames) {
-        std::memcpy(extend(frames.size()), frames.data(), frames.size());
-    }
-
     /// Appends a frame that refers to its body: for bodies of `large_body_bytes` and more.
     void append_large(FrameHeader header, SharedBody body) {
         header.length = static_cast<std::uint32_t>(body.bytes.size());

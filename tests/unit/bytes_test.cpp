@@ -30,22 +30,11 @@
 #include "distwork/transport.hpp"
 #include "distwork/typed_call.hpp"
 #include "support/catch.hpp"
+#include "support/hex.hpp"
 
 using namespace distwork;
 
 namespace {
-
-/// Hexadecimal, a blank between two bytes: what golden bytes are written in.
-std::string hex(std::span<const std::byte> bytes) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string text;
-    for (const std::byte byte : bytes) {
-        if (!text.empty()) text += ' ';
-        text += digits[std::to_integer<unsigned>(byte) >> 4];
-        text += digits[std::to_integer<unsigned>(byte) & 15];
-    }
-    return text;
-}
 
 std::vector<std::byte> bytes_of(std::string_view text) {
     std::vector<std::byte> bytes(text.size());

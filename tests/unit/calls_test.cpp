@@ -31,6 +31,7 @@
 #include "distwork/typed_call.hpp"
 #include "distwork/work_queue.hpp"
 #include "support/catch.hpp"
+#include "support/hex.hpp"
 #include "support/fake_peer.hpp"
 
 #include <asio/bind_cancellation_slot.hpp>
@@ -94,17 +95,6 @@ DISTWORK_REGISTER_WORK(calls::Silent)
 DISTWORK_REGISTER_WORK(calls::Fails)
 
 namespace {
-
-std::string hex(std::span<const std::byte> bytes) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string text;
-    for (const std::byte byte : bytes) {
-        if (!text.empty()) text += ' ';
-        text += digits[std::to_integer<unsigned>(byte) >> 4];
-        text += digits[std::to_integer<unsigned>(byte) & 15];
-    }
-    return text;
-}
 
 /// A type of which nothing is registered; its works have bodies of zeros.
 const WorkType& plain_type(std::size_t number) {
