@@ -9,8 +9,14 @@ else()
 endif()
 
 if(DISTWORK_SANITIZE)
-  # -g1 is enough for stack traces, and compiles much faster than -g.
-  add_compile_options(-O1 -g1 -fno-omit-frame-pointer -fsanitize=${DISTWORK_SANITIZE} -fno-sanitize-recover=all)
+  # -g1 is enough for stack traces, and compiles much faster than -g. The address sanitizer's build costs more time than
+  # its tests: not optimized it compiles more than twice as fast.
+  set(optimization -O0)
+  if(DISTWORK_SANITIZE STREQUAL "thread")
+    set(optimization -O1)
+  endif()
+  add_compile_options(${optimization} -g1 -fno-omit-frame-pointer -fsanitize=${DISTWORK_SANITIZE}
+    -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${DISTWORK_SANITIZE})
   add_compile_definitions(_GLIBCXX_ASSERTIONS)
   if(DISTWORK_SANITIZE STREQUAL "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

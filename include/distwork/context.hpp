@@ -68,7 +68,7 @@ public:
     auto async_call(Rest&&... rest) {
         return detail::call_function<F>(
             [this](FunctionWork<F> work, auto&&... token) {
-                return async_call(std::move(work), std::forward<decltype(token)>(token)...);
+                return this->async_call(std::move(work), std::forward<decltype(token)>(token)...);
             },
             std::forward<Rest>(rest)...);
     }

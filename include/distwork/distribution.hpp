@@ -65,10 +65,10 @@ public:
 
     void admitted() override { complete(nullptr); }
 
-    bool take_refusal(const std::exception_ptr& error) override { return complete(error); }
+    bool take_refusal(std::exception_ptr& error) override { return complete(std::move(error)); }
 
 private:
-    bool complete(std::exception_ptr error) {
+    bool complete(std::exception_ptr&& error) {
         if (done_.exchange(true)) return false;
         completion_->post(std::move(error));
         return true;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -119,6 +120,23 @@ inline const std::error_category& error_category() noexcept {
 
 inline std::error_code make_error_code(Errc error) noexcept {
     return {static_cast<int>(error), error_category()};
+}
+
+/// The Errc behind an error code; `otherwise` for a code of another category.
+inline Errc errc_of(std::error_code error, Errc otherwise) noexcept {
+    return error.category() == error_category() ? static_cast<Errc>(error.value()) : otherwise;
+}
+
+/// What `action` throws; null for nothing. Outside of the handler nobody else holds the exception: whoever is given it
+/// may be another thread.
+template <class Action>
+std::exception_ptr exception_of(Action&& action) noexcept {
+    try {
+        std::forward<Action>(action)();
+        return nullptr;
+    } catch (...) {
+        return std::current_exception();
+    }
 }
 
 /// What distwork throws, and completes operations with. `code()` is an Errc, `what()` names the value that was wrong.

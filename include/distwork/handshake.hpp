@@ -129,9 +129,8 @@ private:
         if (!step.error) step.error = meet(hello, Role::slave, version);
         if (!step.error) step.error = admit(hello, step.detail);
         if (step.error) {
-            const bool ours = step.error.category() == error_category();
             step.reply = FrameKind::refuse;
-            step.body = encode(Refusal{ours ? static_cast<Errc>(step.error.value()) : Errc::protocol_violation,
+            step.body = encode(Refusal{errc_of(step.error, Errc::protocol_violation),
                                        step.detail.empty() ? step.error.message() : step.detail});
             return step;
         }

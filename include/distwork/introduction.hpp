@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "error.hpp"
+#include "log.hpp"
 #include "registry.hpp"
 
 namespace distwork {
@@ -26,6 +27,25 @@ struct Introduction {
     void serialize(Archive& archive) {
         archive(slots, window, labels, types);
     }
+};
+
+/// Our table of types as the peer was last told of it: its works carry these numbers.
+class OwnTypes {
+public:
+    /// Takes the table as it is now.
+    Introduction tell(std::uint32_t slots, std::uint32_t window, std::vector<std::string> labels) {
+        told_ = Registry::instance().types();
+        Introduction introduction{slots, window, std::move(labels), {}};
+        for (const WorkType* type : told_) introduction.types.emplace_back(type->name, type->fingerprint());
+        return introduction;
+    }
+
+    bool grew() const { return Registry::instance().size() != told_.size(); }
+    const std::vector<const WorkType*>& told() const noexcept { return told_; }
+    const WorkType* find(std::size_t number) const noexcept { return number < told_.size() ? told_[number] : nullptr; }
+
+private:
+    std::vector<const WorkType*> told_;
 };
 
 /// The receiver's numbers for our types.
@@ -68,6 +88,13 @@ public:
         std::vector<bool> known(numbers_.size());
         for (std::size_t number = 0; number < numbers_.size(); ++number) known[number] = numbers_[number] < unknown;
         return known;
+    }
+
+    void log_differences(const Log& log, const std::string& peer) const {
+        if (!log) return;
+        for (const std::string& name : differing_)
+            log(LogLevel::warning, "Type " + name + " has another shape at " + peer + ": it is not exchanged");
+        for (const std::string& name : unknown_) log(LogLevel::debug, "Type " + name + " is not known at " + peer);
     }
 
     const std::vector<std::string>& differing() const noexcept { return differing_; }

@@ -161,7 +161,7 @@ public:
     auto async_call(Rest&&... rest) {
         return detail::call_function<F>(
             [this](FunctionWork<F> work, auto&&... more) {
-                return async_call(std::move(work), std::forward<decltype(more)>(more)...);
+                return this->async_call(std::move(work), std::forward<decltype(more)>(more)...);
             },
             std::forward<Rest>(rest)...);
     }

@@ -61,13 +61,18 @@ inline ByteBuffer error_body(std::chrono::nanoseconds time, const std::exception
     try {
         std::rethrow_exception(broken);
     } catch (const Error& error) {
-        const bool ours = error.code().category() == error_category();
-        return error_body(time, ours ? static_cast<Errc>(error.code().value()) : Errc::malformed, "",
-                          work + ": " + error.what());
+        return error_body(time, errc_of(error.code(), Errc::malformed), "", work + ": " + error.what());
     } catch (...) {
         // std::bad_alloc, or a constructor of the user's that throws: the body cannot become a work here.
         return error_body(time, Errc::malformed, "", work + ": " + detail::describe(broken).text);
     }
+}
+
+/// Replaces an answer that is too long for a frame by the error that says so.
+inline void bound_answer(FrameKind& kind, ByteBuffer& body, std::size_t max_bytes) {
+    if (body.size() <= max_bytes) return;
+    body = error_body({}, Errc::too_large, "", "an answer of " + std::to_string(body.size()) + " bytes");
+    kind = FrameKind::error;
 }
 
 /// Reads the body of an answer or error frame; the value refers to it.

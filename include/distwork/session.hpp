@@ -67,10 +67,7 @@ public:
     }
 
     void reply(std::uint64_t id, FrameKind kind, ByteBuffer&& body) override {
-        if (body.size() > settings_->max_frame_bytes) {
-            body = error_body({}, Errc::too_large, "", "an answer of " + std::to_string(body.size()) + " bytes");
-            kind = FrameKind::error;
-        }
+        bound_answer(kind, body, settings_->max_frame_bytes);
         if (outgoing_.send({.kind = kind, .id = id}, std::move(body))) wake_writer();
     }
 
@@ -115,6 +112,7 @@ public:
     /// Greets, then reads until the session ends; never throws.
     asio::awaitable<void> run() {
         const auto self = this->shared_from_this();
+        const Released released{*this};
         last_heard_ = transport_.now();
         asio::co_spawn(strand_, watch(self), [self](const std::exception_ptr&) {});
         if (settings_->role == Role::slave) send_control(FrameKind::hello, handshake_.hello());
@@ -199,14 +197,12 @@ private:
         }
         peer_name_ = handshake_.peer_name();
         reader_.max_body_bytes(settings_->max_frame_bytes);
-        types_ = Registry::instance().types();
         send_types();
         return true;
     }
 
     void send_types() {
-        Introduction introduction{settings_->slots, settings_->window, settings_->labels, {}};
-        for (const WorkType* type : types_) introduction.types.emplace_back(type->name, type->fingerprint());
+        const auto introduction = types_.tell(settings_->slots, settings_->window, settings_->labels);
         ByteBuffer body;
         detail::encode_value(introduction, body, settings_->limits);
         if (outgoing_.send({.kind = FrameKind::types}, std::move(body))) wake_writer();
@@ -219,12 +215,9 @@ private:
         } catch (const Error& error) {
             return part(Errc::protocol_violation, error.what());
         }
-        const PeerTypes types{types_, peer};
+        const PeerTypes types{types_.told(), peer};
         outgoing_.introduce(types, peer.window);
-        for (const std::string& name : types.differing())
-            log(LogLevel::warning, "Type " + name + " has another shape at " + description() + ": it is not exchanged");
-        for (const std::string& name : types.unknown_names())
-            log(LogLevel::debug, "Type " + name + " is not known at " + description());
+        types.log_differences(settings_->log, description());
         const auto self = this->shared_from_this();
         if (opened_) return host_->types_changed(self, types), true;
         opened_ = true;
@@ -240,7 +233,7 @@ private:
         WorkBatch::Item item;
         item.id = frame.header.id;
         item.body = frame.body;
-        if (frame.header.type < types_.size()) item.type = types_[frame.header.type];
+        item.type = types_.find(frame.header.type);
         if (!item.type) return on_nonsense(frame);
         if (!host_->accepts(*item.type)) {
             reply(item.id, FrameKind::error, error_body({}, Errc::not_accepted, "", "by " + settings_->name));
@@ -318,10 +311,7 @@ private:
     }
 
     void beat() {
-        if (Registry::instance().size() != types_.size()) {
-            types_ = Registry::instance().types();
-            send_types();
-        }
+        if (types_.grew()) send_types();
         send_ping();
     }
 
@@ -346,9 +336,7 @@ private:
     /// The session ends when what waits has left, the reason last. False, for those who handle frames.
     bool part(std::error_code reason, const std::string& detail) {
         if (parting_ || ended_) return false;
-        const bool ours = reason.category() == error_category();
-        const Refusal why{ours ? static_cast<Errc>(reason.value()) : Errc::connection_closed, detail};
-        if (opened_) send_control(FrameKind::bye, encode(why));
+        if (opened_) send_control(FrameKind::bye, encode(Refusal{errc_of(reason, Errc::connection_closed), detail}));
         parting_ = Parting{reason, detail};
         timer_.cancel();
         return false;
@@ -364,6 +352,17 @@ private:
         if (const auto works = host->works()) works->forget(*this);
         host->closed(this->shared_from_this(), reason, detail, outgoing_.close());
     }
+
+    /// A context that is destroyed destroys its coroutines: no loop is left that could end the session then, and what
+    /// it holds must not keep it alive.
+    struct Released {
+        Session& session;
+        ~Released() {
+            session.ended_ = true;
+            session.host_.reset();
+            session.outgoing_.close();
+        }
+    };
 
     std::string description() const { return peer_name_ + " (" + detail::to_string(endpoint_) + ')'; }
 
@@ -387,7 +386,7 @@ private:
     SessionWriter<Socket> writer_;
     Handshake handshake_;
     std::shared_ptr<SessionHost<Transport>> host_;
-    std::vector<const WorkType*> types_;  // as we told the peer
+    OwnTypes types_;
     std::vector<WorkBatch::Item> works_;
     std::vector<Answer> answers_;
     std::uint64_t bytes_received_ = 0;

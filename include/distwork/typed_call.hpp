@@ -181,14 +181,13 @@ void cancel_through(Slot slot, Cancel cancel) {
 
 /// Sends a call straight to a peer; what keeps it from leaving is its outcome.
 inline void send_or_fail(Peer& peer, std::shared_ptr<Call> call) {
-    try {
+    auto error = exception_of([&] {
         call->encode(peer.limits());
-        if (const std::error_code error = peer.send(call)) throw Error{error, std::string{call->name()}};
-    } catch (...) {
-        if (!call->claim()) return;
-        call->fail(std::current_exception());
-        deliver_one(peer.get_executor(), std::move(call));
-    }
+        if (const std::error_code refused = peer.send(call)) throw Error{refused, std::string{call->name()}};
+    });
+    if (!error || !call->claim()) return;
+    call->fail(std::move(error));
+    deliver_one(peer.get_executor(), std::move(call));
 }
 
 /// Splits `rest` into the function's arguments and what follows them (a token, or options and a token), makes the

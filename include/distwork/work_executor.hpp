@@ -43,8 +43,10 @@ private:
 
 namespace detail {
 
-/// A role's own threads. Its end waits for works that run, and for nothing else; a work that ends its own role does not
+/// A role's own threads. `join` waits for works that run, and for nothing else; a work that ends its own role does not
 /// wait for itself.
+///
+/// *Lifetime*: until the role's core ends, for calls of its works may complete there after `join`; they are dropped.
 class WorkPool {
 public:
     explicit WorkPool(std::size_t threads) : pool_{std::make_unique<asio::thread_pool>(threads)} {}
@@ -52,10 +54,14 @@ public:
     WorkPool& operator=(const WorkPool&) = delete;
 
     ~WorkPool() {
-        pool_->stop();
+        join();
         if (pool_->get_executor().running_in_this_thread())
             std::thread{[pool = std::move(pool_)] { pool->join(); }}.detach();
-        else pool_->join();
+    }
+
+    void join() {
+        pool_->stop();
+        if (!pool_->get_executor().running_in_this_thread()) pool_->join();
     }
 
     asio::any_io_executor get_executor() const { return pool_->get_executor(); }

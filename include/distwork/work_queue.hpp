@@ -47,8 +47,10 @@ public:
             waiting_.push_back(std::move(batch));
             if (running_ == slots_) return;
             ++running_;
+            // Under the lock: nothing comes to the executor any more when `stop` has returned.
+            if (!immediate_) return post_runner();
         }
-        start_runner();
+        run();
     }
 
     /// Drops a work that was not begun, answering that it was cancelled; asks one that runs to stop.
@@ -116,9 +118,8 @@ private:
         typename WorkBatch::Item item;
     };
 
-    void start_runner() {
-        if (immediate_) run();
-        else asio::post(executor_, [self = this->shared_from_this()] { self->run(); });
+    void post_runner() {
+        asio::post(executor_, [self = this->shared_from_this()] { self->run(); });
     }
 
     /// One slot's turn: works until none waits, or for so long that others on the executor should have theirs.
@@ -135,7 +136,7 @@ private:
             }
             execute(begun, execution, answer, now);
             end(execution);
-            if (!immediate_ && now > until) return start_runner();
+            if (!immediate_ && now > until) return post_runner();
         }
     }
 
@@ -155,7 +156,7 @@ private:
                 more = !immediate_ && take_slot();
             }
         }
-        if (more) start_runner();
+        if (more) post_runner();
         if (idle) idle();
         return found;
     }

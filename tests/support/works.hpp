@@ -22,9 +22,20 @@ struct Seen {
     std::atomic<int> plain{0};
     std::atomic<int> returned{0};
     std::atomic<int> from_slaves{0};
+    std::atomic<int> begun{0};
     std::atomic<int> stopped{0};
+    std::atomic<int> noted{-1};
     std::mutex mutex;
     std::vector<int> order;  // guarded by mutex
+
+    std::vector<int> order_now() {
+        const std::lock_guard lock{mutex};
+        return order;
+    }
+    void forget_order() {
+        const std::lock_guard lock{mutex};
+        order.clear();
+    }
 };
 
 class Plain : public distwork::IWork {
@@ -147,6 +158,7 @@ class UntilStopped : public distwork::IWork {
 public:
     void execute(distwork::Context& peer) override {
         const auto token = peer.stop_token();
+        ++Seen::here().begun;
         while (!token.stop_requested()) std::this_thread::yield();
         ++Seen::here().stopped;
     }
@@ -229,6 +241,25 @@ private:
     bool unwanted_ = false;
 };
 DISTWORK_REGISTER_WORK(Asks)
+
+/// Asks its master, and notes how that ended: 0 for a value.
+class Notes : public distwork::CoroutineWork<void> {
+public:
+    asio::awaitable<void> execute_work(distwork::Context& peer) override {
+        int code = 0;
+        ++Seen::here().plain;
+        try {
+            FromSlave question{1};
+            co_await peer.async_call(std::move(question));
+        } catch (const distwork::Error& error) {
+            code = error.code().value();
+        }
+        Seen::here().noted = code;
+    }
+    template <class Archive>
+    void serialize(Archive&) {}
+};
+DISTWORK_REGISTER_WORK(Notes)
 
 /// Waits for a time without a thread.
 class Sleeps : public distwork::CoroutineWork<void> {

@@ -561,7 +561,7 @@ TEST_CASE("the backlog agrees with a sorted list, whatever is done to it", "[uni
                 backlog.remove(**at);
                 model.erase(at);
             } else {
-                std::stable_sort(model.begin(), model.end(), [](const TaskPtr& a, const TaskPtr& b) {
+                std::sort(model.begin(), model.end(), [](const TaskPtr& a, const TaskPtr& b) {
                     return std::pair{-a->options.priority(), a->sequence} <
                            std::pair{-b->options.priority(), b->sequence};
                 });

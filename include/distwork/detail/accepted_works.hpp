@@ -45,9 +45,12 @@ public:
 
     /// Waits for what runs on own threads.
     void join() {
-        std::unique_ptr<WorkPool> pool;  // destroyed when the lock is free again
-        const std::lock_guard lock{mutex_};
-        std::swap(pool, pool_);
+        WorkPool* pool = nullptr;
+        {
+            const std::shared_lock lock{mutex_};
+            pool = pool_.get();
+        }
+        if (pool) pool->join();
     }
 
 private:
@@ -57,8 +60,8 @@ private:
 
     mutable std::shared_mutex mutex_;
     // guarded by mutex_
-    std::vector<bool> accepted_;  // by number of the type
-    std::unique_ptr<WorkPool> pool_;
+    std::vector<bool> accepted_;      // by number of the type
+    std::unique_ptr<WorkPool> pool_;  // once made, until the end
     std::shared_ptr<WorkQueue<Transport>> queue_;
 };
 

@@ -66,11 +66,7 @@ public:
 
     /// Encodes and submits; what is refused completes with the reason.
     void submit(const SubmissionPtr& call) {
-        try {
-            call->encode(limits());
-        } catch (...) {
-            return refuse(call, std::current_exception());
-        }
+        if (auto error = exception_of([&] { call->encode(limits()); })) return refuse(call, std::move(error));
         submit_encoded(call);
     }
 
@@ -93,8 +89,8 @@ public:
     void cancel(const SubmissionPtr& call) {
         if (!call->claim()) return;
         container_.cancel(*call);
-        const auto error = std::make_exception_ptr(Error{Errc::cancelled, std::string{call->name()}});
-        if (!call->take_refusal(error)) settle(call, error);
+        auto error = std::make_exception_ptr(Error{Errc::cancelled, std::string{call->name()}});
+        if (!call->take_refusal(error)) settle(call, std::move(error));
         notice();
     }
 
@@ -103,12 +99,9 @@ public:
     void broadcast(Whole& whole, const SubmitOptions& options, bool may_wait, Slot slot) {
         const WorkType& type = work_type_of(typeid(whole.work()));
         auto body = std::make_shared<ByteBuffer>();
-        try {
-            type.encode(whole.work(), *body, limits());
-        } catch (...) {
-            if (!may_wait) throw;
-            return whole.complete(std::current_exception());
-        }
+        std::exception_ptr refused = exception_of([&] { type.encode(whole.work(), *body, limits()); });
+        if (refused && !may_wait) std::rethrow_exception(refused);
+        if (refused) return whole.complete(std::move(refused));
         std::vector<typename Whole::Outcome> outcomes;
         container_.enumerate_sockets([&](const SocketInformation& socket) {
             if (!std::includes(socket.labels.begin(), socket.labels.end(), options.labels().begin(),
@@ -118,14 +111,13 @@ public:
             outcome.socket = socket.id;
             outcome.slave = socket.name;
         });
-        std::exception_ptr refused;
         if (outcomes.empty() && options.when_unavailable() == WhenUnavailable::refuse)
             refused = std::make_exception_ptr(Error{Errc::no_slave, type.name});
         else if (!may_wait && !outcomes.empty() &&
                  !container_.has_room(outcomes.size(), outcomes.size() * body->size()))
             refused = std::make_exception_ptr(Error{Errc::backlog_full, type.name});
         if (refused && !may_wait) std::rethrow_exception(refused);
-        if (refused || outcomes.empty()) return whole.complete(refused);
+        if (refused || outcomes.empty()) return whole.complete(std::move(refused));
 
         const auto parts = whole.split(std::move(outcomes), {body->view(), body}, options);
         detail::cancel_through(slot, [core = this->weak_from_this(),

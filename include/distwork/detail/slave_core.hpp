@@ -97,26 +97,30 @@ public:
         const auto self = this->shared_from_this();
         if (std::exchange(stopped_, true)) co_return;
         timer_.cancel();
-        const auto session = session_.lock();
+        const auto session = current_session();
         if (!session) co_return;
         session->send_drain();
         quiet_timer_.expires_after(timeout);
         std::error_code cancelled;
         auto token = asio::redirect_error(asio::use_awaitable, cancelled);
         co_await quiet_timer_.async_wait(token);
-        if (session_.lock() == session) session->leave(Errc::connection_closed, "the slave left");
+        if (current_session() == session) session->leave(Errc::connection_closed, "the slave left");
     }
 
+    /// Ends all at once: every call of its works is settled when this returns, whether or not the strand runs again.
     void abort() {
         works_->stop();
+        if (const auto session = current_session()) settle(session->give_up(), Errc::stopped, "the slave ended");
         asio::post(strand_, [self = this->shared_from_this()] {
             self->stopped_ = true;
             self->timer_.cancel();
-            if (const auto session = self->session_.lock()) session->close(Errc::stopped);
+            if (const auto session = self->current_session()) session->close(Errc::stopped);
         });
     }
 
-    void join() { pool_.reset(); }
+    void join() {
+        if (pool_) pool_->join();
+    }
 
     // SessionHost: session strand, which is the slave's
 
@@ -145,11 +149,8 @@ public:
         detail_ = detail;
         const std::string text = reason.message() + (detail.empty() ? "" : " (" + detail + ')');
         log(LogLevel::info, "Disconnected from: " + to_string(session->remote_endpoint()) + ": " + text);
-        std::erase_if(unanswered, [](const auto& call) { return !call->claim(); });
-        for (const auto& call : unanswered)
-            call->fail(std::make_exception_ptr(Error{Errc::lost, std::string{call->name()} + ": " + text}));
-        deliver_all(executor_, std::move(unanswered));
-        session_.reset();
+        settle(std::move(unanswered), Errc::lost, text);
+        current_session({});
     }
 
 private:
@@ -162,9 +163,25 @@ private:
     asio::awaitable<void> serve(typename Transport::Socket socket) {
         const auto session = std::make_shared<Session<Transport>>(transport_, executor_, std::move(socket), settings_,
                                                                   this->shared_from_this());
-        session_ = session;
+        current_session(session);
         co_await session->run();
         if (!served_ || !passes(reason_)) throw Error{reason_, detail_};
+    }
+
+    SessionPtr current_session() const {
+        const std::lock_guard lock{session_mutex_};
+        return session_.lock();
+    }
+    void current_session(const SessionPtr& session) {
+        const std::lock_guard lock{session_mutex_};
+        session_ = session;
+    }
+
+    void settle(std::vector<std::shared_ptr<Call>> calls, Errc reason, const std::string& text) {
+        std::erase_if(calls, [](const auto& call) { return !call->claim(); });
+        for (const auto& call : calls)
+            call->fail(std::make_exception_ptr(Error{reason, std::string{call->name()} + ": " + text}));
+        deliver_all(executor_, std::move(calls));
     }
 
     /// Whether a later attempt may do better.
@@ -199,14 +216,17 @@ private:
     std::atomic<bool> connected_{false};
 
     // strand_
-    Timer timer_;                                // until the next attempt to connect
-    Timer quiet_timer_;                          // cancelled when a slave that stops has nothing more to do
-    std::weak_ptr<Session<Transport>> session_;  // held by serve()
-    std::error_code reason_;                     // why the last session ended
+    Timer timer_;             // until the next attempt to connect
+    Timer quiet_timer_;       // cancelled when a slave that stops has nothing more to do
+    std::error_code reason_;  // why the last session ended
     std::string detail_;
     bool running_ = false;
     bool stopped_ = false;
     bool served_ = false;  // the last session was opened
+
+    mutable std::mutex session_mutex_;
+    // guarded by session_mutex_
+    std::weak_ptr<Session<Transport>> session_;  // held by serve()
 };
 
 }  // namespace distwork::detail
