@@ -3,7 +3,7 @@
 
 # words, and what may be used everywhere
 set(FLOOR_0 version error fwd log
-            detail/asio detail/cereal detail/completion detail/type_name)
+            detail/asio detail/cereal detail/completion detail/leftover detail/type_name)
 # bytes
 set(FLOOR_1 byte_buffer archive archive_limits archive_pointers frame frame_reader outbox handshake reply
             detail/plain detail/scalars)
@@ -11,13 +11,13 @@ set(FLOOR_1 byte_buffer archive archive_limits archive_pointers frame frame_read
 set(FLOOR_2 fingerprint context work registry rpc_work function_work register call typed_call peer introduction
             detail/fingerprint_archive detail/shape)
 # links
-set(FLOOR_3 transport session session_host session_writer call_table outgoing work_batch work_queue work_executor
-            detail/execution_list)
+set(FLOOR_3 transport session session_host session_peer session_writer inbox liveness call_table outgoing work_batch
+            work_queue work_executor detail/execution_list)
 # choice
 set(FLOOR_4 socket_information submit_options submission in_flight ready_set socket_table backlog admission selector
             socket_container)
 # roles
-set(FLOOR_5 role_options distribution master slave
-            detail/accepted_works detail/master_core detail/slave_core detail/slave_waiters)
+set(FLOOR_5 role_options distribution broadcast master slave
+            detail/accepted_works detail/drain detail/master_core detail/slave_core detail/slave_waiters)
 # conveniences on the roles
 set(FLOOR_6)

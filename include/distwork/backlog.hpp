@@ -26,7 +26,19 @@ public:
     };
 
     std::size_t size() const noexcept { return size_; }
+    bool empty() const noexcept { return size_ == 0; }
     std::size_t bytes() const noexcept { return bytes_; }
+
+    /// Whether older works of its lane wait here.
+    bool has_lane_of(const Submission& work) const noexcept { return find_lane(work) != nullptr; }
+
+    /// The first of all; null when there is none.
+    SubmissionPtr front() const {
+        SubmissionPtr best;
+        for (const auto& lane : lanes_)
+            if (!best || is_before(*lane->works.front(), *best)) best = lane->works.front();
+        return best;
+    }
 
     /// Whether an older work of its lane waits because no slave has credit for it: then this one waits behind it.
     bool holds_up(const Submission& work) const noexcept {
@@ -110,6 +122,12 @@ private:
         bool no_socket = false;                     // nobody has credit for one of them
     };
 
+    static bool is_before(const Submission& one, const Submission& other) noexcept {
+        if (one.options.priority() != other.options.priority())
+            return one.options.priority() > other.options.priority();
+        return one.sequence < other.sequence;
+    }
+
     Lane* find_lane(const Submission& work) const noexcept {
         for (const auto& lane : lanes_)
             if (lane->priority == work.options.priority() && lane->type == &work.type() &&
@@ -131,9 +149,7 @@ private:
         Lane* best = nullptr;
         for (const auto& lane : lanes_) {
             if (lane->next == lane->works.end()) continue;
-            if (!best || lane->priority > best->priority ||
-                (lane->priority == best->priority && (*lane->next)->sequence < (*best->next)->sequence))
-                best = lane.get();
+            if (!best || is_before(**lane->next, **best->next)) best = lane.get();
         }
         return best;
     }

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -45,18 +46,46 @@ public:
     /// 1 for the first sending.
     virtual unsigned attempt() const noexcept { return 1; }
 
-    /// Encodes the work, once for all attempts. Throws Error (too_large, shared_pointer).
-    void encode(const ArchiveLimits& limits) { type_.encode(work(), body_, limits); }
+    // The body. Most works leave at once, in the outbox's copy: the bytes of a small one stay where they were encoded,
+    // in the frame of the function that sends it, and only who lets it wait keeps them.
+
+    /// Encodes the work into `room`, which must live until the call was sent, kept or given up; a large body gets a
+    /// place of its own. Throws Error (too_large, shared_pointer).
+    void encode(ByteBuffer& room, const ArchiveLimits& limits) {
+        type_.encode(work(), room, limits);
+        if (room.size() < large_body_bytes) return set_body({room.view(), nullptr});
+        auto owner = std::make_shared<ByteBuffer>(std::move(room));
+        set_body({owner->view(), owner});
+    }
 
     /// Takes a body that others share: a broadcast is encoded once.
-    void share_body(SharedBody body) { shared_ = std::move(body); }
-
-    std::span<const std::byte> body() const noexcept { return shared_.owner ? shared_.bytes : body_.view(); }
-
-    /// The body for an outbox that refers to it.
-    static SharedBody shared_body(const std::shared_ptr<Call>& call) {
-        return call->shared_.owner ? call->shared_ : SharedBody{call->body_.view(), call};
+    void set_body(SharedBody body) noexcept {
+        body_ = body.bytes.data();
+        body_bytes_ = body.bytes.size();
+        owner_ = std::move(body.owner);
     }
+
+    /// It is not sent yet, and the function that encoded it returns: the bytes get a place of their own.
+    void keep_body() {
+        if (owner_ || !body_) return;
+        auto owner = std::make_shared_for_overwrite<std::byte[]>(body_bytes_);
+        std::memcpy(owner.get(), body_, body_bytes_);
+        body_ = owner.get();
+        owner_ = std::move(owner);
+    }
+
+    /// It was copied into an outbox. The body of another attempt is encoded anew.
+    void release_body() noexcept {
+        body_ = nullptr;
+        owner_.reset();
+    }
+
+    /// Empty once it was released.
+    std::span<const std::byte> body() const noexcept { return {body_, body_ ? body_bytes_ : 0}; }
+    std::size_t body_bytes() const noexcept { return body_bytes_; }
+
+    /// The body for an outbox that refers to it: of a large one.
+    SharedBody shared_body() const { return {body(), owner_}; }
 
     /// True for one caller only: it settles the call.
     bool claim() noexcept { return !claimed_.exchange(true, std::memory_order_acq_rel); }
@@ -82,15 +111,18 @@ public:
 
     std::uint64_t id = 0;  ///< in the session that it was sent on; guarded by that session
 
+private:
+    std::atomic<bool> claimed_{false};
+
 protected:
     bool has_own_executor_ = false;
     bool chosen_ = false;
 
 private:
     const WorkType& type_;
-    ByteBuffer body_;
-    SharedBody shared_;
-    std::atomic<bool> claimed_{false};
+    const std::byte* body_ = nullptr;
+    std::size_t body_bytes_ = 0;
+    std::shared_ptr<const void> owner_;  // of the body, where it does not lie in the sender's frame
 };
 
 namespace detail {

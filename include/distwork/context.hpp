@@ -39,16 +39,11 @@ public:
     /// its outbox full, or the peer has no such type. If the work fails there, the log says so.
     ///
     /// *Errors*: throws Error (unregistered_type, too_large, shared_pointer, null_work).
-    template <class Work>
-    requires std::derived_from<std::remove_cvref_t<Work>, IWork>
-    bool send_work(Work&& work) {
-        return send(std::make_shared<detail::TypedCall<Call, std::remove_cvref_t<Work>, detail::LogFailure>>(
-            std::forward<Work>(work), detail::LogFailure{peer_}, peer_->get_executor()));
-    }
-    bool send_work(std::unique_ptr<IWork> work) {
-        if (!work) throw Error{Errc::null_work};
-        return send(std::make_shared<detail::TypedCall<Call, std::unique_ptr<IWork>, detail::LogFailure>>(
-            std::move(work), detail::LogFailure{peer_}, peer_->get_executor()));
+    template <detail::work_argument W>
+    bool send_work(W&& work) {
+        detail::require_registered(work);
+        return send(std::make_shared<detail::TypedCall<Call, detail::kept_t<W>, detail::LogFailure>>(
+            std::forward<W>(work), detail::LogFailure{peer_}, peer_->get_executor()));
     }
 
     /// Has the peer execute a work, and completes with its value: `void(std::exception_ptr, R)`, or
@@ -57,10 +52,10 @@ public:
     ///
     /// *Executor*: completes on the handler's. *Cancellation*: completes at once with Errc::cancelled.
     /// *Errors*: RemoteError; Error (lost, unknown_type, shape_differs, not_accepted, malformed, too_large, …).
-    template <class Work, class Token = asio::use_awaitable_t<>>
-    requires std::derived_from<std::remove_cvref_t<Work>, IWork>
-    auto async_call(Work&& work, Token&& token = Token{}) {
-        return initiate(std::remove_cvref_t<Work>{std::forward<Work>(work)}, token);
+    template <detail::work_argument W, class Token = asio::use_awaitable_t<>>
+    auto async_call(W&& work, Token&& token = Token{}) {
+        detail::require_registered(work);
+        return initiate(detail::kept_t<W>(std::forward<W>(work)), token);
     }
 
     /// The same for a registered function; its arguments, then optionally the token.
@@ -83,13 +78,14 @@ public:
 
 private:
     bool send(std::shared_ptr<Call> call) {
-        call->encode(peer_->limits());
+        ByteBuffer room;
+        call->encode(room, peer_->limits());
         return !peer_->send(std::move(call));
     }
 
     template <class Work, class Token>
     auto initiate(Work work, Token& token) {
-        return asio::async_initiate<Token, detail::signature_t<detail::result_of_t<Work>>>(
+        return asio::async_initiate<Token, detail::signature_t<detail::kept_result_t<Work>>>(
             [peer = peer_](auto handler, Work moved) {
                 using Typed = detail::TypedCall<Call, Work, decltype(handler)>;
                 const auto slot = asio::get_associated_cancellation_slot(handler);

@@ -22,21 +22,6 @@
 
 namespace distwork {
 
-/// How one slave's part of a broadcast ended.
-template <class R>
-struct BroadcastOutcome {
-    std::uint64_t socket = 0;  ///< SocketInformation::id
-    std::string slave;         ///< its name
-    std::exception_ptr error;  ///< null: it succeeded
-    R value{};
-};
-template <>
-struct BroadcastOutcome<void> {
-    std::uint64_t socket = 0;
-    std::string slave;
-    std::exception_ptr error;
-};
-
 namespace detail {
 
 /// The handler of a distributed work: nobody waits, a failure goes to the log.
@@ -76,90 +61,6 @@ private:
 
     std::optional<Completion<Handler>> completion_;
     std::atomic<bool> done_{false};
-};
-
-/// A broadcast under way: gathers an outcome from each slave, and calls back when the last is there.
-template <class Work, class Handler>
-class Broadcast : public std::enable_shared_from_this<Broadcast<Work, Handler>> {
-public:
-    using Result = std::conditional_t<is_pointer<Work>, void, result_of_t<Work>>;
-    using Outcome = BroadcastOutcome<Result>;
-
-    Broadcast(Work work, Handler handler, const asio::any_io_executor& fallback)
-        : work_{std::move(work)}, completion_{std::move(handler), fallback} {}
-
-    /// One slave's part: a submission that is pinned to it.
-    class Part final : public Submission {
-    public:
-        Part(const WorkType& type, std::shared_ptr<Broadcast> whole, std::size_t index)
-            : Submission{type}, whole_{std::move(whole)}, index_{index} {}
-
-        const IWork& work() const noexcept override { return whole_->work(); }
-
-        void succeed(std::span<const std::byte> value, const std::shared_ptr<Peer>& peer) noexcept override {
-            Outcome& outcome = whole_->outcomes_[index_];
-            try {
-                if constexpr (!std::is_void_v<Result>) decode(value, outcome.value, peer->limits());
-                if (this->type().execute_return) {
-                    // One object for all slaves: their values come back to it one after the other.
-                    const std::lock_guard lock{whole_->mutex_};
-                    Context context{peer};
-                    this->type().execute_return(whole_->mutable_work(), value, context, peer->limits());
-                }
-            } catch (...) {
-                outcome.error = std::current_exception();
-            }
-        }
-        void fail(std::exception_ptr error) noexcept override { whole_->outcomes_[index_].error = std::move(error); }
-        void deliver(std::shared_ptr<Call> call) override {
-            const auto whole = std::move(whole_);
-            call.reset();
-            whole->part_done();
-        }
-
-    private:
-        std::shared_ptr<Broadcast> whole_;
-        const std::size_t index_;
-    };
-
-    const IWork& work() const noexcept {
-        if constexpr (is_pointer<Work>) return *work_;
-        else return work_;
-    }
-
-    /// The parts, one for each of `outcomes`, which name their slaves; none: completes with an empty answer.
-    std::vector<SubmissionPtr> split(std::vector<Outcome> outcomes, const SharedBody& body,
-                                     const SubmitOptions& options) {
-        outcomes_ = std::move(outcomes);
-        left_ = outcomes_.size();
-        std::vector<SubmissionPtr> parts;
-        for (std::size_t i = 0; i < outcomes_.size(); ++i) {
-            auto part = std::make_shared<Part>(work_type_of(typeid(work())), this->shared_from_this(), i);
-            part->share_body(body);
-            part->options = options;
-            part->pinned = outcomes_[i].socket;
-            parts.push_back(std::move(part));
-        }
-        return parts;
-    }
-
-    void complete(std::exception_ptr error) { completion_.post(std::move(error), std::move(outcomes_)); }
-
-private:
-    IWork& mutable_work() noexcept {
-        if constexpr (is_pointer<Work>) return *work_;
-        else return work_;
-    }
-
-    void part_done() {
-        if (left_.fetch_sub(1) == 1) complete(nullptr);
-    }
-
-    Work work_;
-    Completion<Handler> completion_;
-    std::vector<Outcome> outcomes_;  // each part writes its own
-    std::atomic<std::size_t> left_{0};
-    std::mutex mutex_;
 };
 
 }  // namespace detail

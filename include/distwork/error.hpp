@@ -39,6 +39,8 @@ enum class Errc : std::uint16_t {
     frame_too_large = 40,     ///< the peer announced a frame beyond `max_frame_bytes`
     outbox_full = 41,         ///< the peer does not read: what waits for it is at its bound
     draining = 42,            ///< the peer takes nothing new
+    session_failed = 43,      ///< this end could not go on: out of memory, or a hook of the host's threw
+    peer_stalled = 44,        ///< the peer took no byte for longer than `stalled_after`
     // arguments
     address_in_use = 64,     ///< another socket listens there
     bad_address = 65,        ///< the address does not parse or resolve, or is not of this machine
@@ -89,6 +91,8 @@ public:
             case Errc::frame_too_large: return "the peer announced a frame that is too large";
             case Errc::outbox_full: return "the peer does not read and its outbox is full";
             case Errc::draining: return "the peer is draining";
+            case Errc::session_failed: return "the session failed at this end";
+            case Errc::peer_stalled: return "the peer does not read";
             case Errc::address_in_use: return "the address is in use";
             case Errc::bad_address: return "the address is not usable";
             case Errc::needs_credentials: return "an address beyond loopback needs credentials or insecure_plaintext";

@@ -48,6 +48,9 @@ struct FrameHeader {
 
 inline constexpr std::size_t frame_header_bytes = 16;
 
+/// Every peer takes bodies up to this length; more is its own to say.
+inline constexpr std::size_t least_max_frame_bytes = 64 * 1024;
+
 namespace detail {
 
 template <class Unsigned>

@@ -61,13 +61,16 @@ public:
             const FrameHeader header = read_header(at);
             if (header.length > max_body_bytes_) return Errc::frame_too_large;
             const std::size_t rest = end_ - begin_ - frame_header_bytes;
+            if (header.length >= large_body_bytes) {
+                const std::size_t first = std::min<std::size_t>(rest, header.length);
+                begin_large(header, {at + frame_header_bytes, first});
+                begin_ += frame_header_bytes + first;
+                if (first != header.length) break;
+                go_on = emit_large(on_frame);
+                continue;
+            }
             if (rest < header.length) {
-                if (header.length >= large_body_bytes) {
-                    begin_large(header, {at + frame_header_bytes, rest});
-                    begin_ = end_;
-                } else {
-                    wanted_ = frame_header_bytes + header.length;
-                }
+                wanted_ = frame_header_bytes + header.length;
                 break;
             }
             begin_ += frame_header_bytes + header.length;
@@ -130,10 +133,10 @@ private:
     }
 
     template <class OnFrame>
-    void emit_large(OnFrame&& on_frame) {
+    bool emit_large(OnFrame&& on_frame) {
         auto own = std::move(large_);
         const std::span<const std::byte> body{own.get(), large_filled_};
-        on_frame(Frame{large_header_, body, std::move(own)});
+        return on_frame(Frame{large_header_, body, std::move(own)});
     }
 
     std::size_t max_body_bytes_;

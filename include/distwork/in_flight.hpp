@@ -105,7 +105,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t small_bytes = 64 * 1024;
+    static constexpr std::size_t small_bytes = least_max_frame_bytes / 2;  // every slave takes works of that size
     static constexpr Duration short_time = slack / 8;
 
     std::size_t waiting() const noexcept { return count_ - std::min(count_, slots_); }

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <cereal/types/string.hpp>
 #include <cereal/types/utility.hpp>
 #include <cereal/types/vector.hpp>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <unordered_map>
 #include <utility>
@@ -18,26 +20,26 @@ namespace distwork {
 
 /// The body of a types frame: what a peer that was accepted says of itself, through the archive.
 struct Introduction {
-    std::uint32_t slots = 0;   ///< works it executes at a time; 0 for a master
-    std::uint32_t window = 0;  ///< works it holds at a time, unanswered
+    std::uint32_t slots = 0;            ///< works it executes at a time; 0 for a master
+    std::uint32_t window = 0;           ///< works it holds at a time, unanswered
+    std::uint32_t max_frame_bytes = 0;  ///< bodies it takes
     std::vector<std::string> labels;
     std::vector<std::pair<std::string, std::uint64_t>> types;  ///< by number: name and fingerprint
 
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(slots, window, labels, types);
+        archive(slots, window, max_frame_bytes, labels, types);
     }
 };
 
 /// Our table of types as the peer was last told of it: its works carry these numbers.
 class OwnTypes {
 public:
-    /// Takes the table as it is now.
-    Introduction tell(std::uint32_t slots, std::uint32_t window, std::vector<std::string> labels) {
+    /// Takes the table as it is now, and has the peer told.
+    void tell(Introduction& introduction) {
         told_ = Registry::instance().types();
-        Introduction introduction{slots, window, std::move(labels), {}};
+        introduction.types.clear();
         for (const WorkType* type : told_) introduction.types.emplace_back(type->name, type->fingerprint());
-        return introduction;
     }
 
     bool grew() const { return Registry::instance().size() != told_.size(); }
@@ -57,7 +59,7 @@ public:
     PeerTypes() = default;
 
     PeerTypes(const std::vector<const WorkType*>& ours, const Introduction& peer) {
-        std::unordered_map<std::string, std::uint32_t> theirs;
+        std::unordered_map<std::string_view, std::uint32_t> theirs;
         for (std::uint32_t number = 0; number < peer.types.size() && number < unknown; ++number)
             theirs.emplace(peer.types[number].first, number);
         numbers_.assign(ours.size(), unknown);
@@ -71,7 +73,10 @@ public:
             } else {
                 numbers_[type->number] = found->second;
             }
+            if (found != theirs.end()) theirs.erase(found);
         }
+        for (const auto& [name, number] : theirs) not_ours_.emplace_back(name);
+        std::sort(not_ours_.begin(), not_ours_.end());
     }
 
     /// The peer's number, or why there is none.
@@ -94,7 +99,9 @@ public:
         if (!log) return;
         for (const std::string& name : differing_)
             log(LogLevel::warning, "Type " + name + " has another shape at " + peer + ": it is not exchanged");
-        for (const std::string& name : unknown_) log(LogLevel::debug, "Type " + name + " is not known at " + peer);
+        for (const std::string& name : unknown_) log(LogLevel::info, "Type " + name + " is not known at " + peer);
+        for (const std::string& name : not_ours_)
+            log(LogLevel::info, "Type " + name + " of " + peer + " is not known here");
     }
 
     const std::vector<std::string>& differing() const noexcept { return differing_; }
@@ -104,6 +111,7 @@ private:
     std::vector<std::uint32_t> numbers_;
     std::vector<std::string> differing_;
     std::vector<std::string> unknown_;
+    std::vector<std::string> not_ours_;
 };
 
 }  // namespace distwork

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "broadcast.hpp"
 #include "context.hpp"
 #include "detail/asio.hpp"
 #include "detail/master_core.hpp"
@@ -26,19 +27,6 @@
 namespace distwork {
 
 namespace detail {
-
-/// What is taken where a work is taken: an object of a work class, or an owning pointer to one.
-template <class W>
-concept work_argument =
-    std::derived_from<std::remove_cvref_t<W>, IWork> || std::convertible_to<W, std::unique_ptr<IWork>>;
-
-/// What it is kept as.
-template <class W>
-using kept_t = std::conditional_t<std::derived_from<std::remove_cvref_t<W>, IWork>, std::remove_cvref_t<W>,
-                                  std::unique_ptr<IWork>>;
-
-template <class Kept>
-using kept_result_t = typename std::conditional_t<is_pointer<Kept>, std::type_identity<void>, ResultOf<Kept>>::type;
 
 template <class Token>
 concept completion_token = !std::same_as<std::remove_cvref_t<Token>, SubmitOptions>;
@@ -88,14 +76,14 @@ public:
     /// Accepts slaves until the master is stopped: `void(std::exception_ptr)`.
     template <detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_run(Token&& token = Token{}) {
-        return asio::co_spawn(core_->strand(), core_->run(), std::forward<Token>(token));
+        return asio::co_spawn(core_->strand(), Core::run(core_), std::forward<Token>(token));
     }
 
     /// Admits nothing more, waits until all that was admitted has its outcome, at most for `timeout`, then ends all
     /// connections; what is left is settled with Errc::stopped. `void(std::exception_ptr)`.
     template <detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_stop(std::chrono::milliseconds timeout, Token&& token = Token{}) {
-        return asio::co_spawn(core_->strand(), core_->stop(timeout), std::forward<Token>(token));
+        return asio::co_spawn(core_->strand(), Core::stop(core_, timeout), std::forward<Token>(token));
     }
 
     /// Has the master execute works of this type that slaves send: others are answered with Errc::not_accepted.
@@ -109,6 +97,7 @@ public:
     /// *Errors*: throws Error (backlog_full, no_slave, stopped, too_large, null_work, unregistered_type, …).
     template <detail::work_argument W>
     void distribute_work(W&& work, SubmitOptions options = SubmitOptions{}) {
+        detail::require_registered(work);
         using Kept = detail::kept_t<W>;
         auto call = make<Submission, Kept>(std::forward<W>(work), reporter(options), std::move(options));
         core_->submit_now(call);
@@ -118,6 +107,7 @@ public:
     /// `void(std::exception_ptr)`. *Errors*: Error (too_many_waiting, no_slave, stopped, cancelled, too_large, …).
     template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_distribute_work(W&& work, SubmitOptions options, Token&& token = Token{}) {
+        detail::require_registered(work);
         return asio::async_initiate<Token, void(std::exception_ptr)>(
             [core = core_](auto handler, detail::kept_t<W> kept, SubmitOptions how) {
                 using Base = detail::Distribution<decltype(handler)>;
@@ -141,6 +131,7 @@ public:
     template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_call(W&& work, SubmitOptions options, Token&& token = Token{}) {
         using Kept = detail::kept_t<W>;
+        detail::require_registered(work);
         return asio::async_initiate<Token, detail::signature_t<detail::kept_result_t<Kept>>>(
             [core = core_](auto handler, Kept kept, SubmitOptions how) {
                 const auto slot = asio::get_associated_cancellation_slot(handler);
@@ -171,6 +162,7 @@ public:
     /// *Errors*: as distribute_work; backlog_full when there is not room for all.
     template <detail::work_argument W>
     void broadcast_work(W&& work, SubmitOptions options = SubmitOptions{}) {
+        detail::require_registered(work);
         using Kept = detail::kept_t<W>;
         auto report = [log = reporter(options)](const std::exception_ptr& error, const auto& outcomes) {
             log(error);
@@ -185,6 +177,7 @@ public:
     auto async_broadcast_work(W&& work, SubmitOptions options, Token&& token = Token{}) {
         using Kept = detail::kept_t<W>;
         using Outcomes = std::vector<BroadcastOutcome<detail::kept_result_t<Kept>>>;
+        detail::require_registered(work);
         return asio::async_initiate<Token, void(std::exception_ptr, Outcomes)>(
             [core = core_](auto handler, Kept kept, SubmitOptions how) {
                 broadcast<Kept>(core, std::move(kept), std::move(how), std::move(handler), true);
@@ -245,8 +238,6 @@ private:
 
     template <class Base, class Kept, class Handler>
     static SubmissionPtr make(const CorePtr& core, Kept work, Handler handler, SubmitOptions options) {
-        if constexpr (detail::is_pointer<Kept>)
-            if (!work) throw Error{Errc::null_work};
         auto call = std::make_shared<detail::TypedCall<Base, Kept, Handler>>(std::move(work), std::move(handler),
                                                                              core->executor());
         call->options = std::move(options);
@@ -271,12 +262,10 @@ private:
 
     template <class Kept, class Handler>
     static void broadcast(const CorePtr& core, Kept work, SubmitOptions options, Handler handler, bool may_wait) {
-        if constexpr (detail::is_pointer<Kept>)
-            if (!work) throw Error{Errc::null_work};
         using Whole = detail::Broadcast<Kept, Handler>;
         const auto slot = asio::get_associated_cancellation_slot(handler);
         auto whole = std::make_shared<Whole>(std::move(work), std::move(handler), core->executor());
-        core->broadcast(*whole, options, may_wait, slot);
+        detail::broadcast(*core, *whole, options, may_wait, slot);
     }
 
     CorePtr core_;

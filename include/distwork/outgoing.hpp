@@ -44,10 +44,12 @@ public:
         if (given_up_) return {Errc::lost};
         const std::uint32_t number = types_.number(call->type());
         if (number >= PeerTypes::unknown) return {types_.why_unknown(call->type())};
-        const std::size_t bytes = frame_header_bytes + call->body().size();
+        if (call->body_bytes() > max_body_bytes_) return {Errc::too_large};
+        const std::size_t bytes = frame_header_bytes + call->body_bytes();
         const std::size_t waiting = outbox_.size() + leaving_bytes_ + held_bytes_;
         if (waiting != 0 && waiting + bytes > max_outbox_bytes_) return {Errc::outbox_full};
         if (calls_.size() >= window_ || !held_.empty()) {
+            call->keep_body();
             held_.push_back(call);
             held_bytes_ += bytes;
             return {};
@@ -56,23 +58,35 @@ public:
         return {{}, wake()};
     }
 
-    /// Queues a frame that no answer comes for. Small bodies are copied and stay with the caller.
+    /// Queues the answer of a work that the peer sent. A small body is copied and stays with the caller.
+    bool reply(FrameHeader header, ByteBuffer&& body) {
+        const std::lock_guard lock{mutex_};
+        ++replies_;
+        return queue(header, std::move(body));
+    }
+
+    /// Queues a frame that no answer comes for. A small body is copied and stays with the caller.
     bool send(FrameHeader header, ByteBuffer&& body) {
         const std::lock_guard lock{mutex_};
-        if (closed_) return false;
-        if (body.size() < large_body_bytes) {
-            outbox_.append(header, body.view());
-        } else {
-            auto owner = std::make_shared<ByteBuffer>(std::move(body));
-            outbox_.append_large(header, {owner->view(), owner});
-        }
-        return wake();
+        return queue(header, std::move(body));
     }
     bool send(FrameHeader header, std::span<const std::byte> body = {}) {
         const std::lock_guard lock{mutex_};
         if (closed_) return false;
         outbox_.append(header, body);
         return wake();
+    }
+
+    /// Answers queued so far.
+    std::uint64_t replies() const {
+        const std::lock_guard lock{mutex_};
+        return replies_;
+    }
+
+    /// Whether more waits to leave than may: then nothing should be read that causes more.
+    bool is_overfull() const {
+        const std::lock_guard lock{mutex_};
+        return outbox_.size() + leaving_bytes_ > max_outbox_bytes_;
     }
 
     /// Queues a cancel frame if the call awaits its answer here.
@@ -109,10 +123,12 @@ public:
         awake_ = true;
     }
 
-    void introduce(PeerTypes types, std::size_t window) {
+    /// What the peer said of itself; again when it says so again.
+    void introduce(PeerTypes types, std::size_t window, std::size_t max_body_bytes) {
         const std::lock_guard lock{mutex_};
         types_ = std::move(types);
         window_ = window;
+        max_body_bytes_ = max_body_bytes;
     }
 
     std::error_code why_unknown(const WorkType& type) const {
@@ -149,20 +165,32 @@ private:
     void enter(const std::shared_ptr<Call>& call, std::uint32_t number) {
         const FrameHeader header{
             .kind = FrameKind::work, .type = static_cast<std::uint16_t>(number), .id = calls_.insert(call)};
-        if (call->body().size() < large_body_bytes) outbox_.append(header, call->body());
-        else outbox_.append_large(header, Call::shared_body(call));
+        if (call->body_bytes() < large_body_bytes) outbox_.append(header, call->body());
+        else outbox_.append_large(header, call->shared_body());
+        call->release_body();
     }
 
     void release_held() {
         while (!held_.empty() && calls_.size() < window_) {
             const auto call = std::move(held_.front());
             held_.pop_front();
-            held_bytes_ -= frame_header_bytes + call->body().size();
+            held_bytes_ -= frame_header_bytes + call->body_bytes();
             if (call->claimed() && !call->chosen()) continue;
             enter(call, types_.number(call->type()));
             // Who cancelled it was not heard then: it was not in the table. Its place is given back by its answer.
             if (call->claimed()) outbox_.append({.kind = FrameKind::cancel, .id = call->id}, {});
         }
+    }
+
+    bool queue(FrameHeader header, ByteBuffer&& body) {
+        if (closed_) return false;
+        if (body.size() < large_body_bytes) {
+            outbox_.append(header, body.view());
+        } else {
+            auto owner = std::make_shared<ByteBuffer>(std::move(body));
+            outbox_.append_large(header, {owner->view(), owner});
+        }
+        return wake();
     }
 
     bool wake() { return !std::exchange(awake_, true); }
@@ -178,6 +206,8 @@ private:
     std::size_t leaving_bytes_ = 0;  // what the writer took last
     PeerTypes types_;
     std::size_t window_ = 0;
+    std::size_t max_body_bytes_ = 0;
+    std::uint64_t replies_ = 0;
     bool awake_ = false;
     bool given_up_ = false;
     bool closed_ = false;

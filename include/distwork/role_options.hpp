@@ -26,6 +26,7 @@ struct LinkOptions {
     std::chrono::milliseconds handshake_timeout{2000};  ///< until a new connection has introduced itself
     std::chrono::milliseconds heartbeat{5000};          ///< a ping this often
     std::chrono::milliseconds dead_after{15000};        ///< a peer that is silent for so long is dead
+    std::chrono::milliseconds stalled_after{10000};     ///< one that does not read for so long is dropped
     std::size_t max_frame_bytes = 64 * 1024 * 1024;     ///< of one work, or one answer
     std::size_t max_outbox_bytes = 64 * 1024 * 1024;    ///< of what waits to leave on one connection
 };
@@ -35,7 +36,8 @@ struct MasterOptions {
     std::uint16_t port = 0;             ///< 0: any free one; see local_endpoint
     bool insecure_plaintext = false;    ///< needed for addresses beyond loopback: anyone who reaches them may join
     std::string name = "master";        ///< what slaves are told
-    std::size_t max_slaves = 10'000;    ///< connections held at a time
+    std::size_t max_slaves = 10'000;    ///< connected at a time
+    std::size_t max_strangers = 256;    ///< connections held beyond those, of who has not introduced itself yet
     ContainerLimits waiting{};          ///< how much may wait for slaves
     std::size_t slots = 4;              ///< works of slaves executed at a time
     WorkExecutor work_executor = WorkExecutor::own_pool();  ///< for works that slaves send
@@ -73,8 +75,9 @@ inline void check(const LinkOptions& link) {
     if (link.heartbeat <= milliseconds{0}) throw Error{Errc::bad_option, "heartbeat must be positive"};
     if (link.dead_after <= link.heartbeat) throw Error{Errc::bad_option, "dead_after must exceed heartbeat"};
     if (link.handshake_timeout <= milliseconds{0}) throw Error{Errc::bad_option, "handshake_timeout must be positive"};
-    if (link.max_frame_bytes < 4096 || link.max_frame_bytes > 0xffff'ffff)
-        throw Error{Errc::bad_option, "max_frame_bytes must be from 4 KiB to 4 GiB"};
+    if (link.max_frame_bytes < least_max_frame_bytes || link.max_frame_bytes > 0xffff'ffff)
+        throw Error{Errc::bad_option, "max_frame_bytes must be from 64 KiB to 4 GiB"};
+    if (link.stalled_after <= milliseconds{0}) throw Error{Errc::bad_option, "stalled_after must be positive"};
 }
 
 /// Throws Error (bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
@@ -89,10 +92,11 @@ inline MasterOptions checked(MasterOptions options) {
 }
 
 /// Throws likewise.
-inline SlaveOptions checked(const std::string& host, SlaveOptions options) {
+inline SlaveOptions checked(const std::string& host, std::uint16_t port, SlaveOptions options) {
     Registry::instance().check();
     check_reachable(host, options.insecure_plaintext);
     check(options.link);
+    if (port == 0) throw Error{Errc::bad_address, host + ":0"};
     if (options.slots == 0) throw Error{Errc::zero_slots, "SlaveOptions::slots"};
     if (options.slots > slave_window) throw Error{Errc::bad_option, "SlaveOptions::slots"};
     if (options.reconnect_after.count() <= 0 || options.reconnect_at_most < options.reconnect_after)
@@ -108,6 +112,7 @@ inline SessionSettings session_settings(const LinkOptions& link, Role role, cons
     settings.handshake_timeout = link.handshake_timeout;
     settings.heartbeat = link.heartbeat;
     settings.dead_after = link.dead_after;
+    settings.stalled_after = link.stalled_after;
     settings.max_frame_bytes = link.max_frame_bytes;
     settings.max_outbox_bytes = link.max_outbox_bytes;
     // An answer has a head before its value.

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <span>
@@ -12,30 +13,29 @@
 #include <vector>
 
 #include "byte_buffer.hpp"
-#include "call.hpp"
 #include "detail/asio.hpp"
 #include "error.hpp"
 #include "frame.hpp"
 #include "frame_reader.hpp"
 #include "handshake.hpp"
+#include "inbox.hpp"
 #include "introduction.hpp"
-#include "outgoing.hpp"
-#include "peer.hpp"
+#include "liveness.hpp"
 #include "session_host.hpp"
+#include "session_peer.hpp"
 #include "session_writer.hpp"
 #include "transport.hpp"
-#include "work_batch.hpp"
 
 namespace distwork {
 
-/// One connected link between two peers; both ends are of this class. From top to bottom: calls go out, the reader,
-/// what frames mean, liveness, the end.
+/// One connected link between two peers; both ends are of this class. From top to bottom: the reader, what frames mean,
+/// liveness, the end. How calls go out is in SessionPeer.
 ///
-/// *Executor*: its socket's strand. *Thread-safety*: the functions of Peer, `give_up`, `leave` and `close`.
+/// *Executor*: its socket's strand. *Thread-safety*: the functions of SessionPeer, `leave` and `close`.
 /// *Lifetime*: shared by its role, by operations under way, and by the works it received. It keeps its host alive until
 /// it ends.
 template <class Transport>
-class Session final : public Peer, public std::enable_shared_from_this<Session<Transport>> {
+class Session final : public SessionPeer, public std::enable_shared_from_this<Session<Transport>> {
     using Socket = typename Transport::Socket;
     using TimePoint = std::chrono::steady_clock::time_point;
 
@@ -43,52 +43,20 @@ public:
     /// `executor` is where calls complete that have no executor of their own.
     Session(Transport transport, asio::any_io_executor executor, Socket socket,
             std::shared_ptr<const SessionSettings> settings, std::shared_ptr<SessionHost<Transport>> host)
-        : transport_{std::move(transport)},
-          executor_{std::move(executor)},
+        : SessionPeer{std::move(executor), std::move(settings), endpoint_of(socket)},
+          transport_{std::move(transport)},
           strand_{socket.get_executor()},
-          settings_{std::move(settings)},
-          outgoing_{settings_->max_outbox_bytes},
           socket_{std::move(socket)},
           timer_{strand_},
+          room_{strand_},
           reader_{stranger_bytes},
           writer_{socket_, outgoing_},
           handshake_{settings_->role, settings_->name},
-          host_{std::move(host)} {
-        std::error_code ignored;
-        endpoint_ = socket_.remote_endpoint(ignored);
-    }
+          liveness_{settings_->dead_after},
+          host_{std::move(host)},
+          inbox_{settings_->window} {}
 
     // Any thread
-
-    std::error_code send(const std::shared_ptr<Call>& call) override {
-        const auto sent = outgoing_.send(call);
-        if (sent.wake) wake_writer();
-        return sent.error;
-    }
-
-    void reply(std::uint64_t id, FrameKind kind, ByteBuffer&& body) override {
-        bound_answer(kind, body, settings_->max_frame_bytes);
-        if (outgoing_.send({.kind = kind, .id = id}, std::move(body))) wake_writer();
-    }
-
-    std::error_code why_unknown(const WorkType& type) const override { return outgoing_.why_unknown(type); }
-
-    void cancel(const Call& call) override {
-        if (outgoing_.cancel(call)) wake_writer();
-    }
-
-    asio::ip::tcp::endpoint remote_endpoint() const override { return endpoint_; }
-    const std::string& name() const override { return peer_name_; }
-    const asio::any_io_executor& get_executor() const override { return executor_; }
-    const ArchiveLimits& limits() const override { return settings_->limits; }
-    void log(LogLevel level, std::string_view line) const override {
-        if (settings_->log) settings_->log(level, line);
-    }
-
-    void send_drain() { send_control(FrameKind::drain); }
-
-    /// Gives up every call that awaits an answer; no more are taken.
-    std::vector<std::shared_ptr<Call>> give_up() { return outgoing_.give_up(); }
 
     /// Ends the session when what waits has left, and tells the peer why.
     void leave(Errc reason, std::string text) {
@@ -107,15 +75,57 @@ public:
 
     std::uint64_t tag = 0;  ///< the host's own
 
-    Traffic traffic() const { return {writer_.bytes(), bytes_received_, last_heard_}; }
+    /// Whether the peer was accepted: it introduced itself, and the host admitted it.
+    bool accepted() const noexcept { return handshake_.accepted(); }
+
+    Traffic traffic() const { return {writer_.bytes(), bytes_received_, liveness_.last_heard()}; }
 
     /// Greets, then reads until the session ends; never throws.
-    asio::awaitable<void> run() {
-        const auto self = this->shared_from_this();
-        const Released released{*this};
-        last_heard_ = transport_.now();
-        asio::co_spawn(strand_, watch(self), [self](const std::exception_ptr&) {});
-        if (settings_->role == Role::slave) send_control(FrameKind::hello, handshake_.hello());
+    static asio::awaitable<void> run(std::shared_ptr<Session> self) {
+        const Released released{*self};
+        std::exception_ptr failed;
+        try {
+            self->liveness_.heard(self->now());
+            asio::co_spawn(self->strand_, watch(self), [self](const std::exception_ptr&) {});
+            if (self->settings_->role == Role::slave) self->send_control(FrameKind::hello, self->handshake_.hello());
+            co_await self->read();
+        } catch (...) {
+            failed = std::current_exception();
+        }
+        if (failed) self->end(Errc::session_failed, detail::describe(failed).text);
+    }
+
+    // Called by the writer.
+
+    TimePoint now() const { return transport_.now(); }
+
+    void progressed() {
+        if (waits_for_room_ && !outgoing_.is_overfull()) room_.cancel();
+    }
+
+    /// Nothing waits to leave, or it cannot.
+    void written(std::error_code error) {
+        if (error) end(error, "");
+        else if (parting_) end(parting_->reason, parting_->detail);
+    }
+
+private:
+    static asio::ip::tcp::endpoint endpoint_of(const Socket& socket) {
+        std::error_code ignored;
+        return socket.remote_endpoint(ignored);
+    }
+
+    void wake_writer() override {
+        asio::post(strand_, [self = this->shared_from_this()] { self->flush(); });
+    }
+
+    void flush() {
+        if (!ended_) writer_.flush(this->shared_from_this());
+    }
+
+    // The reader: one read, every whole frame in it, one hand-over of its works, one flush of what it caused.
+
+    asio::awaitable<void> read() {
         std::error_code error;
         while (!ended_) {
             const auto space = reader_.prepare();
@@ -124,48 +134,37 @@ public:
             if (error == asio::error::eof) error = Errc::connection_closed;
             if (error) end(error, "");
             else if (!ended_ && !parting_) receive(count);  // it may have ended since the bytes came
+            // A peer that sends and does not read makes us hold what we would answer.
+            while (!ended_ && outgoing_.is_overfull()) {
+                room_.expires_after(std::chrono::hours{24});
+                waits_for_room_ = true;
+                auto cancelled = asio::redirect_error(asio::use_awaitable, error);
+                co_await room_.async_wait(cancelled);
+                waits_for_room_ = false;
+            }
         }
     }
 
-    /// Called by the writer: nothing waits to leave, or it failed.
-    void written(std::error_code error) {
-        if (error) end(error, "");
-        else if (parting_) end(parting_->reason, parting_->detail);
-    }
-
-private:
-    void wake_writer() {
-        asio::post(strand_, [self = this->shared_from_this()] { self->flush(); });
-    }
-
-    void flush() {
-        if (!ended_) writer_.flush(this->shared_from_this());
-    }
-
-    void send_control(FrameKind kind, std::span<const std::byte> body = {}, std::uint64_t id = 0) {
-        if (outgoing_.send({.kind = kind, .id = id}, body)) wake_writer();
-    }
-
-    // The reader: one read, every whole frame in it, one hand-over of its works, one flush of what it caused.
-
     void receive(std::size_t count) {
-        last_heard_ = transport_.now();
+        liveness_.heard(now());
         bytes_received_ += count;
         outgoing_.stay_awake();
         const std::error_code broken =
             reader_.commit(count, [this](Frame&& frame) { return on_frame(std::move(frame)); });
         if (broken) part(handshake_.accepted() ? broken : make_error_code(Errc::not_distwork), "by a frame's length");
-        settle_answers();
-        hand_over_works();
+        if (ended_) return;
+        hand_over_works();  // first: when all is answered, nothing is on its way any more
+        inbox_.settle_answers(this->shared_from_this(), *host_, outgoing_);
         flush();
     }
 
     /// False when the session ends with this frame.
     bool on_frame(Frame&& frame) {
         const FrameKind kind = frame.header.kind;
+        if (frame.header.flags != 0) return on_nonsense(frame.header);
         if (!handshake_.accepted()) return on_greeting(frame);
         if (kind == FrameKind::types) return on_types(frame);
-        if (!opened_) return on_nonsense(frame);
+        if (!opened_) return on_nonsense(frame.header);
         switch (kind) {
             case FrameKind::work: return on_work(std::move(frame));
             case FrameKind::answer:
@@ -175,12 +174,12 @@ private:
             case FrameKind::pong: return on_pong(frame);
             case FrameKind::drain: return on_drain();
             case FrameKind::bye: return on_bye(frame);
-            default: return on_nonsense(frame);
+            default: return on_nonsense(frame.header);
         }
     }
 
-    bool on_nonsense(const Frame& frame) {
-        const unsigned kind{static_cast<std::uint8_t>(frame.header.kind)};
+    bool on_nonsense(const FrameHeader& header) {
+        const unsigned kind{static_cast<std::uint8_t>(header.kind)};
         return part(Errc::protocol_violation, "a frame of kind " + std::to_string(kind) + " means nothing here");
     }
 
@@ -195,14 +194,19 @@ private:
             parting_ = Parting{step.error, std::move(step.detail)};
             return false;
         }
-        peer_name_ = handshake_.peer_name();
+        meet(handshake_.peer_name());
         reader_.max_body_bytes(settings_->max_frame_bytes);
         send_types();
         return true;
     }
 
     void send_types() {
-        const auto introduction = types_.tell(settings_->slots, settings_->window, settings_->labels);
+        Introduction introduction{.slots = settings_->slots,
+                                  .window = settings_->window,
+                                  .max_frame_bytes = static_cast<std::uint32_t>(settings_->max_frame_bytes),
+                                  .labels = settings_->labels,
+                                  .types = {}};
+        types_.tell(introduction);
         ByteBuffer body;
         detail::encode_value(introduction, body, settings_->limits);
         if (outgoing_.send({.kind = FrameKind::types}, std::move(body))) wake_writer();
@@ -215,35 +219,42 @@ private:
         } catch (const Error& error) {
             return part(Errc::protocol_violation, error.what());
         }
-        const PeerTypes types{types_.told(), peer};
-        outgoing_.introduce(types, peer.window);
-        types.log_differences(settings_->log, description());
-        const auto self = this->shared_from_this();
-        if (opened_) return host_->types_changed(self, types), true;
+        if (peer.window == 0 || peer.max_frame_bytes < least_max_frame_bytes)
+            return part(Errc::protocol_violation, "it takes no works");
+        peer_ = std::move(peer);
+        bound_answers(peer_.max_frame_bytes);
+        const PeerTypes types = match_types();
+        if (opened_) return host_->types_changed(this->shared_from_this(), types), true;
         opened_ = true;
         timer_.cancel();  // heartbeats begin
-        host_->opened(self, peer, types);
+        host_->opened(this->shared_from_this(), peer_, types);
         send_ping();
         return true;
     }
 
-    // Works and answers gather while a read is parsed.
+    /// Which types both have, anew whenever either table grew.
+    PeerTypes match_types() {
+        PeerTypes types{types_.told(), peer_};
+        outgoing_.introduce(types, peer_.window, peer_.max_frame_bytes);
+        types.log_differences(settings_->log, description());
+        return types;
+    }
+
+    // Works and answers.
 
     bool on_work(Frame&& frame) {
-        WorkBatch::Item item;
-        item.id = frame.header.id;
-        item.body = frame.body;
-        item.type = types_.find(frame.header.type);
-        if (!item.type) return on_nonsense(frame);
-        if (!host_->accepts(*item.type)) {
-            reply(item.id, FrameKind::error, error_body({}, Errc::not_accepted, "", "by " + settings_->name));
-        } else if (frame.own) {
-            hand_over_works();
-            host_->works()->push(WorkBatch::single(this->shared_from_this(), item, std::move(frame.own)));
-        } else {
-            works_.push_back(item);
-        }
+        const WorkType* const type = types_.find(frame.header.type);
+        if (!type) return on_nonsense(frame.header);
+        if (!inbox_.has_room(outgoing_))
+            return part(Errc::protocol_violation, "it sent more works than it was told to");
+        if (host_->accepts(*type)) inbox_.add_work(std::move(frame), *type, this->shared_from_this(), *host_);
+        else reply(frame.header.id, FrameKind::error, error_body({}, Errc::not_accepted, "", "by " + settings_->name));
         return true;
+    }
+
+    bool on_reply(Frame&& frame) {
+        const FrameHeader header = frame.header;
+        return inbox_.add_answer(std::move(frame)) || on_nonsense(header);
     }
 
     bool on_cancel(const Frame& frame) {
@@ -252,10 +263,7 @@ private:
         return true;
     }
 
-    void hand_over_works() {
-        if (works_.empty()) return;
-        host_->works()->push(WorkBatch::copy(this->shared_from_this(), std::exchange(works_, {})));
-    }
+    void hand_over_works() { inbox_.hand_over_works(this->shared_from_this(), *host_); }
 
     /// A master answers in kind, behind the last work that it sent: then the slave knows that nothing more comes.
     bool on_drain() {
@@ -265,26 +273,8 @@ private:
         return true;
     }
 
-    bool on_reply(Frame&& frame) {
-        Answer answer;
-        answer.id = frame.header.id;
-        if (decode(frame.header.kind, frame.body, answer.reply)) return on_nonsense(frame);
-        answer.own = std::move(frame.own);
-        answers_.push_back(std::move(answer));
-        return true;
-    }
-
-    void settle_answers() {
-        if (answers_.empty()) return;
-        outgoing_.take_calls(answers_);
-        const auto self = this->shared_from_this();
-        host_->answered(self, answers_);
-        auto settled = settle(answers_, self, description());
-        answers_.clear();
-        deliver_all(executor_, std::move(settled));
-    }
-
-    // Liveness: a ping each heartbeat; silence for too long, judged after the socket was read, is death.
+    // Liveness: a ping each heartbeat; silence for too long, judged after the socket was read, is death. So is a write
+    // that does not go on.
 
     static asio::awaitable<void> watch(std::shared_ptr<Session> self) {
         co_await self->pause(self->settings_->handshake_timeout);
@@ -292,11 +282,10 @@ private:
         std::error_code error;
         while (!self->ended_ && !self->parting_) {
             co_await self->pause(self->settings_->heartbeat);
-            // A process that was stopped for a while finds its timers expired and its socket full.
-            const auto silence = self->transport_.now() - self->last_heard_;
-            if (silence > self->settings_->dead_after && self->socket_.available(error) == 0)
-                self->end(Errc::peer_silent, "");
-            else if (!self->ended_) self->beat();
+            const TimePoint now = self->now();
+            if (self->liveness_.is_silent(now) && self->socket_.available(error) == 0) self->end(Errc::peer_silent, "");
+            else if (self->writer_.is_stalled(now, self->settings_->stalled_after)) self->end(Errc::peer_stalled, "");
+            else if (!self->ended_ && !self->parting_) self->beat();
         }
         // A peer that does not read keeps nobody waiting for a farewell.
         if (!self->ended_) co_await self->pause(self->settings_->handshake_timeout);
@@ -311,16 +300,18 @@ private:
     }
 
     void beat() {
-        if (types_.grew()) send_types();
+        if (types_.grew()) {
+            send_types();
+            host_->types_changed(this->shared_from_this(), match_types());
+        }
         send_ping();
     }
 
-    /// Its id is when it was sent.
-    void send_ping() { send_control(FrameKind::ping, {}, std::uint64_t(transport_.now().time_since_epoch().count())); }
+    void send_ping() { send_control(FrameKind::ping, {}, liveness_.ping(now())); }
 
     bool on_pong(const Frame& frame) {
-        const TimePoint sent{TimePoint::duration{std::int64_t(frame.header.id)}};
-        if (const auto now = transport_.now(); sent <= now) host_->round_trip(this->shared_from_this(), now - sent);
+        const auto time = liveness_.pong(frame.header.id, now());
+        if (time) host_->round_trip(this->shared_from_this(), *time);
         return true;
     }
 
@@ -328,7 +319,7 @@ private:
 
     bool on_bye(const Frame& frame) {
         Refusal why;
-        if (decode(frame.body, why)) return on_nonsense(frame);
+        if (decode(frame.body, why)) return on_nonsense(frame.header);
         parting_ = Parting{why.reason, why.text};
         return false;
     }
@@ -346,6 +337,7 @@ private:
         if (ended_) return;
         ended_ = true;
         timer_.cancel();
+        room_.cancel();
         std::error_code ignored;
         static_cast<void>(socket_.close(ignored));
         const auto host = std::move(host_);
@@ -364,33 +356,28 @@ private:
         }
     };
 
-    std::string description() const { return peer_name_ + " (" + detail::to_string(endpoint_) + ')'; }
-
     struct Parting {
         std::error_code reason;
         std::string detail;
     };
 
     Transport transport_;
-    const asio::any_io_executor executor_;
     const typename Transport::Strand strand_;
-    const std::shared_ptr<const SessionSettings> settings_;
-    Outgoing outgoing_;
-    asio::ip::tcp::endpoint endpoint_;
-    std::string peer_name_ = "a stranger";  // written before the session is opened, then constant
 
     // session strand
     Socket socket_;
     typename Transport::Timer timer_;
+    typename Transport::Timer room_;  // cancelled when what waits to leave is within its bound again
     FrameReader reader_;
     SessionWriter<Socket> writer_;
     Handshake handshake_;
+    Liveness liveness_;
     std::shared_ptr<SessionHost<Transport>> host_;
     OwnTypes types_;
-    std::vector<WorkBatch::Item> works_;
-    std::vector<Answer> answers_;
+    Introduction peer_;
+    Inbox<Transport> inbox_;
     std::uint64_t bytes_received_ = 0;
-    TimePoint last_heard_{};
+    bool waits_for_room_ = false;
     std::optional<Parting> parting_;  // set: the session ends when what waits has left
     bool opened_ = false;
     bool ended_ = false;

@@ -30,6 +30,7 @@ struct SessionSettings {
     std::chrono::milliseconds handshake_timeout{2000};
     std::chrono::milliseconds heartbeat{5000};
     std::chrono::milliseconds dead_after{15000};
+    std::chrono::milliseconds stalled_after{10000};
     std::size_t max_frame_bytes = 64 * 1024 * 1024;
     std::size_t max_outbox_bytes = 64 * 1024 * 1024;
     ArchiveLimits limits;

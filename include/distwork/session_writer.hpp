@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -16,30 +17,41 @@ namespace distwork {
 
 /// The writing half of a session: at most one write is under way, of all that gathered until it began.
 ///
+/// Its session has `now()`, `progressed()`, called after each write, and `written(error)`, called when nothing waits any
+/// more, or a write failed.
+///
 /// *Executor*: the session's strand. *Lifetime*: a part of its session, which a write under way keeps alive.
 template <class Socket>
 class SessionWriter {
+    using TimePoint = std::chrono::steady_clock::time_point;
+
 public:
     SessionWriter(Socket& socket, Outgoing& outgoing) : socket_{socket}, outgoing_{outgoing} {}
 
-    /// Writes until nothing waits; then, or when a write fails, calls `session->written(error)`.
     template <class Session>
     void flush(const std::shared_ptr<Session>& session) {
         if (writing_) return;
         if (leaving_.empty() && !outgoing_.take(leaving_)) return session->written({});
         leaving_.gather(buffers_, most_bytes_a_write);
         writing_ = true;
+        since_ = session->now();
         socket_.async_write_some(std::span<const asio::const_buffer>{buffers_},
                                  [this, session](std::error_code error, std::size_t count) {
                                      writing_ = false;
                                      if (error) return session->written(error);
                                      bytes_ += count;
                                      leaving_.consume(count);
+                                     session->progressed();
                                      flush(session);
                                  });
     }
 
     std::uint64_t bytes() const noexcept { return bytes_; }
+
+    /// Whether the peer took nothing for longer than that.
+    bool is_stalled(TimePoint now, std::chrono::nanoseconds limit) const noexcept {
+        return writing_ && now - since_ > limit;
+    }
 
 private:
     /// Short enough that a heartbeat does not wait for long behind a large body.
@@ -51,6 +63,7 @@ private:
     std::vector<asio::const_buffer> buffers_;
     std::uint64_t bytes_ = 0;
     bool writing_ = false;
+    TimePoint since_{};  // the write under way
 };
 
 }  // namespace distwork

@@ -52,14 +52,14 @@ public:
     /// nothing. Without `reconnect`, whatever ended the first attempt.
     template <class Token = asio::use_awaitable_t<>>
     auto async_run(Token&& token = Token{}) {
-        return asio::co_spawn(core_->strand(), core_->run(), std::forward<Token>(token));
+        return asio::co_spawn(core_->strand(), Core::run(core_), std::forward<Token>(token));
     }
 
     /// Has the master send nothing new, finishes what was sent, for at most `timeout`, and leaves.
     /// `void(std::exception_ptr)`.
     template <class Token = asio::use_awaitable_t<>>
     auto async_stop(std::chrono::milliseconds timeout, Token&& token = Token{}) {
-        return asio::co_spawn(core_->strand(), core_->stop(timeout), std::forward<Token>(token));
+        return asio::co_spawn(core_->strand(), Core::stop(core_, timeout), std::forward<Token>(token));
     }
 
     /// Whether its session is open now.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <any>
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +16,7 @@
 
 #include "admission.hpp"
 #include "backlog.hpp"
+#include "detail/leftover.hpp"
 #include "error.hpp"
 #include "peer.hpp"
 #include "selector.hpp"
@@ -48,9 +48,10 @@ public:
 
     /// Enters a slave and offers it the backlog. `information.id` and `place` are set here; returns the id.
     std::uint64_t add_socket(std::shared_ptr<Peer> peer, SocketInformation information, std::vector<bool> knows,
-                             std::size_t window) {
+                             std::size_t window, std::size_t max_body_bytes = no_bound) {
         const std::lock_guard lock{mutex_};
-        const Socket& socket = table_.add(std::move(information), std::move(peer), std::move(knows), window);
+        const Socket& socket =
+            table_.add(std::move(information), std::move(peer), std::move(knows), window, max_body_bytes);
         const std::uint64_t id = socket.information.id;
         dispatch();
         return id;
@@ -63,12 +64,9 @@ public:
         forget_locked(unanswered);
         Socket* const socket = table_.find(id);
         if (!socket) return {};
-        auto pinned = backlog_.extract([id](const Submission& work) { return work.pinned == id; });
-        std::erase_if(waiting_, [&](const SubmissionPtr& work) {
-            if (work->pinned != id) return false;
-            pinned.push_back(work);
-            return true;
-        });
+        const auto is_pinned = [id](const Submission& work) { return work.pinned == id; };
+        auto pinned = backlog_.extract(is_pinned);
+        for (auto& work : waiting_.extract(is_pinned)) pinned.push_back(std::move(work));
         for (const auto& work : pinned) work->stage = Submission::Stage::done;
         in_flight_ -= socket->information.in_flight;
         socket->in_flight.abandon();
@@ -94,30 +92,30 @@ public:
             const Socket* const socket = table_.find(work->pinned);
             if (!socket) return Admission::gone;
             if (!table_.knows(*socket, work->type())) return unknown(*socket, work->type());
+            if (work->bytes() > socket->max_body_bytes) return Admission::too_large;
         }
         if (work->claimed()) return Admission::queued;  // cancelled before it came here
+        const Verdict verdict = offer_in_turn(work);
+        if (verdict == Verdict::sent) return Admission::sent;
         // Those who wait for room came first.
-        if (waiting_.empty()) {
-            const Verdict verdict = offer_in_turn(work);
-            if (verdict == Verdict::sent) return Admission::sent;
-            if (has_room(*work)) {
-                enter_backlog(work, verdict);
-                return Admission::queued;
-            }
+        if (waiting_.empty() && has_room(*work)) {
+            enter_backlog(work, verdict == Verdict::no_socket);
+            return Admission::queued;
         }
         if (!may_wait) return Admission::backlog_full;
         if (waiting_.size() >= limits_.max_waiting) return Admission::too_many_waiting;
         work->stage = Submission::Stage::waiting;
-        waiting_.push_back(work);
-        work->at = std::prev(waiting_.end());
+        work->keep_body();
+        waiting_.push(work, verdict == Verdict::no_socket);
         return Admission::waiting;
     }
 
-    /// Whether the backlog has room for that many more works.
-    bool has_room(std::size_t works, std::size_t bytes) const {
+    /// Whether a part of a broadcast for each of these sockets would be sent, or find room in the backlog.
+    bool has_room_for_all(std::span<const std::uint64_t> sockets, const WorkType& type, std::size_t bytes) const {
         const std::shared_lock lock{mutex_};
-        return waiting_.empty() && backlog_.size() + works <= limits_.max_backlog &&
-               backlog_.bytes() + bytes <= limits_.max_backlog_bytes;
+        const std::size_t works = table_.count_without_credit(sockets, type, bytes);
+        return works == 0 || (waiting_.empty() && backlog_.size() + works <= limits_.max_backlog &&
+                              backlog_.bytes() + works * bytes <= limits_.max_backlog_bytes);
     }
 
     /// Takes a work that its caller claimed out of whatever it waits in. If it is in flight its slave is told, and
@@ -126,8 +124,8 @@ public:
         const std::lock_guard lock{mutex_};
         switch (std::exchange(work.stage, Submission::Stage::done)) {
             case Submission::Stage::waiting:
-                waiting_.erase(work.at);
-                admit_waiting();
+                waiting_.remove(work);
+                dispatch();
                 break;
             case Submission::Stage::backlog:
                 backlog_.remove(work);
@@ -190,10 +188,15 @@ public:
         closed_ = true;
     }
 
+    bool is_closed() const {
+        const std::shared_lock lock{mutex_};
+        return closed_;
+    }
+
     /// Whether nothing waits and nothing is in flight.
     bool quiet() const {
         const std::shared_lock lock{mutex_};
-        return backlog_.size() == 0 && waiting_.empty() && in_flight_ == 0;
+        return backlog_.empty() && waiting_.empty() && in_flight_ == 0;
     }
 
     /// Lets go of all sockets, and so of their sessions, which keep their host alive: nobody is left to end them.
@@ -206,28 +209,18 @@ public:
     /// Takes out everything that waits, for the caller to settle.
     std::vector<SubmissionPtr> take_waiting() {
         const std::lock_guard lock{mutex_};
-        auto works = backlog_.extract([](const Submission&) { return true; });
-        for (auto& work : waiting_) works.push_back(std::move(work));
-        waiting_.clear();
+        const auto every = [](const Submission&) { return true; };
+        auto works = backlog_.extract(every);
+        for (auto& work : waiting_.extract(every)) works.push_back(std::move(work));
         for (const auto& work : works) work->stage = Submission::Stage::done;
         return works;
     }
 
     /// Works that were admitted since they waited for room, to be told so outside of the lock.
-    std::vector<SubmissionPtr> take_admitted() {
-        if (!any_admitted_.load(std::memory_order_acquire)) return {};
-        const std::lock_guard lock{mutex_};
-        any_admitted_.store(false, std::memory_order_relaxed);
-        return std::exchange(admitted_, {});
-    }
+    std::vector<SubmissionPtr> take_admitted() { return admitted_.take(mutex_); }
 
     /// What a selector threw since it was asked for last; the work it was asked for counts as declined.
-    std::exception_ptr take_selector_error() {
-        if (!selector_threw_.load(std::memory_order_acquire)) return nullptr;
-        const std::lock_guard lock{mutex_};
-        selector_threw_.store(false, std::memory_order_relaxed);
-        return std::exchange(selector_error_, nullptr);
-    }
+    std::exception_ptr take_selector_error() { return selector_error_.take(mutex_); }
 
     std::size_t size() const {
         const std::shared_lock lock{mutex_};
@@ -270,7 +263,7 @@ private:
         for (;;) {
             const auto candidates = table_.candidates(*work);
             if (candidates.sockets.empty()) return Verdict::no_socket;
-            Socket* const socket = work->pinned ? table_.find(work->pinned) : select(*work, candidates);
+            Socket* const socket = work->pinned ? table_.find(work->pinned) : select_socket(*work, candidates);
             if (!socket) return Verdict::declined;
             if (!socket->peer->send(work)) {
                 work->stage = Submission::Stage::in_flight;
@@ -288,21 +281,22 @@ private:
         }
     }
 
-    /// A work that comes new does not overtake those of its lane that wait for credit.
+    /// A work does not overtake those of its lane that wait for credit, or that wait for room and came before it.
     Verdict offer_in_turn(const SubmissionPtr& work) {
-        return backlog_.holds_up(*work) ? Verdict::no_socket : offer(work);
+        const bool behind = work->stage == Submission::Stage::fresh && waiting_.has_lane_of(*work);
+        return behind || backlog_.holds_up(*work) ? Verdict::no_socket : offer(work);
     }
 
-    Socket* select(const Submission& work, const SocketTable::Candidates& candidates) {
+    /// Null: the selector declined. It may have named a socket that is not among the candidates; that counts the same.
+    Socket* select_socket(const Submission& work, const SocketTable::Candidates& candidates) {
         DistributeContext context{work, candidates.sockets, candidates.all};
         const SocketInformation* chosen = nullptr;
         try {
             chosen = selector_(context);
         } catch (...) {
-            selector_error_ = std::current_exception();
-            selector_threw_.store(true, std::memory_order_release);
+            selector_error_.leave() = std::current_exception();
         }
-        return chosen ? table_.at(chosen->place) : nullptr;
+        return chosen && candidates.contains(chosen) ? table_.at(chosen->place) : nullptr;
     }
 
     // Credit
@@ -349,32 +343,36 @@ private:
 
     bool has_room(const Submission& work) const noexcept {
         return backlog_.size() < limits_.max_backlog &&
-               (backlog_.size() == 0 || backlog_.bytes() + work.bytes() <= limits_.max_backlog_bytes);
+               (backlog_.empty() || backlog_.bytes() + work.bytes() <= limits_.max_backlog_bytes);
     }
 
-    void enter_backlog(const SubmissionPtr& work, Verdict verdict) {
+    void enter_backlog(const SubmissionPtr& work, bool no_socket) {
         work->stage = Submission::Stage::backlog;
-        backlog_.push(work, verdict == Verdict::no_socket);
+        work->keep_body();
+        backlog_.push(work, no_socket);
     }
 
     void dispatch() {
-        if (backlog_.size() != 0)
-            backlog_.round([this](const SubmissionPtr& work) { return offer(work); },
-                           [this] { return table_.anybody_has_credit(); });
-        admit_waiting();
-    }
-
-    void admit_waiting() {
-        while (!waiting_.empty()) {
-            const SubmissionPtr work = waiting_.front();
-            const Verdict verdict = offer_in_turn(work);
-            if (verdict != Verdict::sent && !has_room(*work)) return;
-            waiting_.pop_front();
-            if (verdict != Verdict::sent) enter_backlog(work, verdict);
-            admitted_.push_back(work);
-            any_admitted_.store(true, std::memory_order_release);
+        const auto any_credit = [this] { return table_.anybody_has_credit(); };
+        if (!backlog_.empty()) backlog_.round([this](const SubmissionPtr& work) { return offer(work); }, any_credit);
+        if (waiting_.empty()) return;
+        // What waits for room behind a full backlog of works that nobody can take may well find a slave itself.
+        waiting_.round(
+            [this](const SubmissionPtr& work) {
+                const Verdict verdict = offer_in_turn(work);
+                if (verdict == Verdict::sent) admitted_.leave().push_back(work);
+                return verdict;
+            },
+            any_credit);
+        for (SubmissionPtr work; (work = waiting_.front()) && has_room(*work);) {
+            const bool no_socket = waiting_.holds_up(*work);
+            waiting_.remove(*work);
+            enter_backlog(work, no_socket);
+            admitted_.leave().push_back(work);
         }
     }
+
+    static constexpr std::size_t no_bound = static_cast<std::size_t>(-1);
 
     mutable std::shared_mutex mutex_;
     // guarded by mutex_
@@ -383,14 +381,11 @@ private:
     SocketTable table_;
     std::uint64_t last_sequence_ = 0;
     Backlog backlog_;
-    std::list<SubmissionPtr> waiting_;
+    Backlog waiting_;            // submissions that wait for room in the backlog
     std::size_t in_flight_ = 0;  // on all sockets
     bool closed_ = false;
-    std::vector<SubmissionPtr> admitted_;
-    std::exception_ptr selector_error_;
-    // atomic
-    std::atomic<bool> any_admitted_{false};
-    std::atomic<bool> selector_threw_{false};
+    detail::Leftover<std::vector<SubmissionPtr>> admitted_;
+    detail::Leftover<std::exception_ptr> selector_error_;
 };
 
 }  // namespace distwork

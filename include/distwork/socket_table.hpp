@@ -21,14 +21,16 @@ namespace distwork {
 
 /// A connected slave's session, as the container keeps it.
 struct Socket {
-    Socket(SocketInformation what, std::shared_ptr<Peer> who, std::size_t window)
+    Socket(SocketInformation what, std::shared_ptr<Peer> who, std::size_t window, std::size_t most_bytes)
         : information{std::move(what)},
           peer{std::move(who)},
+          max_body_bytes{most_bytes},
           in_flight{information.slots, window, information.running} {}
 
     SocketInformation information;
     std::shared_ptr<Peer> peer;
-    std::vector<bool> knows;  // by our number of the type
+    std::vector<bool> knows;           // by our number of the type
+    const std::size_t max_body_bytes;  // of one work
     InFlight in_flight;
     bool closing = false;  // its session refused a call: it gets none until something is heard of it
 };
@@ -66,16 +68,21 @@ public:
     struct Candidates {
         std::span<const SocketInformation* const> sockets;
         const ReadySet* all = nullptr;
+
+        bool contains(const SocketInformation* socket) const noexcept {
+            return all ? all->contains(socket->place)
+                       : std::find(sockets.begin(), sockets.end(), socket) != sockets.end();
+        }
     };
 
     ExecutionTimes times;
 
-    Socket& add(SocketInformation information, std::shared_ptr<Peer> peer, std::vector<bool> knows,
-                std::size_t window) {
+    Socket& add(SocketInformation information, std::shared_ptr<Peer> peer, std::vector<bool> knows, std::size_t window,
+                std::size_t max_body_bytes) {
         const std::size_t place = free_place();
         information.id = ++last_id_;
         information.place = place;
-        by_place_[place] = std::make_unique<Socket>(std::move(information), std::move(peer), window);
+        by_place_[place] = std::make_unique<Socket>(std::move(information), std::move(peer), window, max_body_bytes);
         places_.emplace(last_id_, place);
         know(*by_place_[place], std::move(knows));
         update(*by_place_[place]);
@@ -132,6 +139,14 @@ public:
         return type.number < socket.knows.size() && socket.knows[type.number];
     }
 
+    std::size_t count_without_credit(std::span<const std::uint64_t> ids, const WorkType& type,
+                                     std::size_t bytes) const {
+        return static_cast<std::size_t>(std::count_if(ids.begin(), ids.end(), [&](std::uint64_t id) {
+            const Socket* const socket = find(id);
+            return socket && !socket->in_flight.has_credit_for(times.estimate(type), bytes);
+        }));
+    }
+
     bool anybody_has_credit() const noexcept { return !ready_.empty(); }
 
     /// Usually all that have credit, without a copy; else those among them that fit. Valid until the next change.
@@ -165,7 +180,7 @@ private:
         const auto& wants = work.options.labels();
         return ready_.contains(socket.information.place) && knows(socket, work.type()) &&
                std::includes(has.begin(), has.end(), wants.begin(), wants.end()) &&
-               socket.in_flight.has_credit_for(time, work.bytes());
+               work.bytes() <= socket.max_body_bytes && socket.in_flight.has_credit_for(time, work.bytes());
     }
 
     bool known_by_all(const WorkType& type) const noexcept {

@@ -32,7 +32,7 @@ public:
     unsigned attempt() const noexcept override { return attempts; }
 
     /// Bytes that it takes in backlog, outbox and at the slave.
-    std::size_t bytes() const noexcept { return body().size(); }
+    std::size_t bytes() const noexcept { return body_bytes(); }
 
     /// Called once, outside of any lock, when it was sent or entered the backlog.
     virtual void admitted() {}

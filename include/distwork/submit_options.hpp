@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,14 +24,14 @@ public:
     }
     /// Only slaves that have this label, and every other one asked for, get the work.
     SubmitOptions& label(std::string value) {
-        if (const auto at = std::lower_bound(labels_.begin(), labels_.end(), value);
-            at == labels_.end() || *at != value)
-            labels_.insert(at, std::move(value));
+        auto& labels = rare().labels;
+        const auto at = std::lower_bound(labels.begin(), labels.end(), value);
+        if (at == labels.end() || *at != value) labels.insert(at, std::move(value));
         return *this;
     }
     /// What errors and the log call it; default its type's name.
     SubmitOptions& name(std::string value) {
-        name_ = std::move(value);
+        rare().name = std::move(value);
         return *this;
     }
     SubmitOptions& when_unavailable(WhenUnavailable value) {
@@ -39,15 +40,29 @@ public:
     }
 
     int priority() const noexcept { return priority_; }
-    const std::vector<std::string>& labels() const noexcept { return labels_; }  ///< sorted, each once
-    const std::string& name() const noexcept { return name_; }
     WhenUnavailable when_unavailable() const noexcept { return when_unavailable_; }
+    const std::vector<std::string>& labels() const noexcept { return set().labels; }  ///< sorted, each once
+    const std::string& name() const noexcept { return set().name; }
 
 private:
+    /// What few submissions set, behind a pointer: the others cost nothing to pass on.
+    struct Rare {
+        std::vector<std::string> labels;
+        std::string name;
+    };
+
+    const Rare& set() const noexcept {
+        static const Rare none;
+        return rare_ ? *rare_ : none;
+    }
+    Rare& rare() {
+        rare_ = std::make_shared<Rare>(set());  // copies share what they were copied from
+        return *rare_;
+    }
+
     int priority_ = 0;
     WhenUnavailable when_unavailable_ = WhenUnavailable::wait;
-    std::vector<std::string> labels_;
-    std::string name_;
+    std::shared_ptr<Rare> rare_;
 };
 
 }  // namespace distwork

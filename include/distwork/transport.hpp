@@ -71,9 +71,11 @@ public:
 
     /// Throws Error (address_in_use, bad_address) naming the address.
     Acceptor listen(Strand strand, const std::string& address, std::uint16_t port) const {
-        const asio::ip::tcp::endpoint endpoint{asio::ip::make_address(address), port};
-        Acceptor acceptor{std::move(strand)};
         std::error_code error;
+        const auto parsed = asio::ip::make_address(address == "localhost" ? "127.0.0.1" : address, error);
+        if (error) throw Error{Errc::bad_address, '"' + address + "\" is not an address of this machine"};
+        const asio::ip::tcp::endpoint endpoint{parsed, port};
+        Acceptor acceptor{std::move(strand)};
         static_cast<void>(acceptor.open(endpoint.protocol(), error));
         if (!error) static_cast<void>(acceptor.set_option(asio::socket_base::reuse_address{true}, error));
         if (!error) static_cast<void>(acceptor.bind(endpoint, error));

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <exception>
 #include <memory>
-#include <optional>
 #include <span>
 #include <tuple>
 #include <type_traits>
@@ -40,6 +39,30 @@ using signature_t = typename Signature<R>::type;
 template <class Work>
 inline constexpr bool is_pointer = std::same_as<Work, std::unique_ptr<IWork>>;
 
+/// What is taken where a work is taken: an object of a work class, or an owning pointer to one.
+template <class W>
+concept work_argument =
+    std::derived_from<std::remove_cvref_t<W>, IWork> || std::convertible_to<W, std::unique_ptr<IWork>>;
+
+/// What it is kept as.
+template <class W>
+using kept_t = std::conditional_t<std::derived_from<std::remove_cvref_t<W>, IWork>, std::remove_cvref_t<W>,
+                                  std::unique_ptr<IWork>>;
+
+template <class Kept>
+using kept_result_t = typename std::conditional_t<is_pointer<Kept>, std::type_identity<void>, ResultOf<Kept>>::type;
+
+/// Throws Error (null_work, unregistered_type): in the call itself, before a coroutine is suspended for its outcome.
+template <class W>
+void require_registered(const W& work) {
+    if constexpr (std::derived_from<W, IWork>) {
+        static_cast<void>(work_type<W>());
+    } else {
+        if (!work) throw Error{Errc::null_work};
+        static_cast<void>(work_type_of(typeid(*work)));
+    }
+}
+
 /// Decodes one value from a whole body. Throws Error (malformed, too_large): nothing else passes the decoding edge.
 template <class T>
 void decode(std::span<const std::byte> body, T& value, const ArchiveLimits& limits) {
@@ -71,15 +94,16 @@ class TypedCall final : public Base {
     static constexpr bool by_pointer = is_pointer<Work>;
     using Result = typename std::conditional_t<by_pointer, std::type_identity<void>, ResultOf<Work>>::type;
     using Executor = asio::associated_executor_t<Handler, asio::any_io_executor>;
+    using BusyExecutor = asio::executor_work_guard<Executor>;
 
 public:
     TypedCall(Work work, Handler handler, const asio::any_io_executor& default_executor)
-        : Base{type_of(work)}, work_{std::move(work)}, handler_{std::move(handler)} {
+        : Base{type_of(work)}, handler_{std::move(handler)}, work_{std::move(work)} {
         // Most handlers want the role's own executor: those complete together, in one task.
         const Executor wanted = asio::get_associated_executor(handler_, default_executor);
         if constexpr (std::same_as<Executor, asio::any_io_executor>)
             if (wanted == default_executor) return;
-        busy_.emplace(wanted);
+        busy_ = std::make_unique<BusyExecutor>(wanted);
         this->has_own_executor_ = true;
     }
 
@@ -150,14 +174,15 @@ private:
     void call_execute_return();  // in context.hpp, where Context is complete
 
     struct Nothing {};
-    Work work_;
+    // What the answer touches comes first, and lies together; the work does not, as a rule.
     Handler handler_;
-    std::optional<asio::executor_work_guard<Executor>> busy_;
+    std::unique_ptr<BusyExecutor> busy_;  // the handler's own, if it has one: few have
     std::exception_ptr error_;
     [[no_unique_address]] std::conditional_t<by_pointer, ByteBuffer, Value<Result>> value_;
     [[no_unique_address]] std::conditional_t<by_pointer || overrides_execute_return<Work>, std::shared_ptr<Peer>,
                                              Nothing>
         peer_;
+    Work work_;
 };
 
 /// The handler of a work that nobody waits for.
@@ -181,8 +206,9 @@ void cancel_through(Slot slot, Cancel cancel) {
 
 /// Sends a call straight to a peer; what keeps it from leaving is its outcome.
 inline void send_or_fail(Peer& peer, std::shared_ptr<Call> call) {
+    ByteBuffer room;
     auto error = exception_of([&] {
-        call->encode(peer.limits());
+        call->encode(room, peer.limits());
         if (const std::error_code refused = peer.send(call)) throw Error{refused, std::string{call->name()}};
     });
     if (!error || !call->claim()) return;

@@ -85,13 +85,20 @@ public:
     /// Begins nothing more; what runs is asked to stop.
     void stop() {
         std::vector<std::stop_source> asked;
+        std::function<void()> nobody_waits_any_more;
         {
             const std::lock_guard lock{mutex_};
             stopped_ = true;
             waiting_.clear();
+            idle_.swap(nobody_waits_any_more);
             executing_.mark(asked, [](const Execution&) { return true; });
         }
         for (std::stop_source& source : asked) source.request_stop();
+    }
+
+    bool is_idle() const {
+        const std::lock_guard lock{mutex_};
+        return waiting_.empty() && running_ == 0;
     }
 
     /// Calls `then` once nothing waits and nothing runs: from here, or from a thread that executed a work.
@@ -135,18 +142,21 @@ private:
                 continue;
             }
             execute(begun, execution, answer, now);
+            if (immediate_ || now <= until) continue;
             end(execution);
-            if (!immediate_ && now > until) return post_runner();
+            return post_runner();
         }
     }
 
-    /// Takes the next work and puts it into the list of those that are executed. False: none waits, the slot is free.
+    /// Takes the next work and puts it into the list of those that are executed, in place of the one that was executed
+    /// before. False: none waits, the slot is free.
     bool begin(Begun& begun, Execution& execution) {
         bool found = false;
         bool more = false;
         std::function<void()> idle;
         {
             const std::lock_guard lock{mutex_};
+            executing_.unlink(execution);
             if (!next(begun)) {
                 if (--running_ == 0) idle.swap(idle_);
             } else {

@@ -1,8 +1,6 @@
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
-#include <asio/connect.hpp>
 #include <asio/ip/tcp.hpp>
-#include <asio/read.hpp>
 #include <asio/thread_pool.hpp>
 #include <asio/use_future.hpp>
 #include <asio/write.hpp>
@@ -13,6 +11,7 @@
 
 #include "support/catch.hpp"
 #include "support/run.hpp"
+#include "support/stranger.hpp"
 #include "support/works.hpp"
 
 using distwork::Errc;
@@ -38,40 +37,6 @@ std::error_code thrown_by(Construct construct, std::string* text = nullptr) {
         return error.code();
     }
     return {};
-}
-
-/// A connection that speaks bytes of its own.
-struct Stranger {
-    Stranger(asio::io_context& io, std::uint16_t port) : socket{io} {
-        socket.connect({asio::ip::address_v4::loopback(), port});
-    }
-    void say(const std::vector<std::byte>& bytes) { asio::write(socket, asio::buffer(bytes)); }
-
-    static std::vector<std::byte> frame(distwork::FrameKind kind, const std::vector<std::byte>& body,
-                                        std::uint32_t length) {
-        std::vector<std::byte> bytes(distwork::frame_header_bytes + body.size());
-        distwork::write_header(bytes.data(), {.length = length, .kind = kind});
-        std::copy(body.begin(), body.end(), bytes.begin() + distwork::frame_header_bytes);
-        return bytes;
-    }
-    static std::vector<std::byte> frame(distwork::FrameKind kind, const std::vector<std::byte>& body) {
-        return frame(kind, body, static_cast<std::uint32_t>(body.size()));
-    }
-
-    asio::ip::tcp::socket socket;
-};
-
-/// All that a peer says until it closes the connection.
-asio::awaitable<std::vector<std::byte>> hear(asio::ip::tcp::socket& socket) {
-    std::vector<std::byte> heard;
-    std::error_code error;
-    while (!error) {
-        std::byte some[512];
-        auto token = asio::redirect_error(asio::use_awaitable, error);
-        const std::size_t count = co_await socket.async_read_some(asio::buffer(some), token);
-        heard.insert(heard.end(), some, some + count);
-    }
-    co_return heard;
 }
 
 }  // namespace
@@ -610,7 +575,7 @@ TEST_CASE("a peer that breaks the protocol is told so, and only its session ends
         stranger.say(Stranger::frame(
             FrameKind::hello, distwork::encode(distwork::Greeting{.role = distwork::Role::slave, .name = "odd"})));
         distwork::ByteBuffer types;
-        distwork::detail::encode_value(distwork::Introduction{1, 10, {}, {}}, types, {});
+        distwork::detail::encode_value(distwork::Introduction{1, 10, 1 << 20, {}, {}}, types, {});
         stranger.say(Stranger::frame(FrameKind::types, {types.data(), types.data() + types.size()}));
         stranger.say(nonsense);
         std::vector<std::byte> heard;
@@ -652,7 +617,7 @@ TEST_CASE("a silent peer is found dead, a busy one is alive", "[integration]") {
     stranger.say(Stranger::frame(distwork::FrameKind::hello,
                                  distwork::encode(distwork::Greeting{.role = distwork::Role::slave, .name = "mute"})));
     distwork::ByteBuffer types;
-    distwork::detail::encode_value(distwork::Introduction{1, 10, {}, {}}, types, {});
+    distwork::detail::encode_value(distwork::Introduction{1, 10, 1 << 20, {}, {}}, types, {});
     stranger.say(Stranger::frame(distwork::FrameKind::types, {types.data(), types.data() + types.size()}));
     REQUIRE(run_until(cluster.io, [&] { return cluster.master.connected_slave_count() == 2; }));
     REQUIRE(run_until(cluster.io, [&] { return cluster.master.connected_slave_count() == 1; }));

@@ -41,6 +41,7 @@ public:
     std::error_code send(const std::shared_ptr<distwork::Call>& call) override {
         if (refuses) return ++refused, refuses;
         call->id = ++last_id_;
+        call->keep_body();
         if (on_send) on_send(*call);
         sent.push_back(call);
         return {};

@@ -220,6 +220,56 @@ private:
 };
 DISTWORK_REGISTER_WORK(SendsBack)
 
+/// Sends its master so many works.
+class SendsMany : public distwork::IWork {
+public:
+    SendsMany() = default;
+    explicit SendsMany(int count) : count_{count} {}
+    void execute(distwork::Context& peer) override {
+        for (int i = 0; i < count_; ++i) peer.send_work(FromSlave{1});
+    }
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(count_);
+    }
+
+private:
+    int count_ = 0;
+};
+DISTWORK_REGISTER_WORK(SendsMany)
+
+/// Nobody registered it: asked for, it is refused before anything is suspended.
+class Unregistered : public distwork::RpcWork<int> {
+public:
+    int execute_work(distwork::Context&) override { return 1; }
+    template <class Archive>
+    void serialize(Archive&) {}
+};
+
+/// Tries to ask its master for what nobody can ask.
+class AsksInVain : public distwork::CoroutineWork<int> {
+public:
+    asio::awaitable<int> execute_work(distwork::Context& peer) override {
+        int refused = 0;
+        try {
+            Unregistered unregistered;
+            co_await peer.async_call(unregistered);
+        } catch (const distwork::Error& error) {
+            refused += error.code() == distwork::Errc::unregistered_type;
+        }
+        try {
+            std::unique_ptr<distwork::IWork> nothing;
+            co_await peer.async_call(std::move(nothing));
+        } catch (const distwork::Error& error) {
+            refused += error.code() == distwork::Errc::null_work;
+        }
+        co_return refused;
+    }
+    template <class Archive>
+    void serialize(Archive&) {}
+};
+DISTWORK_REGISTER_WORK(AsksInVain)
+
 /// Asks its master, and waits without a thread.
 class Asks : public distwork::CoroutineWork<int> {
 public:

@@ -848,11 +848,11 @@ TEST_CASE("a peer that says anything else first is no peer", "[unit]") {
 // The introduction
 
 TEST_CASE("an introduction's body is these bytes, and comes back", "[unit]") {
-    const Introduction said{0x0102, 0x0304, {"gpu"}, {{"Sum", 0x1122334455667788}, {"P", 1}}};
+    const Introduction said{0x0102, 0x0304, 0x0506, {"gpu"}, {{"Sum", 0x1122334455667788}, {"P", 1}}};
     ByteBuffer body;
     detail::encode_value(said, body, {});
     CHECK(hex(body.view()) ==
-          "02 01 00 00 04 03 00 00 "  // slots, window
+          "02 01 00 00 04 03 00 00 06 05 00 00 "  // slots, window, max_frame_bytes
           "01 00 00 00 00 00 00 00 03 00 00 00 00 00 00 00 67 70 75 "
           "02 00 00 00 00 00 00 00 "
           "03 00 00 00 00 00 00 00 53 75 6d 88 77 66 55 44 33 22 11 "

@@ -31,8 +31,8 @@
 #include "distwork/typed_call.hpp"
 #include "distwork/work_queue.hpp"
 #include "support/catch.hpp"
-#include "support/hex.hpp"
 #include "support/fake_peer.hpp"
+#include "support/hex.hpp"
 
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/bind_executor.hpp>
@@ -116,7 +116,7 @@ public:
     explicit PlainCall(std::size_t bytes = 3, std::size_t type_number = 0) : Call{plain_type(type_number)} {
         const auto body = std::make_shared<std::vector<std::byte>>(bytes, std::byte{7});
         bytes_ = body->data();
-        share_body({*body, body});
+        set_body({*body, body});
     }
     const IWork& work() const noexcept override { return work_; }
     void succeed(std::span<const std::byte>, const std::shared_ptr<Peer>&) noexcept override {}
@@ -215,7 +215,7 @@ struct Leaving {
     void open(std::size_t window) {
         Introduction peer;
         peer.types = {{"other", 1}, {"plain 0", 1}, {"plain 1", 2}};
-        outgoing.introduce(PeerTypes{{&plain_type(0), &plain_type(1), &plain_type(2)}, peer}, window);
+        outgoing.introduce(PeerTypes{{&plain_type(0), &plain_type(1), &plain_type(2)}, peer}, window, 1 << 30);
     }
 
     /// As the writer does: all that gathered leaves.
@@ -518,7 +518,8 @@ TEST_CASE("a call completes with the value that came back", "[unit]") {
     CHECK(call->attempt() == 1);
     CHECK_FALSE(call->chosen());
     CHECK_FALSE(call->has_own_executor());
-    call->encode({});
+    distwork::ByteBuffer room;
+    call->encode(room, {});
     CHECK(hex(call->body()) == "01 00 00 00 02 00 00 00");
 
     CHECK(call->claim());

@@ -52,9 +52,12 @@ public:
         first_ = &execution;
     }
 
+    /// Does nothing where it is not linked.
     void unlink(Execution& execution) {
+        if (!execution.link_) return;
         *execution.link_ = execution.next_;
         if (execution.next_) execution.next_->link_ = execution.link_;
+        execution.link_ = nullptr;
     }
 
     /// Marks those to be stopped. `asked` are for the caller to ask when the lock is free: users' callbacks run then.

@@ -27,6 +27,7 @@
 #include "../work_queue.hpp"
 #include "accepted_works.hpp"
 #include "asio.hpp"
+#include "drain.hpp"
 #include "slave_waiters.hpp"
 
 namespace distwork::detail {
@@ -49,6 +50,7 @@ public:
           acceptor_{transport_.listen(strand_, options_.address, options_.port)},
           local_endpoint_{acceptor_.local_endpoint()},
           timer_{strand_},
+          drain_{transport_, strand_},
           container_{std::move(selector), options_.waiting},
           accepted_{transport_, options_.work_executor, options_.slots} {}
 
@@ -66,7 +68,8 @@ public:
 
     /// Encodes and submits; what is refused completes with the reason.
     void submit(const SubmissionPtr& call) {
-        if (auto error = exception_of([&] { call->encode(limits()); })) return refuse(call, std::move(error));
+        ByteBuffer room;
+        if (auto error = exception_of([&] { call->encode(room, limits()); })) return refuse(call, std::move(error));
         submit_encoded(call);
     }
 
@@ -80,7 +83,8 @@ public:
 
     /// The same at once, or not at all. Throws Error (backlog_full, no_slave, too_large, …).
     void submit_now(const SubmissionPtr& call) {
-        call->encode(limits());
+        ByteBuffer room;
+        call->encode(room, limits());
         const Admission admission = container_.submit(call, false);
         notice();
         if (admission != Admission::sent && admission != Admission::queued) throw refusal(admission, call->name());
@@ -92,44 +96,6 @@ public:
         auto error = std::make_exception_ptr(Error{Errc::cancelled, std::string{call->name()}});
         if (!call->take_refusal(error)) settle(call, std::move(error));
         notice();
-    }
-
-    /// Encodes the work of a broadcast once, and submits a part for each slave that is connected and has the labels.
-    template <class Whole, class Slot>
-    void broadcast(Whole& whole, const SubmitOptions& options, bool may_wait, Slot slot) {
-        const WorkType& type = work_type_of(typeid(whole.work()));
-        auto body = std::make_shared<ByteBuffer>();
-        std::exception_ptr refused = exception_of([&] { type.encode(whole.work(), *body, limits()); });
-        if (refused && !may_wait) std::rethrow_exception(refused);
-        if (refused) return whole.complete(std::move(refused));
-        std::vector<typename Whole::Outcome> outcomes;
-        container_.enumerate_sockets([&](const SocketInformation& socket) {
-            if (!std::includes(socket.labels.begin(), socket.labels.end(), options.labels().begin(),
-                               options.labels().end()))
-                return;
-            auto& outcome = outcomes.emplace_back();
-            outcome.socket = socket.id;
-            outcome.slave = socket.name;
-        });
-        if (outcomes.empty() && options.when_unavailable() == WhenUnavailable::refuse)
-            refused = std::make_exception_ptr(Error{Errc::no_slave, type.name});
-        else if (!may_wait && !outcomes.empty() &&
-                 !container_.has_room(outcomes.size(), outcomes.size() * body->size()))
-            refused = std::make_exception_ptr(Error{Errc::backlog_full, type.name});
-        if (refused && !may_wait) std::rethrow_exception(refused);
-        if (refused || outcomes.empty()) return whole.complete(std::move(refused));
-
-        const auto parts = whole.split(std::move(outcomes), {body->view(), body}, options);
-        detail::cancel_through(slot, [core = this->weak_from_this(),
-                                      parts = std::vector<std::weak_ptr<Submission>>{parts.begin(), parts.end()}] {
-            const auto there = core.lock();
-            if (!there) return;
-            asio::post(there->executor_, [there, parts] {
-                for (const auto& part : parts)
-                    if (const auto still = part.lock()) there->cancel(still);
-            });
-        });
-        for (const auto& part : parts) submit_encoded(part);
     }
 
     bool update_socket_information(std::uint64_t socket, std::any value) {
@@ -165,45 +131,28 @@ public:
 
     // The life cycle
 
-    asio::awaitable<void> run() {
-        const auto self = this->shared_from_this();
-        if (std::exchange(running_, true)) throw Error{Errc::already_running, "master"};
-        auto pause = shortest_pause;
-        while (acceptor_.is_open()) {
-            std::exception_ptr failed;
-            try {
-                auto socket = co_await transport_.accept(acceptor_);
-                begin_session(std::move(socket));
-                pause = shortest_pause;
-            } catch (const std::system_error&) {
-                failed = std::current_exception();
-            }
-            if (!failed || !acceptor_.is_open()) continue;
-            // Out of descriptors, as a rule: accepting again at once would fail again, millions of times a second.
-            log(LogLevel::warning, "accepting failed: " + describe(failed).text);
-            timer_.expires_after(pause);
-            std::error_code ignored;
-            co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-            pause = std::min(pause * 2, longest_pause);
-        }
+    static asio::awaitable<void> run(std::shared_ptr<MasterCore> self) {
+        if (std::exchange(self->running_, true)) throw Error{Errc::already_running, "master"};
+        co_await self->accept();
     }
 
-    /// Admits nothing more, waits for what was admitted, for at most `timeout`, then ends all.
-    asio::awaitable<void> stop(std::chrono::milliseconds timeout) {
-        const auto self = this->shared_from_this();
-        container_.close();
-        close_acceptor();
-        slave_waiters_.end();
-        quiet_timer_.emplace(strand_);
-        quiet_timer_->expires_after(timeout);
-        stopping_ = true;
-        std::error_code ignored;
-        if (!container_.quiet()) co_await quiet_timer_->async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-        for (const auto& session : take_sessions()) {
-            give_up(session);
+    /// Admits nothing more, waits for what was admitted and for works of slaves, for at most `timeout`, then ends all.
+    static asio::awaitable<void> stop(std::shared_ptr<MasterCore> self, std::chrono::milliseconds timeout) {
+        self->container_.close();
+        self->close_acceptor();
+        self->slave_waiters_.end();
+        if (!self->drain_.begin(timeout)) {
+            co_await self->drain_.ended();
+            co_return;
+        }
+        self->stopping_ = true;
+        co_await self->drain_.until([&self] { return self->container_.quiet() && self->works_are_done(); });
+        for (const auto& session : self->take_sessions()) {
+            self->give_up(session);
             session->leave(Errc::stopped, "the master stopped");
         }
-        abandon();
+        self->abandon();
+        self->drain_.end();
     }
 
     /// Ends all at once: every submission is settled when this returns, its handler called by its executor.
@@ -228,7 +177,8 @@ public:
     // SessionHost: session strands
 
     std::error_code admit(const Greeting&, std::string& text) override {
-        if (container_.size() < options_.max_slaves) return {};
+        if (++seats_ <= options_.max_slaves) return {};
+        --seats_;
         text = "this master holds " + std::to_string(options_.max_slaves) + " slaves, as many as it may";
         return Errc::too_many_slaves;
     }
@@ -242,7 +192,8 @@ public:
         information.slots = std::max<std::size_t>(peer.slots, 1);
         information.connected_since = transport_.now();
         information.last_heard = information.connected_since;
-        session->tag = container_.add_socket(session, std::move(information), types.known(), peer.window);
+        session->tag =
+            container_.add_socket(session, std::move(information), types.known(), peer.window, peer.max_frame_bytes);
         log(LogLevel::info, "Connected from: " + to_string(session->remote_endpoint()));
         notice();
         asio::post(strand_, [self = this->shared_from_this()] { self->slave_waiters_.wake(self->container_.size()); });
@@ -273,6 +224,7 @@ public:
 
     void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
                 std::vector<std::shared_ptr<Call>> unanswered) override {
+        if (session->accepted()) --seats_;
         if (session->tag) {
             const auto waiting = container_.remove_socket(session->tag, unanswered);
             unanswered.insert(unanswered.end(), waiting.begin(), waiting.end());
@@ -289,6 +241,36 @@ private:
     static constexpr auto shortest_pause = std::chrono::milliseconds{10};
     static constexpr auto longest_pause = std::chrono::milliseconds{500};
 
+    asio::awaitable<void> accept() {
+        auto pause = shortest_pause;
+        while (acceptor_.is_open()) {
+            std::exception_ptr failed;
+            try {
+                auto socket = co_await transport_.accept(acceptor_);
+                begin_session(std::move(socket));
+                pause = shortest_pause;
+            } catch (const std::system_error&) {
+                failed = std::current_exception();
+            }
+            if (!failed || !acceptor_.is_open()) continue;
+            // Out of descriptors, as a rule: accepting again at once would fail again, millions of times a second.
+            log(LogLevel::warning, "accepting failed: " + describe(failed).text);
+            timer_.expires_after(pause);
+            std::error_code ignored;
+            co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+            pause = std::min(pause * 2, longest_pause);
+        }
+    }
+
+    /// Whether the works of slaves are executed; if not, the drain looks again when they are.
+    bool works_are_done() {
+        const auto queue = works();
+        if (!queue || queue->is_idle()) return true;
+        queue->when_idle(
+            [self = this->shared_from_this()] { asio::post(self->strand_, [self] { self->drain_.look_again(); }); });
+        return false;
+    }
+
     void refuse(const SubmissionPtr& call, std::exception_ptr error) {
         if (call->claim() && !call->take_refusal(error)) settle(call, std::move(error));
     }
@@ -304,10 +286,10 @@ private:
                                                             this->shared_from_this());
         {
             const std::lock_guard lock{sessions_mutex_};
-            if (ended_) return;
+            if (ended_ || sessions_.size() >= options_.max_slaves + options_.max_strangers) return;
             sessions_.insert(session);
         }
-        asio::co_spawn(strand, session->run(), [session](const std::exception_ptr&) {});
+        asio::co_spawn(strand, Session<Transport>::run(session), [session](const std::exception_ptr&) {});
     }
 
     std::vector<SessionPtr> take_sessions() {
@@ -354,9 +336,7 @@ private:
         if (const auto error = container_.take_selector_error())
             log(LogLevel::error, "the selector threw: " + describe(error).text);
         if (stopping_.load(std::memory_order_relaxed) && container_.quiet())
-            asio::post(strand_, [self = this->shared_from_this()] {
-                if (self->quiet_timer_) self->quiet_timer_->cancel();
-            });
+            asio::post(strand_, [self = this->shared_from_this()] { self->drain_.look_again(); });
     }
 
     void close_acceptor() {
@@ -374,13 +354,14 @@ private:
     typename Transport::Acceptor acceptor_;
     const asio::ip::tcp::endpoint local_endpoint_;
     typename Transport::Timer timer_;
-    std::optional<typename Transport::Timer> quiet_timer_;
+    Drain<Transport> drain_;
     SlaveWaiters slave_waiters_;
     bool running_ = false;
 
     Container container_;
     AcceptedWorks<Transport> accepted_;
     std::atomic<bool> stopping_{false};
+    std::atomic<std::size_t> seats_{0};  // slaves that were admitted and are there
 
     std::mutex sessions_mutex_;
     // guarded by sessions_mutex_

@@ -21,6 +21,7 @@
 #include "../work_executor.hpp"
 #include "../work_queue.hpp"
 #include "asio.hpp"
+#include "drain.hpp"
 
 namespace distwork::detail {
 
@@ -33,7 +34,7 @@ class SlaveCore final : public SessionHost<Transport>, public std::enable_shared
 
 public:
     SlaveCore(asio::any_io_executor executor, std::string host, std::uint16_t port, SlaveOptions options)
-        : options_{checked(host, std::move(options))},
+        : options_{checked(host, port, std::move(options))},
           host_{std::move(host)},
           port_{port},
           executor_{executor},
@@ -41,7 +42,7 @@ public:
           strand_{transport_.make_strand()},
           settings_{settings_of(options_)},
           timer_{strand_},
-          quiet_timer_{strand_} {
+          drain_{transport_, strand_} {
         const WorkExecutor& where = options_.work_executor;
         if (where.is_own_pool()) pool_ = std::make_unique<WorkPool>(where.threads_for(options_.slots));
         const asio::any_io_executor works = where.is_in_place() ? strand_
@@ -60,19 +61,89 @@ public:
     bool is_connected() const noexcept { return connected_; }
 
     /// Connects, and connects again; throws what no further attempt would change.
+    static asio::awaitable<void> run(std::shared_ptr<SlaveCore> self) {
+        if (std::exchange(self->running_, true)) throw Error{Errc::already_running, "slave"};
+        co_await self->run();
+    }
+
+    /// Takes nothing new, finishes what it has, for at most `timeout`, and leaves.
+    static asio::awaitable<void> stop(std::shared_ptr<SlaveCore> self, Milliseconds timeout) {
+        self->stop_running();
+        if (!self->drain_.begin(timeout)) {
+            co_await self->drain_.ended();
+            co_return;
+        }
+        const auto session = self->current_session();
+        if (session && self->connected_) {
+            session->send_drain();
+            co_await self->drain_.until([&self, &session] {
+                const bool quiet = self->master_drained_ && self->works_->is_idle() && session->awaiting() == 0;
+                return quiet || self->current_session() != session;
+            });
+        }
+        if (session) session->leave(Errc::connection_closed, "the slave left");
+        self->drain_.end();
+    }
+
+    /// Ends all at once: every call of its works is settled when this returns, whether or not the strand runs again.
+    void abort() {
+        works_->stop();
+        if (const auto session = current_session()) settle(session->give_up(), Errc::stopped, "the slave ended");
+        asio::post(strand_, [self = this->shared_from_this()] {
+            self->stop_running();
+            if (const auto session = self->current_session()) session->close(Errc::stopped);
+        });
+    }
+
+    void join() {
+        if (pool_) pool_->join();
+    }
+
+    // SessionHost: session strand, which is the slave's
+
+    std::error_code admit(const Greeting&, std::string&) override { return Errc::wrong_role; }
+
+    void opened(const SessionPtr& session, const Introduction&, const PeerTypes&) override {
+        served_ = connected_ = true;
+        log(LogLevel::info, "Connected to: " + to_string(session->remote_endpoint()));
+    }
+
+    void types_changed(const SessionPtr&, const PeerTypes&) override {}
+    void answered(const SessionPtr&, std::span<Answer>) override { drain_.look_again(); }
+    bool accepts(const WorkType&) const override { return true; }
+    std::shared_ptr<WorkQueue<Transport>> works() override { return works_; }
+    void round_trip(const SessionPtr&, std::chrono::nanoseconds) override {}
+    void peer_drains(const SessionPtr&) override {
+        master_drained_ = true;
+        works_->when_idle(
+            [self = this->shared_from_this()] { asio::post(self->strand_, [self] { self->drain_.look_again(); }); });
+    }
+
+    void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
+                std::vector<std::shared_ptr<Call>> unanswered) override {
+        connected_ = false;
+        reason_ = reason;
+        detail_ = detail;
+        const std::string text = reason.message() + (detail.empty() ? "" : " (" + detail + ')');
+        log(LogLevel::info, "Disconnected from: " + to_string(session->remote_endpoint()) + ": " + text);
+        settle(std::move(unanswered), Errc::lost, text);
+        current_session({});
+        drain_.look_again();
+    }
+
+private:
     asio::awaitable<void> run() {
-        const auto self = this->shared_from_this();
-        if (std::exchange(running_, true)) throw Error{Errc::already_running, "slave"};
         Milliseconds pause = options_.reconnect_after;
         while (!stopped_) {
             std::exception_ptr failed;
             reason_.clear();
             served_ = false;
             try {
-                auto socket = co_await transport_.connect(strand_, host_, port_);
+                auto token = asio::bind_cancellation_slot(connecting_.slot(), asio::use_awaitable);
+                auto socket = co_await asio::co_spawn(strand_, connect(), token);
                 if (stopped_) break;
-                check_peer(socket);
-                co_await serve(std::move(socket));
+                check_peer(*socket);
+                co_await serve(std::move(*socket));
             } catch (const std::system_error&) {
                 failed = std::current_exception();
             }
@@ -92,68 +163,17 @@ public:
         }
     }
 
-    /// Takes nothing new, finishes what it has, for at most `timeout`, and leaves.
-    asio::awaitable<void> stop(Milliseconds timeout) {
-        const auto self = this->shared_from_this();
-        if (std::exchange(stopped_, true)) co_return;
+    void stop_running() {
+        stopped_ = true;
         timer_.cancel();
-        const auto session = current_session();
-        if (!session) co_return;
-        session->send_drain();
-        quiet_timer_.expires_after(timeout);
-        std::error_code cancelled;
-        auto token = asio::redirect_error(asio::use_awaitable, cancelled);
-        co_await quiet_timer_.async_wait(token);
-        if (current_session() == session) session->leave(Errc::connection_closed, "the slave left");
+        connecting_.emit(asio::cancellation_type::terminal);
     }
 
-    /// Ends all at once: every call of its works is settled when this returns, whether or not the strand runs again.
-    void abort() {
-        works_->stop();
-        if (const auto session = current_session()) settle(session->give_up(), Errc::stopped, "the slave ended");
-        asio::post(strand_, [self = this->shared_from_this()] {
-            self->stopped_ = true;
-            self->timer_.cancel();
-            if (const auto session = self->current_session()) session->close(Errc::stopped);
-        });
+    /// Optional: what a coroutine of its own gives must be default-constructible.
+    asio::awaitable<std::optional<typename Transport::Socket>> connect() {
+        co_return co_await transport_.connect(strand_, host_, port_);
     }
 
-    void join() {
-        if (pool_) pool_->join();
-    }
-
-    // SessionHost: session strand, which is the slave's
-
-    std::error_code admit(const Greeting&, std::string&) override { return Errc::wrong_role; }
-
-    void opened(const SessionPtr& session, const Introduction&, const PeerTypes&) override {
-        served_ = connected_ = true;
-        log(LogLevel::info, "Connected to: " + to_string(session->remote_endpoint()));
-    }
-
-    void types_changed(const SessionPtr&, const PeerTypes&) override {}
-    void answered(const SessionPtr&, std::span<Answer>) override {}
-    bool accepts(const WorkType&) const override { return true; }
-    std::shared_ptr<WorkQueue<Transport>> works() override { return works_; }
-    void round_trip(const SessionPtr&, std::chrono::nanoseconds) override {}
-    void peer_drains(const SessionPtr&) override {
-        works_->when_idle(
-            [self = this->shared_from_this()] { asio::post(self->strand_, [self] { self->quiet_timer_.cancel(); }); });
-    }
-
-    void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
-                std::vector<std::shared_ptr<Call>> unanswered) override {
-        connected_ = false;
-        quiet_timer_.cancel();
-        reason_ = reason;
-        detail_ = detail;
-        const std::string text = reason.message() + (detail.empty() ? "" : " (" + detail + ')');
-        log(LogLevel::info, "Disconnected from: " + to_string(session->remote_endpoint()) + ": " + text);
-        settle(std::move(unanswered), Errc::lost, text);
-        current_session({});
-    }
-
-private:
     /// A name may resolve to anything.
     void check_peer(const typename Transport::Socket& socket) const {
         if (!options_.insecure_plaintext && !socket.remote_endpoint().address().is_loopback())
@@ -164,7 +184,7 @@ private:
         const auto session = std::make_shared<Session<Transport>>(transport_, executor_, std::move(socket), settings_,
                                                                   this->shared_from_this());
         current_session(session);
-        co_await session->run();
+        co_await Session<Transport>::run(session);
         if (!served_ || !passes(reason_)) throw Error{reason_, detail_};
     }
 
@@ -216,9 +236,11 @@ private:
     std::atomic<bool> connected_{false};
 
     // strand_
-    Timer timer_;             // until the next attempt to connect
-    Timer quiet_timer_;       // cancelled when a slave that stops has nothing more to do
-    std::error_code reason_;  // why the last session ended
+    Timer timer_;                           // until the next attempt to connect
+    asio::cancellation_signal connecting_;  // the attempt under way
+    Drain<Transport> drain_;
+    bool master_drained_ = false;  // it sends nothing more
+    std::error_code reason_;       // why the last session ended
     std::string detail_;
     bool running_ = false;
     bool stopped_ = false;

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <system_error>
+#include <utility>
+
+#include "asio.hpp"
+
+namespace distwork::detail {
+
+/// How a role stops: it waits until nothing is left to do, or its time is over. Whoever asks again may shorten the
+/// time; all are told of the same end.
+///
+/// *Executor*: the role's strand.
+template <class Transport>
+class Drain {
+    using TimePoint = std::chrono::steady_clock::time_point;
+
+public:
+    Drain(Transport transport, const typename Transport::Strand& strand)
+        : transport_{std::move(transport)}, changed_{strand}, ended_{strand} {}
+
+    /// True for who asked first: that one drains, and calls `end`. The others await `ended`.
+    bool begin(std::chrono::milliseconds timeout) {
+        const TimePoint deadline = transport_.now() + timeout;
+        if (std::exchange(begun_, true)) {
+            deadline_ = std::min(deadline_, deadline);
+            look_again();
+            return false;
+        }
+        deadline_ = deadline;
+        return true;
+    }
+
+    /// Waits until `quiet()` holds or the time is over.
+    template <class Quiet>
+    asio::awaitable<void> until(Quiet quiet) {
+        std::error_code cancelled;
+        while (!quiet() && transport_.now() < deadline_) {
+            changed_.expires_after(deadline_ - transport_.now());
+            auto token = asio::redirect_error(asio::use_awaitable, cancelled);
+            co_await changed_.async_wait(token);
+        }
+    }
+
+    /// What `quiet()` looks at may have changed.
+    void look_again() { changed_.cancel(); }
+
+    void end() {
+        over_ = true;
+        ended_.cancel();
+    }
+
+    asio::awaitable<void> ended() {
+        std::error_code cancelled;
+        while (!over_) {
+            ended_.expires_after(std::chrono::hours{24});
+            auto token = asio::redirect_error(asio::use_awaitable, cancelled);
+            co_await ended_.async_wait(token);
+        }
+    }
+
+private:
+    Transport transport_;
+    typename Transport::Timer changed_;
+    typename Transport::Timer ended_;
+    TimePoint deadline_{};
+    bool begun_ = false;
+    bool over_ = false;
+};
+
+}  // namespace distwork::detail

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "error.hpp"
+#include "frame_reader.hpp"
+#include "outgoing.hpp"
+#include "reply.hpp"
+#include "session_host.hpp"
+#include "work_batch.hpp"
+
+namespace distwork {
+
+/// What one read brought: works for whoever executes them, answers for their callers. Both gather while its frames are
+/// parsed, and each is handed on once. No I/O.
+///
+/// *Executor*: the session's strand.
+template <class Transport>
+class Inbox {
+    using SessionPtr = std::shared_ptr<Session<Transport>>;
+
+public:
+    /// `window`: works that the peer may have here unanswered, as it was told.
+    explicit Inbox(std::uint32_t window) : window_{window} {}
+
+    /// False: the peer sends more works than it may.
+    bool has_room(const Outgoing& outgoing) {
+        if (++received_works_ - replies_seen_ <= window_) return true;
+        replies_seen_ = outgoing.replies();
+        return received_works_ - replies_seen_ <= window_;
+    }
+
+    void add_work(Frame&& frame, const WorkType& type, const SessionPtr& session, SessionHost<Transport>& host) {
+        const WorkBatch::Item item{frame.header.id, &type, frame.body};
+        if (!frame.own) return works_.push_back(item);
+        hand_over_works(session, host);
+        host.works()->push(WorkBatch::single(session, item, std::move(frame.own)));
+    }
+
+    void hand_over_works(const SessionPtr& session, SessionHost<Transport>& host) {
+        if (works_.empty()) return;
+        host.works()->push(WorkBatch::copy(session, std::exchange(works_, {})));
+    }
+
+    /// False: the answer means nothing.
+    bool add_answer(Frame&& frame) {
+        Answer& answer = answers_.emplace_back();
+        answer.id = frame.header.id;
+        answer.own = std::move(frame.own);
+        return !decode(frame.header.kind, frame.body, answer.reply);
+    }
+
+    void settle_answers(const SessionPtr& session, SessionHost<Transport>& host, Outgoing& outgoing) {
+        if (answers_.empty()) return;
+        outgoing.take_calls(answers_);
+        host.answered(session, answers_);
+        auto settled = settle(answers_, session, session->description());
+        answers_.clear();
+        deliver_all(session->get_executor(), std::move(settled));
+    }
+
+private:
+    const std::uint32_t window_;
+    std::vector<WorkBatch::Item> works_;
+    std::vector<Answer> answers_;
+    std::uint64_t received_works_ = 0;
+    std::uint64_t replies_seen_ = 0;  // answers queued when it was looked last
+};
+
+}  // namespace distwork

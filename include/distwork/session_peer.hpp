@@ -1,0 +1,95 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "byte_buffer.hpp"
+#include "call.hpp"
+#include "detail/asio.hpp"
+#include "outgoing.hpp"
+#include "peer.hpp"
+#include "reply.hpp"
+#include "session_host.hpp"
+#include "transport.hpp"
+
+namespace distwork {
+
+/// The half of a session that needs no strand: what is sent through it, from any thread, and what is known of its peer.
+///
+/// *Thread-safety*: all public functions, once the session is opened.
+class SessionPeer : public Peer {
+public:
+    std::error_code send(const std::shared_ptr<Call>& call) override {
+        const auto sent = outgoing_.send(call);
+        if (sent.wake) wake_writer();
+        return sent.error;
+    }
+
+    void reply(std::uint64_t id, FrameKind kind, ByteBuffer&& body) override {
+        bound_answer(kind, body, max_answer_bytes_);
+        if (outgoing_.reply({.kind = kind, .id = id}, std::move(body))) wake_writer();
+    }
+
+    std::error_code why_unknown(const WorkType& type) const override { return outgoing_.why_unknown(type); }
+
+    void cancel(const Call& call) override {
+        if (outgoing_.cancel(call)) wake_writer();
+    }
+
+    asio::ip::tcp::endpoint remote_endpoint() const override { return endpoint_; }
+    const std::string& name() const override { return peer_name_; }
+    const asio::any_io_executor& get_executor() const override { return executor_; }
+    const ArchiveLimits& limits() const override { return settings_->limits; }
+    void log(LogLevel level, std::string_view line) const override {
+        if (settings_->log) settings_->log(level, line);
+    }
+
+    /// For people: its name and address.
+    std::string description() const { return peer_name_ + " (" + detail::to_string(endpoint_) + ')'; }
+
+    void send_drain() { send_control(FrameKind::drain); }
+
+    /// Calls that await their answers.
+    std::size_t awaiting() const { return outgoing_.awaiting(); }
+
+    /// Gives up every call that awaits an answer; no more are taken.
+    std::vector<std::shared_ptr<Call>> give_up() { return outgoing_.give_up(); }
+
+protected:
+    SessionPeer(asio::any_io_executor executor, std::shared_ptr<const SessionSettings> settings,
+                asio::ip::tcp::endpoint endpoint)
+        : settings_{std::move(settings)},
+          outgoing_{settings_->max_outbox_bytes},
+          executor_{std::move(executor)},
+          endpoint_{std::move(endpoint)} {}
+
+    /// Has the writer look at what was queued; it was not told yet.
+    virtual void wake_writer() = 0;
+
+    void send_control(FrameKind kind, std::span<const std::byte> body = {}, std::uint64_t id = 0) {
+        if (outgoing_.send({.kind = kind, .id = id}, body)) wake_writer();
+    }
+
+    // Before the session is opened.
+    void meet(std::string peer_name) { peer_name_ = std::move(peer_name); }
+    void bound_answers(std::size_t max_bytes) { max_answer_bytes_ = std::min(settings_->max_frame_bytes, max_bytes); }
+
+    const std::shared_ptr<const SessionSettings> settings_;
+    Outgoing outgoing_;
+
+private:
+    const asio::any_io_executor executor_;
+    const asio::ip::tcp::endpoint endpoint_;
+    // written before the session is opened, then constant
+    std::string peer_name_ = "a stranger";
+    std::size_t max_answer_bytes_ = 0;
+};
+
+}  // namespace distwork

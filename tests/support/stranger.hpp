@@ -1,0 +1,57 @@
+#pragma once
+
+#include <algorithm>
+#include <asio/awaitable.hpp>
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/redirect_error.hpp>
+#include <asio/use_awaitable.hpp>
+#include <asio/write.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <distwork.hpp>
+#include <system_error>
+#include <vector>
+
+/// A connection that speaks bytes of its own.
+struct Stranger {
+    Stranger(asio::io_context& io, std::uint16_t port) : socket{io} {
+        socket.connect({asio::ip::address_v4::loopback(), port});
+    }
+    void say(const std::vector<std::byte>& bytes) { asio::write(socket, asio::buffer(bytes)); }
+
+    static std::vector<std::byte> frame(distwork::FrameKind kind, const std::vector<std::byte>& body,
+                                        std::uint32_t length) {
+        std::vector<std::byte> bytes(distwork::frame_header_bytes + body.size());
+        distwork::write_header(bytes.data(), {.length = length, .kind = kind});
+        std::copy(body.begin(), body.end(), bytes.begin() + distwork::frame_header_bytes);
+        return bytes;
+    }
+    static std::vector<std::byte> frame(distwork::FrameKind kind, const std::vector<std::byte>& body) {
+        return frame(kind, body, static_cast<std::uint32_t>(body.size()));
+    }
+
+    /// Introduces itself as a slave that takes so many works.
+    void join(std::uint32_t window = 10) {
+        say(frame(distwork::FrameKind::hello,
+                  distwork::encode(distwork::Greeting{.role = distwork::Role::slave, .name = "stranger"})));
+        distwork::ByteBuffer types;
+        distwork::detail::encode_value(distwork::Introduction{1, window, 1 << 20, {}, {}}, types, {});
+        say(frame(distwork::FrameKind::types, {types.data(), types.data() + types.size()}));
+    }
+
+    asio::ip::tcp::socket socket;
+};
+
+/// All that a peer says until it closes the connection.
+inline asio::awaitable<std::vector<std::byte>> hear(asio::ip::tcp::socket& socket) {
+    std::vector<std::byte> heard;
+    std::error_code error;
+    while (!error) {
+        std::byte some[512];
+        auto token = asio::redirect_error(asio::use_awaitable, error);
+        const std::size_t count = co_await socket.async_read_some(asio::buffer(some), token);
+        heard.insert(heard.end(), some, some + count);
+    }
+    co_return heard;
+}
