@@ -5,7 +5,7 @@
 set(FLOOR_0 version error fwd log
             detail/asio detail/cereal detail/completion detail/leftover detail/type_name)
 # bytes
-set(FLOOR_1 byte_buffer archive archive_limits archive_pointers frame frame_reader outbox handshake reply
+set(FLOOR_1 large_bytes byte_buffer archive archive_limits archive_pointers frame frame_reader outbox handshake reply
             detail/plain detail/scalars)
 # works
 set(FLOOR_2 fingerprint context work registry rpc_work function_work register call typed_call peer introduction

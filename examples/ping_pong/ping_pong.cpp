@@ -76,7 +76,9 @@ void run_slave(const std::string& host, std::uint16_t port) {
 
 std::uint16_t parse_port(const std::string& text) {
     std::uint16_t port = 0;
-    if (std::from_chars(text.data(), text.data() + text.size(), port).ec != std::errc{})
+    const char* const end = text.data() + text.size();
+    if (const auto [at, error] = std::from_chars(text.data(), end, port);
+        error != std::errc{} || at != end || port == 0)
         throw std::invalid_argument{text + " is not a port"};
     return port;
 }

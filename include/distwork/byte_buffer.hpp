@@ -6,6 +6,8 @@
 #include <new>
 #include <span>
 
+#include "large_bytes.hpp"
+
 namespace distwork {
 
 /// Bytes that grow at the end: what one frame's body is encoded into.
@@ -68,7 +70,7 @@ private:
     }
 
     void reallocate(std::size_t capacity) {
-        std::byte* const grown = new std::byte[capacity];
+        std::byte* const grown = detail::allocate_bytes(capacity);
         std::memcpy(grown, data_, size_);
         release();
         data_ = grown;
@@ -90,7 +92,7 @@ private:
     }
 
     void release() noexcept {
-        if (data_ != inline_) delete[] data_;
+        if (data_ != inline_) detail::free_bytes(data_, capacity_);
     }
 
     std::byte* data_ = inline_;

@@ -90,14 +90,15 @@ private:
                 using Typed = detail::TypedCall<Call, Work, decltype(handler)>;
                 const auto slot = asio::get_associated_cancellation_slot(handler);
                 auto call = std::make_shared<Typed>(std::move(moved), std::move(handler), peer->get_executor());
-                detail::cancel_through(slot, [peer = std::weak_ptr{peer}, weak = std::weak_ptr<Call>{call}] {
-                    const auto still = weak.lock();
-                    const auto there = peer.lock();
-                    if (!there || !still || !still->claim()) return;
-                    there->cancel(*still);
-                    still->fail(std::make_exception_ptr(Error{Errc::cancelled, std::string{still->name()}}));
-                    deliver_one(there->get_executor(), still);
-                });
+                if (slot.is_connected())
+                    detail::cancel_through(slot, [peer = std::weak_ptr{peer}, weak = std::weak_ptr<Call>{call}] {
+                        const auto still = weak.lock();
+                        const auto there = peer.lock();
+                        if (!there || !still || !still->claim()) return;
+                        there->cancel(*still);
+                        still->fail(std::make_exception_ptr(Error{Errc::cancelled, std::string{still->name()}}));
+                        deliver_one(there->get_executor(), still);
+                    });
                 detail::send_or_fail(*peer, std::move(call));
             },
             token, std::move(work));

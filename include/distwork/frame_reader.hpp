@@ -9,18 +9,16 @@
 
 #include "error.hpp"
 #include "frame.hpp"
+#include "large_bytes.hpp"
 
 namespace distwork {
-
-/// A body of at least this many bytes passes through neither the outbox's nor the reader's buffer.
-inline constexpr std::size_t large_body_bytes = 64 * 1024;
 
 /// One whole frame. `body` is valid until the reader's next `prepare`, or as long as `own` lives where that is set:
 /// a large body that was read into a buffer of its own, which the receiver may keep.
 struct Frame {
     FrameHeader header;
     std::span<const std::byte> body;
-    std::unique_ptr<std::byte[]> own;
+    LargeBytes own;
 };
 
 /// Turns the bytes of a stream, however they are split, into frames. No I/O: read into `prepare()`, then `commit`.
@@ -119,14 +117,14 @@ private:
     void begin_large(const FrameHeader& header, std::span<const std::byte> first) {
         large_header_ = header;
         large_capacity_ = std::min<std::size_t>(header.length, std::max(first_large_capacity, first.size()));
-        large_ = std::make_unique_for_overwrite<std::byte[]>(large_capacity_);
+        large_ = make_large_bytes(large_capacity_);
         std::memcpy(large_.get(), first.data(), first.size());
         large_filled_ = first.size();
     }
 
     void grow_large() {
         const std::size_t capacity = std::min<std::size_t>(large_header_.length, large_capacity_ * 2);
-        auto larger = std::make_unique_for_overwrite<std::byte[]>(capacity);
+        auto larger = make_large_bytes(capacity);
         std::memcpy(larger.get(), large_.get(), large_filled_);
         large_ = std::move(larger);
         large_capacity_ = capacity;
@@ -147,7 +145,7 @@ private:
     std::size_t wanted_ = 0;         // the whole of the frame that is partly there
     std::size_t next_capacity_ = 0;  // 0: as it is
     int calm_ = 0;
-    std::unique_ptr<std::byte[]> large_;
+    LargeBytes large_;
     FrameHeader large_header_;
     std::size_t large_capacity_ = 0;
     std::size_t large_filled_ = 0;

@@ -35,11 +35,12 @@ public:
         return received_works_ - replies_seen_ <= window_;
     }
 
-    void add_work(Frame&& frame, const WorkType& type, const SessionPtr& session, SessionHost<Transport>& host) {
+    void add_work(Frame&& frame, const WorkType& type, Session<Transport>& session, SessionHost<Transport>& host) {
         const WorkBatch::Item item{frame.header.id, &type, frame.body};
         if (!frame.own) return works_.push_back(item);
-        hand_over_works(session, host);
-        host.works()->push(WorkBatch::single(session, item, std::move(frame.own)));
+        const SessionPtr self = session.shared_from_this();
+        hand_over_works(self, host);
+        host.works()->push(WorkBatch::single(self, item, std::move(frame.own)));
     }
 
     void hand_over_works(const SessionPtr& session, SessionHost<Transport>& host) {

@@ -53,7 +53,11 @@ public:
 
     /// *Errors*: Error (address_in_use, bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
     Master(asio::any_io_executor executor, MasterOptions options, Selector selector = Selector{})
-        : core_{std::make_shared<Core>(std::move(executor), std::move(options), std::move(selector))} {}
+        : Master{Transport{std::move(executor)}, std::move(options), std::move(selector)} {}
+
+    /// On a transport that is more than an executor. *Errors*: the same.
+    Master(std::type_identity_t<Transport> transport, MasterOptions options, Selector selector = Selector{})
+        : core_{std::make_shared<Core>(std::move(transport), std::move(options), std::move(selector))} {}
 
     Master(Master&&) noexcept = default;
     Master& operator=(Master&&) = delete;
@@ -250,6 +254,7 @@ private:
 
     template <class Slot>
     static void cancel_through(const CorePtr& core, Slot slot, const SubmissionPtr& call) {
+        if (!slot.is_connected()) return;
         detail::cancel_through(slot, [core = std::weak_ptr{core}, call = std::weak_ptr{call}] {
             const auto there = core.lock();
             if (!there) return;

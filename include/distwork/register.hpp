@@ -61,7 +61,20 @@ struct WorkFunctions {
             } catch (...) {
                 return std::current_exception();
             }
+            return encode_result(value, answer, limits);
+        }
+        return nullptr;
+    }
+
+    /// What the serialization of the value throws is the work's own as well, but for what our archive refuses.
+    template <class Value>
+    static std::exception_ptr encode_result(const Value& value, ByteBuffer& answer, const ArchiveLimits& limits) {
+        try {
             encode_value(value, answer, limits);
+        } catch (const Error&) {
+            throw;
+        } catch (...) {
+            return std::current_exception();
         }
         return nullptr;
     }
@@ -84,7 +97,7 @@ struct WorkFunctions {
             } catch (...) {
                 thrown = std::current_exception();
             }
-            if (!thrown) encode_value(value, answer, limits);
+            if (!thrown) thrown = encode_result(value, answer, limits);
         }
         co_return thrown;
     }

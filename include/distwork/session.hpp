@@ -247,7 +247,7 @@ private:
         if (!type) return on_nonsense(frame.header);
         if (!inbox_.has_room(outgoing_))
             return part(Errc::protocol_violation, "it sent more works than it was told to");
-        if (host_->accepts(*type)) inbox_.add_work(std::move(frame), *type, this->shared_from_this(), *host_);
+        if (host_->accepts(*type)) inbox_.add_work(std::move(frame), *type, *this, *host_);
         else reply(frame.header.id, FrameKind::error, error_body({}, Errc::not_accepted, "", "by " + settings_->name));
         return true;
     }

@@ -42,7 +42,7 @@ struct Answer {
     std::uint64_t id = 0;
     std::shared_ptr<Call> call;  ///< null: late, doubled or invented
     Reply reply;
-    std::unique_ptr<std::byte[]> own;  ///< keeps a large value alive
+    LargeBytes own;  ///< keeps a large value alive
 };
 
 /// What the caller of a work is told whose answer is an error.

@@ -5,6 +5,7 @@
 #include <exception>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "detail/asio.hpp"
@@ -27,7 +28,12 @@ class Slave {
 public:
     /// *Errors*: Error (bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
     Slave(asio::any_io_executor executor, std::string host, std::uint16_t port, SlaveOptions options = SlaveOptions{})
-        : core_{std::make_shared<Core>(std::move(executor), std::move(host), port, std::move(options))} {}
+        : Slave{Transport{std::move(executor)}, std::move(host), port, std::move(options)} {}
+
+    /// On a transport that is more than an executor. *Errors*: the same.
+    Slave(std::type_identity_t<Transport> transport, std::string host, std::uint16_t port,
+          SlaveOptions options = SlaveOptions{})
+        : core_{std::make_shared<Core>(std::move(transport), std::move(host), port, std::move(options))} {}
 
     Slave(Slave&&) noexcept = default;
     Slave& operator=(Slave&&) = delete;

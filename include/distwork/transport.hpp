@@ -2,7 +2,9 @@
 
 #include <chrono>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <random>
 #include <string>
 #include <string_view>
@@ -11,6 +13,7 @@
 
 #include "detail/asio.hpp"
 #include "error.hpp"
+#include "work_executor.hpp"
 
 #ifndef _WIN32
 #include <fcntl.h>
@@ -18,22 +21,31 @@
 
 namespace distwork {
 
-/// Where links, time and chance come from. Roles and sessions get all of these from their Transport and nowhere else,
-/// so that another one can simulate them.
+/// Where links, time, chance and threads for works come from. Roles and sessions get all of these from their Transport
+/// and nowhere else, so that another one can simulate them.
 ///
 /// `Socket` has the part of asio::ip::tcp::socket that is used here: async_read_some, async_write_some, available,
-/// remote_endpoint, close. `Timer` has expires_after, async_wait and cancel.
+/// remote_endpoint, close. `Timer` has expires_after, async_wait and cancel. `connect` ends when it is cancelled.
+/// `WorkPool` executes works: what is posted to its executor runs until `join`, which waits for it.
 template <class T>
-concept Transport = std::copy_constructible<T> && std::constructible_from<T, asio::any_io_executor> &&
-    requires(T transport, typename T::Strand strand, typename T::Acceptor acceptor, std::string host) {
+concept Transport = std::copy_constructible<T> &&
+    requires(T transport, typename T::Strand strand, typename T::Acceptor acceptor, typename T::WorkPool pool,
+             std::string host, std::error_code error) {
     typename T::Socket;
     typename T::Timer;
+    { transport.get_executor() } -> std::convertible_to<asio::any_io_executor>;
     { transport.now() } -> std::same_as<std::chrono::steady_clock::time_point>;
     { transport.random() } -> std::same_as<std::uint64_t>;
     { transport.make_strand() } -> std::same_as<typename T::Strand>;
     { transport.listen(strand, host, std::uint16_t{}) } -> std::same_as<typename T::Acceptor>;
     { transport.accept(acceptor) } -> std::same_as<asio::awaitable<typename T::Socket>>;
     { transport.connect(strand, host, std::uint16_t{}) } -> std::same_as<asio::awaitable<typename T::Socket>>;
+    { transport.make_work_pool(std::size_t{}) } -> std::same_as<std::unique_ptr<typename T::WorkPool>>;
+    { acceptor.is_open() } -> std::same_as<bool>;
+    { acceptor.local_endpoint() } -> std::convertible_to<asio::ip::tcp::endpoint>;
+    acceptor.close(error);
+    { pool.get_executor() } -> std::convertible_to<asio::any_io_executor>;
+    pool.join();
 };
 
 namespace detail {
@@ -57,7 +69,11 @@ public:
     using Clock = std::chrono::steady_clock;
     using Timer = asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, Strand>;
 
+    using WorkPool = detail::WorkPool;
+
     explicit Tcp(asio::any_io_executor executor) : executor_{std::move(executor)} {}
+
+    const asio::any_io_executor& get_executor() const noexcept { return executor_; }
 
     Clock::time_point now() const noexcept { return Clock::now(); }
 
@@ -68,6 +84,8 @@ public:
     }
 
     Strand make_strand() const { return asio::make_strand(executor_); }
+
+    std::unique_ptr<WorkPool> make_work_pool(std::size_t threads) const { return std::make_unique<WorkPool>(threads); }
 
     /// Throws Error (address_in_use, bad_address) naming the address.
     Acceptor listen(Strand strand, const std::string& address, std::uint16_t port) const {

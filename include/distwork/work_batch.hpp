@@ -42,7 +42,7 @@ struct WorkBatch {
     }
 
     /// A single work whose body was read into a buffer of its own.
-    static std::shared_ptr<WorkBatch> single(std::shared_ptr<Peer> peer, Item item, std::unique_ptr<std::byte[]> body) {
+    static std::shared_ptr<WorkBatch> single(std::shared_ptr<Peer> peer, Item item, LargeBytes body) {
         std::shared_ptr<const std::byte[]> block{std::move(body)};
         return std::make_shared<WorkBatch>(WorkBatch{std::move(peer), std::move(block), {item}});
     }

@@ -302,7 +302,7 @@ TEST_CASE("bodies about the bounds of the reader's buffers come out whole", "[un
 
 TEST_CASE("a large body that was begun comes in a buffer of its own, which outlives the reader", "[unit]") {
     const Stream stream{{200'000}};
-    std::unique_ptr<std::byte[]> own;
+    distwork::LargeBytes own;
     {
         FrameReader reader{1024 * 1024};
         std::size_t at = 0;

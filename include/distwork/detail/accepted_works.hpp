@@ -27,9 +27,12 @@ public:
         if (accepted_.size() <= type.number) accepted_.resize(type.number + std::size_t{1});
         accepted_[type.number] = true;
         if (queue_) return;
-        if (executor_.is_own_pool()) pool_ = std::make_unique<WorkPool>(executor_.threads_for(slots_));
-        queue_ = std::make_shared<WorkQueue<Transport>>(
-            transport_, pool_ ? pool_->get_executor() : executor_.executor(), false, slots_);
+        asio::any_io_executor works = executor_.executor();
+        if (executor_.is_own_pool()) {
+            pool_ = transport_.make_work_pool(executor_.threads_for(slots_));
+            works = pool_->get_executor();
+        }
+        queue_ = std::make_shared<WorkQueue<Transport>>(transport_, std::move(works), false, slots_);
     }
 
     bool contains(const WorkType& type) const {
@@ -45,7 +48,7 @@ public:
 
     /// Waits for what runs on own threads.
     void join() {
-        WorkPool* pool = nullptr;
+        typename Transport::WorkPool* pool = nullptr;
         {
             const std::shared_lock lock{mutex_};
             pool = pool_.get();
@@ -60,8 +63,8 @@ private:
 
     mutable std::shared_mutex mutex_;
     // guarded by mutex_
-    std::vector<bool> accepted_;      // by number of the type
-    std::unique_ptr<WorkPool> pool_;  // once made, until the end
+    std::vector<bool> accepted_;                          // by number of the type
+    std::unique_ptr<typename Transport::WorkPool> pool_;  // once made, until the end
     std::shared_ptr<WorkQueue<Transport>> queue_;
 };
 

@@ -41,10 +41,10 @@ class MasterCore final : public SessionHost<Transport>,
     using Container = SocketContainer<Selector>;
 
 public:
-    MasterCore(asio::any_io_executor executor, MasterOptions options, Selector selector)
+    MasterCore(Transport transport, MasterOptions options, Selector selector)
         : options_{checked(std::move(options))},
-          executor_{executor},
-          transport_{executor},
+          executor_{transport.get_executor()},
+          transport_{std::move(transport)},
           strand_{transport_.make_strand()},
           settings_{settings_of(options_)},
           acceptor_{transport_.listen(strand_, options_.address, options_.port)},

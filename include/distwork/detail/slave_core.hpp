@@ -33,21 +33,21 @@ class SlaveCore final : public SessionHost<Transport>, public std::enable_shared
     using Milliseconds = std::chrono::milliseconds;
 
 public:
-    SlaveCore(asio::any_io_executor executor, std::string host, std::uint16_t port, SlaveOptions options)
+    SlaveCore(Transport transport, std::string host, std::uint16_t port, SlaveOptions options)
         : options_{checked(host, port, std::move(options))},
           host_{std::move(host)},
           port_{port},
-          executor_{executor},
-          transport_{executor},
+          executor_{transport.get_executor()},
+          transport_{std::move(transport)},
           strand_{transport_.make_strand()},
           settings_{settings_of(options_)},
           timer_{strand_},
           drain_{transport_, strand_} {
         const WorkExecutor& where = options_.work_executor;
-        if (where.is_own_pool()) pool_ = std::make_unique<WorkPool>(where.threads_for(options_.slots));
-        const asio::any_io_executor works = where.is_in_place() ? strand_
-                                            : pool_             ? pool_->get_executor()
-                                                                : where.executor();
+        if (where.is_own_pool()) pool_ = transport_.make_work_pool(where.threads_for(options_.slots));
+        asio::any_io_executor works = where.executor();
+        if (where.is_in_place()) works = strand_;
+        if (pool_) works = pool_->get_executor();
         works_ = std::make_shared<WorkQueue<Transport>>(transport_, works, where.is_in_place(), options_.slots);
     }
 
@@ -231,7 +231,7 @@ private:
     Transport transport_;
     const typename Transport::Strand strand_;
     const std::shared_ptr<const SessionSettings> settings_;
-    std::unique_ptr<WorkPool> pool_;
+    std::unique_ptr<typename Transport::WorkPool> pool_;
     std::shared_ptr<WorkQueue<Transport>> works_;
     std::atomic<bool> connected_{false};
 
