@@ -6,6 +6,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "support/catch.hpp"
 
@@ -21,6 +22,17 @@ ByteBuffer filled(std::string_view with) {
     ByteBuffer buffer;
     buffer.append(with.data(), with.size());
     return buffer;
+}
+
+/// Takes away what others gave back, of that size or up to twice as much; returns how much it was.
+std::size_t drain_spare_blocks(std::size_t bytes) {
+    std::size_t all = 0;
+    for (std::size_t has = bytes; std::byte* const block = distwork::detail::SpareBlocks::instance().take(has);
+         has = bytes) {
+        all += has;
+        delete[] block;
+    }
+    return all;
 }
 
 bool is_inside(const ByteBuffer& buffer) {
@@ -72,6 +84,7 @@ TEST_CASE("a byte buffer doubles, so that many appends cost few copies", "[unit]
 }
 
 TEST_CASE("a large append allocates little more than it needs", "[unit]") {
+    drain_spare_blocks(1 << 20);  // one of them may be larger
     ByteBuffer buffer;
     std::memset(buffer.extend(8), 0, 8);
     buffer.extend(1 << 20);
@@ -112,4 +125,31 @@ TEST_CASE("a moved byte buffer takes its contents along and leaves an empty one"
         large = std::move(self);
         CHECK(text(large) == contents);
     }
+}
+
+TEST_CASE("a large block is used again by one that is not much smaller", "[unit]") {
+    using distwork::make_large_bytes;
+    for (const std::size_t bytes : {100'000u, 200'000u, 300'000u}) drain_spare_blocks(bytes);
+    const auto address = [](std::size_t bytes) { return static_cast<const void*>(make_large_bytes(bytes).get()); };
+    const void* const first = address(300'000);
+    auto again = make_large_bytes(200'000);
+    CHECK(again.get() == first);
+    CHECK(again.get_deleter().bytes == 300'000);
+    CHECK(address(300'000) != first);  // it is in use
+    drain_spare_blocks(300'000);
+    again.reset();
+    CHECK(address(100'000) != first);  // too small for it
+    CHECK(address(300'001) != first);  // too large
+    CHECK(address(299'999) == first);
+}
+
+TEST_CASE("blocks that are not used are kept only up to a bound", "[unit]") {
+    constexpr std::size_t bytes = 3 * 1024 * 1024;
+    {
+        std::vector<distwork::LargeBytes> blocks;
+        for (int i = 0; i < 40; ++i) blocks.push_back(distwork::make_large_bytes(bytes));
+    }
+    const std::size_t kept = drain_spare_blocks(bytes);
+    CHECK(kept > 0);
+    CHECK(kept <= 16 * 1024 * 1024);
 }

@@ -1305,7 +1305,7 @@ TEST_CASE("registered works are decoded, executed and answered", "[unit]") {
     ByteBuffer body;
     work_type<calls::Add>().encode(calls::Add{20, 22}, body, {});
     const auto own = [&](std::size_t size) {
-        auto bytes = std::make_unique<std::byte[]>(size + 1);
+        auto bytes = make_large_bytes(size + 1);
         std::copy_n(body.data(), std::min(size, body.size()), bytes.get());
         return bytes;
     };
