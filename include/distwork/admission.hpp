@@ -26,7 +26,7 @@ enum class Admission {
     gone,          ///< the one socket that it was for
     unknown_type,  ///< to that one
     shape_differs,
-    too_large,  ///< for that one
+    too_large,  ///< for every slave
     stopped,
 };
 
@@ -39,7 +39,8 @@ inline Error refusal(Admission admission, std::string_view work) {
         case Admission::gone: return Error{Errc::lost, name + ": its slave left"};
         case Admission::unknown_type: return Error{Errc::unknown_type, name};
         case Admission::shape_differs: return Error{Errc::shape_differs, name};
-        case Admission::too_large: return Error{Errc::too_large, name + ": beyond max_frame_bytes of its slave"};
+        case Admission::too_large:
+            return Error{Errc::too_large, name + ": beyond max_frame_bytes of every slave that it may go to"};
         case Admission::stopped: return Error{Errc::stopped, name};
         default: return Error{Errc::backlog_full, name};
     }

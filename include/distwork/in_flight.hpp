@@ -24,6 +24,7 @@ public:
     /// Beyond the round trip: what a slave may hold so that a late master does not starve it.
     static constexpr Duration slack = std::chrono::milliseconds{2};
     static constexpr std::size_t max_waiting_bytes = 16 * 1024 * 1024;
+    static constexpr std::size_t small_bytes = least_max_frame_bytes / 2;  // every slave takes works of that size
 
     /// Types that the slave executes now, each with how many.
     using Running = std::vector<std::pair<const WorkType*, std::size_t>>;
@@ -105,7 +106,6 @@ public:
     }
 
 private:
-    static constexpr std::size_t small_bytes = least_max_frame_bytes / 2;  // every slave takes works of that size
     static constexpr Duration short_time = slack / 8;
 
     std::size_t waiting() const noexcept { return count_ - std::min(count_, slots_); }

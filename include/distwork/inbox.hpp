@@ -53,7 +53,9 @@ public:
         Answer& answer = answers_.emplace_back();
         answer.id = frame.header.id;
         answer.own = std::move(frame.own);
-        return !decode(frame.header.kind, frame.body, answer.reply);
+        if (!decode(frame.header.kind, frame.body, answer.reply)) return true;
+        answers_.pop_back();
+        return false;
     }
 
     void settle_answers(const SessionPtr& session, SessionHost<Transport>& host, Outgoing& outgoing) {

@@ -20,7 +20,7 @@ namespace detail {
 class SpareBlocks {
 public:
     static SpareBlocks& instance() {
-        static SpareBlocks spare;
+        static SpareBlocks& spare = *new SpareBlocks;  // never destroyed: objects of static duration may use it last
         return spare;
     }
 

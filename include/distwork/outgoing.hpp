@@ -47,7 +47,10 @@ public:
         if (call->body_bytes() > max_body_bytes_) return {Errc::too_large};
         const std::size_t bytes = frame_header_bytes + call->body_bytes();
         const std::size_t waiting = outbox_.size() + leaving_bytes_ + held_bytes_;
-        if (waiting != 0 && waiting + bytes > max_outbox_bytes_) return {Errc::outbox_full};
+        if (waiting != 0 && waiting + bytes > max_outbox_bytes_) {
+            refused_ = true;
+            return {Errc::outbox_full};
+        }
         if (calls_.size() >= window_ || !held_.empty()) {
             call->keep_body();
             held_.push_back(call);
@@ -114,6 +117,17 @@ public:
             return false;
         }
         std::swap(outbox_, leaving);
+        return true;
+    }
+
+    /// The writer wrote so much of what it took. True: a call was refused meanwhile that there is room for now.
+    bool left(std::size_t bytes) {
+        const std::lock_guard lock{mutex_};
+        leaving_bytes_ -= bytes;
+        // One beyond the bound needs all of it: it is told again when nothing waits.
+        const std::size_t waiting = outbox_.size() + leaving_bytes_;
+        if (!refused_ || waiting > max_outbox_bytes_ / 2) return false;
+        refused_ = waiting != 0;
         return true;
     }
 
@@ -203,11 +217,12 @@ private:
     CallTable calls_;
     std::deque<std::shared_ptr<Call>> held_;
     std::size_t held_bytes_ = 0;
-    std::size_t leaving_bytes_ = 0;  // what the writer took last
+    std::size_t leaving_bytes_ = 0;  // what the writer took and has not written
     PeerTypes types_;
     std::size_t window_ = 0;
     std::size_t max_body_bytes_ = 0;
     std::uint64_t replies_ = 0;
+    bool refused_ = false;  // a call, for want of room
     bool awake_ = false;
     bool given_up_ = false;
     bool closed_ = false;

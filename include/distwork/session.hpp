@@ -99,7 +99,9 @@ public:
 
     TimePoint now() const { return transport_.now(); }
 
-    void progressed() {
+    /// `has_room`: for calls that were refused.
+    void progressed(bool has_room) {
+        if (has_room && opened_ && !ended_) host_->has_room(this->shared_from_this());
         if (waits_for_room_ && !outgoing_.is_overfull()) room_.cancel();
     }
 
@@ -222,7 +224,7 @@ private:
         if (peer.window == 0 || peer.max_frame_bytes < least_max_frame_bytes)
             return part(Errc::protocol_violation, "it takes no works");
         peer_ = std::move(peer);
-        bound_answers(peer_.max_frame_bytes);
+        if (!opened_) bound_answers(peer_.max_frame_bytes);
         const PeerTypes types = match_types();
         if (opened_) return host_->types_changed(this->shared_from_this(), types), true;
         opened_ = true;

@@ -96,6 +96,8 @@ public:
     virtual bool accepts(const WorkType& type) const = 0;
     /// Who executes works; null if nobody does.
     virtual std::shared_ptr<WorkQueue<Transport>> works() = 0;
+    /// Calls were refused by this session's outbox, and need not be any more.
+    virtual void has_room(const SessionPtr& session) = 0;
     virtual void round_trip(const SessionPtr& session, std::chrono::nanoseconds time) = 0;
     /// A slave wants nothing new; or a master confirms that nothing more comes.
     virtual void peer_drains(const SessionPtr& session) = 0;

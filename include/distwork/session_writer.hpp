@@ -17,7 +17,7 @@ namespace distwork {
 
 /// The writing half of a session: at most one write is under way, of all that gathered until it began.
 ///
-/// Its session has `now()`, `progressed()`, called after each write, and `written(error)`, called when nothing waits any
+/// Its session has `now()`, `progressed(bool)`, called after each write, and `written(error)`, called when nothing waits any
 /// more, or a write failed.
 ///
 /// *Executor*: the session's strand. *Lifetime*: a part of its session, which a write under way keeps alive.
@@ -41,7 +41,7 @@ public:
                                      if (error) return session->written(error);
                                      bytes_ += count;
                                      leaving_.consume(count);
-                                     session->progressed();
+                                     session->progressed(outgoing_.left(count));
                                      flush(session);
                                  });
     }

@@ -94,6 +94,7 @@ public:
             if (!table_.knows(*socket, work->type())) return unknown(*socket, work->type());
             if (work->bytes() > socket->max_body_bytes) return Admission::too_large;
         }
+        if (table_.is_too_large(work->bytes())) return Admission::too_large;
         if (work->claimed()) return Admission::queued;  // cancelled before it came here
         const Verdict verdict = offer_in_turn(work);
         if (verdict == Verdict::sent) return Admission::sent;
@@ -104,8 +105,8 @@ public:
         }
         if (!may_wait) return Admission::backlog_full;
         if (waiting_.size() >= limits_.max_waiting) return Admission::too_many_waiting;
-        work->stage = Submission::Stage::waiting;
         work->keep_body();
+        work->stage = Submission::Stage::waiting;
         waiting_.push(work, verdict == Verdict::no_socket);
         return Admission::waiting;
     }
@@ -163,6 +164,11 @@ public:
     /// The slave's types changed, by our numbers.
     void know_types(std::uint64_t id, std::vector<bool> knows) {
         change(id, [&](Socket& socket) { table_.know(socket, std::move(knows)); });
+    }
+
+    /// Its session refused works for want of room, and has room.
+    void has_room_again(std::uint64_t id) {
+        change(id, [](Socket& socket) { socket.closing = false; });
     }
 
     /// The slave gets nothing new.
@@ -265,7 +271,8 @@ private:
             if (candidates.sockets.empty()) return Verdict::no_socket;
             Socket* const socket = work->pinned ? table_.find(work->pinned) : select_socket(*work, candidates);
             if (!socket) return Verdict::declined;
-            if (!socket->peer->send(work)) {
+            const std::error_code refused = socket->peer->send(work);
+            if (!refused) {
                 work->stage = Submission::Stage::in_flight;
                 work->socket = socket;
                 ++work->attempts;
@@ -275,6 +282,8 @@ private:
                 table_.update(*socket);
                 return Verdict::sent;
             }
+            // Its types have changed, and we were not told yet.
+            if (refused == Errc::unknown_type || refused == Errc::shape_differs) return Verdict::declined;
             // Its session is ending, or does not drain: somebody else, then.
             socket->closing = true;
             table_.update(*socket);
@@ -347,8 +356,8 @@ private:
     }
 
     void enter_backlog(const SubmissionPtr& work, bool no_socket) {
-        work->stage = Submission::Stage::backlog;
         work->keep_body();
+        work->stage = Submission::Stage::backlog;
         backlog_.push(work, no_socket);
     }
 

@@ -147,6 +147,13 @@ public:
         }));
     }
 
+    /// Whether there are sockets, and none takes works of that size.
+    bool is_too_large(std::size_t bytes) const {
+        if (bytes <= InFlight::small_bytes || places_.empty()) return false;
+        return std::none_of(by_place_.begin(), by_place_.end(),
+                            [bytes](const auto& socket) { return socket && bytes <= socket->max_body_bytes; });
+    }
+
     bool anybody_has_credit() const noexcept { return !ready_.empty(); }
 
     /// Usually all that have credit, without a copy; else those among them that fit. Valid until the next change.
@@ -163,7 +170,8 @@ public:
         const bool plain = InFlight::is_plain(time, work.bytes());
         const bool to_free_slot = !plain && (time.count() == 0 || time > greatest_worth_ || !free_.empty());
         const ReadySet& set = to_free_slot ? free_ : ready_;
-        if ((plain || to_free_slot) && work.options.labels().empty() && known_by_all(work.type()))
+        const bool anybody_takes_it = plain || (to_free_slot && work.bytes() <= InFlight::small_bytes);
+        if (anybody_takes_it && work.options.labels().empty() && known_by_all(work.type()))
             return {set.sockets(), &set};
         for (const SocketInformation* information : set.sockets())
             if (fits(*by_place_[information->place], work, time)) fitting_.push_back(information);

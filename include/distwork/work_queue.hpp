@@ -85,27 +85,28 @@ public:
     /// Begins nothing more; what runs is asked to stop.
     void stop() {
         std::vector<std::stop_source> asked;
-        std::function<void()> nobody_waits_any_more;
+        std::function<void()> idle;
         {
             const std::lock_guard lock{mutex_};
             stopped_ = true;
             waiting_.clear();
-            idle_.swap(nobody_waits_any_more);
+            idle_.swap(idle);
             executing_.mark(asked, [](const Execution&) { return true; });
         }
         for (std::stop_source& source : asked) source.request_stop();
+        if (idle) idle();
     }
 
     bool is_idle() const {
         const std::lock_guard lock{mutex_};
-        return waiting_.empty() && running_ == 0;
+        return stopped_ || (waiting_.empty() && running_ == 0);
     }
 
     /// Calls `then` once nothing waits and nothing runs: from here, or from a thread that executed a work.
     void when_idle(std::function<void()> then) {
         {
             const std::lock_guard lock{mutex_};
-            if (!waiting_.empty() || running_ != 0) {
+            if (!stopped_ && (!waiting_.empty() || running_ != 0)) {
                 idle_ = std::move(then);
                 return;
             }

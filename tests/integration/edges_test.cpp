@@ -1,5 +1,9 @@
+#include <algorithm>
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
 #include <asio/thread_pool.hpp>
 #include <asio/use_future.hpp>
+#include <cstring>
 #include <map>
 #include <optional>
 
@@ -139,15 +143,78 @@ TEST_CASE("who stops a role again waits for the same end, and may shorten it", "
     cluster.master.async_stop(deadline, note("second"));
     cluster.slaves[0]->async_stop(deadline, note("slave"));
     cluster.slaves[0]->async_stop(deadline, note("slave again"));
-    cluster.io.run_for(Milliseconds{20});
+    cluster.master.async_stop(Milliseconds::max(), note("third"));
+    CHECK(cluster.io.run_for(Milliseconds{20}) < 100);  // they wait, and do nothing else
     CHECK(events.empty());
-    cluster.master.async_stop(Milliseconds{1}, note("third"));
-    REQUIRE(run_until(cluster.io, [&] { return events.size() == 6; }));
+    cluster.master.async_stop(Milliseconds{1}, note("fourth"));
+    REQUIRE(run_until(cluster.io, [&] { return events.size() == 7; }));
     std::sort(events.begin(), events.end());
     CHECK(events[0].find("call: ") == 0);
     CHECK(events[0].size() > 6);
     CHECK(std::vector<std::string>{events.begin() + 1, events.end()} ==
-          std::vector<std::string>{"first", "second", "slave", "slave again", "third"});
+          std::vector<std::string>{"first", "fourth", "second", "slave", "slave again", "third"});
+}
+
+TEST_CASE("who is cancelled while a role stops waits no longer, and the role stops all the same", "[integration]") {
+    Cluster<> cluster{0};
+    bool settled = false;
+    bool cancelled = false;
+    cluster.master.async_call(Sum{1, 1}, [&](const std::exception_ptr&, int) { settled = true; });
+    asio::cancellation_signal signal;
+    cluster.master.async_stop(
+        deadline, asio::bind_cancellation_slot(signal.slot(), [&](const std::exception_ptr&) { cancelled = true; }));
+    cluster.io.run_for(Milliseconds{5});
+    signal.emit(asio::cancellation_type::terminal);
+    REQUIRE(run_until(cluster.io, [&] { return cancelled; }));
+    CHECK_FALSE(settled);
+    bool stopped = false;
+    cluster.master.async_stop(Milliseconds{1}, [&](const std::exception_ptr&) { stopped = true; });
+    REQUIRE(run_until(cluster.io, [&] { return stopped; }));
+    CHECK(run_until(cluster.io, [&] { return settled; }));
+}
+
+TEST_CASE("a role that ends while it drains is drained", "[integration]") {
+    asio::io_context io;
+    auto master = std::make_unique<distwork::Master<>>(io.get_executor(), std::uint16_t{0});
+    int ended = 0;
+    master->async_call(Sum{1, 1}, [&](const std::exception_ptr&, int) { ++ended; });
+    master->async_stop(std::chrono::hours{1}, [&](const std::exception_ptr&) { ++ended; });
+    io.run_for(Milliseconds{5});
+    CHECK(ended == 0);
+    master.reset();
+    CHECK(run_until(io, [&] { return ended == 2; }));
+}
+
+TEST_CASE("an answer that makes no sense settles no call", "[integration]") {
+    Cluster<> cluster{0};
+    Stranger stranger{cluster.io, port_of(cluster.master)};
+    stranger.join(10, {&distwork::work_type<Plain>()});
+    REQUIRE(run_until(cluster.io, [&] { return cluster.master.connected_slave_count() == 1; }));
+    std::string how;
+    cluster.master.async_call(Plain{},
+                              [&](const std::exception_ptr& error) { how = error ? text_of(error) : "value"; });
+    // The first call of a session has the first id, of the first place.
+    auto reply = Stranger::frame(distwork::FrameKind::error, std::vector<std::byte>(9));
+    const std::uint64_t id = std::uint64_t{1} << 24;
+    std::memcpy(reply.data() + 8, &id, sizeof id);
+    stranger.say(reply);
+    REQUIRE(run_until(cluster.io, [&] { return !how.empty(); }));
+    CHECK(how != "value");
+}
+
+TEST_CASE("a body beyond the bound of the outbox does not stop its session from reading", "[integration]") {
+    distwork::MasterOptions options;
+    options.link.max_outbox_bytes = 100'000;
+    options.link.heartbeat = std::chrono::hours{1};
+    options.link.dead_after = std::chrono::hours{2};
+    Cluster<> cluster{1, with_slots(4), options};
+    int done = 0;
+    for (int i = 0; i < 20; ++i) {
+        cluster.master.async_call(Sum{1, 1}, [&](const std::exception_ptr& error, int) { done += !error; });
+        cluster.master.async_call(Echo{std::string(3'000'000, 'x')},
+                                  [&](const std::exception_ptr& error, const std::string&) { done += !error; });
+    }
+    CHECK(run_until(cluster.io, [&] { return done == 40; }));
 }
 
 TEST_CASE("a drain that ran out of time leaves nothing behind", "[integration]") {
@@ -180,6 +247,17 @@ TEST_CASE("a slave that is connecting ends when it is stopped", "[integration]")
     CHECK_FALSE(ran);
     slave.async_stop(deadline, [](const std::exception_ptr&) {});
     CHECK(run_until(io, [&] { return ran; }));
+
+    // So does one whose run is cancelled.
+    distwork::Slave other{io.get_executor(), "127.0.0.1", full.local_endpoint().port()};
+    bool cancelled = false;
+    asio::cancellation_signal signal;
+    other.async_run(asio::bind_cancellation_slot(signal.slot(), [&](const std::exception_ptr&) { cancelled = true; }));
+    io.restart();
+    io.run_for(Milliseconds{50});
+    CHECK_FALSE(cancelled);
+    signal.emit(asio::cancellation_type::terminal);
+    CHECK(run_until(io, [&] { return cancelled; }));
 }
 
 TEST_CASE("works that nobody can take do not hold up those that somebody can", "[integration]") {
@@ -279,16 +357,22 @@ TEST_CASE("peers with different limits send each other what both take", "[integr
     }(cluster.master));
     CHECK_FALSE(lost);
 
-    // The other way round: a work that its slave would not take waits for one that does.
+    // The other way round: a work that no slave would take fails at once; it goes to one that does, and holds up nobody.
     auto small = with_slots(1);
     small.link.max_frame_bytes = 100'000;
     Cluster<> other{1, small};
-    bool done = false;
-    other.master.async_call(Echo{std::string(200'000, 'x')},
-                            [&](const std::exception_ptr& error, const std::string&) { done = !error; });
-    CHECK(other.master.backlog_size() == 1);
+    const Echo large{std::string(200'000, 'x')};
+    run(other.io, [](distwork::Master<>& master, const Echo& echo) -> asio::awaitable<void> {
+        const auto code = co_await error_of(master.async_call(echo));
+        CHECK(code == Errc::too_large);
+    }(other.master, large));
     other.add_slave(with_slots(1));
-    CHECK(run_until(other.io, [&] { return done; }));
+    int done = 0;
+    for (int i = 0; i < 5; ++i) {
+        other.master.async_call(large, [&](const std::exception_ptr& error, const std::string&) { done += !error; });
+        other.master.async_call(Sum{1, 1}, [&](const std::exception_ptr& error, int) { done += !error; });
+    }
+    CHECK(run_until(other.io, [&] { return done == 10; }));
     const auto outcomes = other.master.async_broadcast_work(Echo{std::string(200'000, 'x')}, asio::use_future);
     REQUIRE(
         run_until(other.io, [&] { return outcomes.wait_for(std::chrono::seconds{0}) == std::future_status::ready; }));

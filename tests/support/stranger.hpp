@@ -31,12 +31,14 @@ struct Stranger {
         return frame(kind, body, static_cast<std::uint32_t>(body.size()));
     }
 
-    /// Introduces itself as a slave that takes so many works.
-    void join(std::uint32_t window = 10) {
+    /// Introduces itself as a slave that takes so many works, of these types.
+    void join(std::uint32_t window = 10, const std::vector<const distwork::WorkType*>& types_known = {}) {
         say(frame(distwork::FrameKind::hello,
                   distwork::encode(distwork::Greeting{.role = distwork::Role::slave, .name = "stranger"})));
         distwork::ByteBuffer types;
-        distwork::detail::encode_value(distwork::Introduction{1, window, 1 << 20, {}, {}}, types, {});
+        distwork::Introduction introduction{1, window, 1 << 20, {}, {}};
+        for (const auto* type : types_known) introduction.types.emplace_back(type->name, type->fingerprint());
+        distwork::detail::encode_value(introduction, types, {});
         say(frame(distwork::FrameKind::types, {types.data(), types.data() + types.size()}));
     }
 

@@ -1230,14 +1230,25 @@ TEST_CASE("a queue that was stopped begins nothing more, and asks what runs to s
     queue.queue->stop();
     CHECK(token.stop_requested());
     queue.push({3});
-    CHECK_FALSE(queue.idle());
-    bool idle = false;
-    queue.queue->when_idle([&] { idle = true; });
+    CHECK(queue.idle());  // what still runs is nobody's to wait for
     queue.gate.open();
     queue.poll();
-    CHECK(idle);
     CHECK(queue.begun.empty());
     CHECK(queue.answered() == std::vector<int>{1});
+}
+
+TEST_CASE("who waits for a queue that is stopped is told so", "[unit]") {
+    Queue queue{1};
+    on_await = [&](int, Context&) -> asio::awaitable<void> { co_await queue.gate.wait(); };
+    queue.push({1}, coroutine());
+    queue.poll();
+    bool idle = false;
+    queue.queue->when_idle([&] { idle = true; });
+    CHECK_FALSE(idle);
+    queue.queue->stop();
+    CHECK(idle);
+    queue.gate.open();
+    queue.poll();
 }
 
 TEST_CASE("who waits for a queue to be idle is told once nothing waits and nothing runs", "[unit]") {

@@ -10,7 +10,7 @@
 namespace distwork::detail {
 
 /// How a role stops: it waits until nothing is left to do, or its time is over. Whoever asks again may shorten the
-/// time; all are told of the same end.
+/// time; all are told of the same end, and none of them carries the drain: who is cancelled only stops waiting.
 ///
 /// *Executor*: the role's strand.
 template <class Transport>
@@ -19,11 +19,13 @@ class Drain {
 
 public:
     Drain(Transport transport, const typename Transport::Strand& strand)
-        : transport_{std::move(transport)}, changed_{strand}, ended_{strand} {}
+        : transport_{std::move(transport)}, changed_{strand}, ended_{strand} {
+        ended_.expires_after(longest);
+    }
 
-    /// True for who asked first: that one drains, and calls `end`. The others await `ended`.
+    /// True for who asked first: that one has the drain begun, which calls `end`. All await `ended`.
     bool begin(std::chrono::milliseconds timeout) {
-        const TimePoint deadline = transport_.now() + timeout;
+        const TimePoint deadline = transport_.now() + std::min(timeout, longest);
         if (std::exchange(begun_, true)) {
             deadline_ = std::min(deadline_, deadline);
             look_again();
@@ -54,17 +56,16 @@ public:
 
     asio::awaitable<void> ended() {
         std::error_code cancelled;
-        while (!over_) {
-            ended_.expires_after(std::chrono::hours{24});
-            auto token = asio::redirect_error(asio::use_awaitable, cancelled);
-            co_await ended_.async_wait(token);
-        }
+        auto token = asio::redirect_error(asio::use_awaitable, cancelled);
+        if (!over_) co_await ended_.async_wait(token);
     }
 
 private:
+    static constexpr std::chrono::milliseconds longest = std::chrono::hours{24 * 365};
+
     Transport transport_;
     typename Transport::Timer changed_;
-    typename Transport::Timer ended_;
+    typename Transport::Timer ended_;  // cancelled by the end
     TimePoint deadline_{};
     bool begun_ = false;
     bool over_ = false;

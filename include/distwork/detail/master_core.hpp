@@ -141,10 +141,12 @@ public:
         self->container_.close();
         self->close_acceptor();
         self->slave_waiters_.end();
-        if (!self->drain_.begin(timeout)) {
-            co_await self->drain_.ended();
-            co_return;
-        }
+        if (self->drain_.begin(timeout))
+            asio::co_spawn(self->strand_, drain(self), [self](const std::exception_ptr&) {});
+        co_await self->drain_.ended();
+    }
+
+    static asio::awaitable<void> drain(std::shared_ptr<MasterCore> self) {
         self->stopping_ = true;
         co_await self->drain_.until([&self] { return self->container_.quiet() && self->works_are_done(); });
         for (const auto& session : self->take_sessions()) {
@@ -168,6 +170,7 @@ public:
             self->close_acceptor();
             self->timer_.cancel();
             self->slave_waiters_.end();
+            self->drain_.look_again();
         });
     }
 
@@ -212,6 +215,11 @@ public:
     bool accepts(const WorkType& type) const override { return accepted_.contains(type); }
     std::shared_ptr<WorkQueue<Transport>> works() override { return accepted_.queue(); }
 
+    void has_room(const SessionPtr& session) override {
+        container_.has_room_again(session->tag);
+        notice();
+    }
+
     void round_trip(const SessionPtr& session, std::chrono::nanoseconds time) override {
         container_.round_trip(session->tag, time, session->traffic());
         notice();
@@ -219,6 +227,7 @@ public:
 
     void peer_drains(const SessionPtr& session) override {
         container_.drain(session->tag);
+        notice();
         log(LogLevel::info, "Draining: " + to_string(session->remote_endpoint()));
     }
 

@@ -69,10 +69,12 @@ public:
     /// Takes nothing new, finishes what it has, for at most `timeout`, and leaves.
     static asio::awaitable<void> stop(std::shared_ptr<SlaveCore> self, Milliseconds timeout) {
         self->stop_running();
-        if (!self->drain_.begin(timeout)) {
-            co_await self->drain_.ended();
-            co_return;
-        }
+        if (self->drain_.begin(timeout))
+            asio::co_spawn(self->strand_, drain(self), [self](const std::exception_ptr&) {});
+        co_await self->drain_.ended();
+    }
+
+    static asio::awaitable<void> drain(std::shared_ptr<SlaveCore> self) {
         const auto session = self->current_session();
         if (session && self->connected_) {
             session->send_drain();
@@ -112,6 +114,7 @@ public:
     void answered(const SessionPtr&, std::span<Answer>) override { drain_.look_again(); }
     bool accepts(const WorkType&) const override { return true; }
     std::shared_ptr<WorkQueue<Transport>> works() override { return works_; }
+    void has_room(const SessionPtr&) override {}
     void round_trip(const SessionPtr&, std::chrono::nanoseconds) override {}
     void peer_drains(const SessionPtr&) override {
         master_drained_ = true;
@@ -139,6 +142,9 @@ private:
             reason_.clear();
             served_ = false;
             try {
+                // Who cancels the run, and who stops the slave, end the attempt.
+                const auto state = co_await asio::this_coro::cancellation_state;
+                const Forwarded forwarded{state.slot(), connecting_};
                 auto token = asio::bind_cancellation_slot(connecting_.slot(), asio::use_awaitable);
                 auto socket = co_await asio::co_spawn(strand_, connect(), token);
                 if (stopped_) break;
@@ -162,6 +168,18 @@ private:
             pause = std::min(pause * 2, options_.reconnect_at_most);
         }
     }
+
+    /// Passes on what a slot is told, while it lives.
+    struct Forwarded {
+        Forwarded(asio::cancellation_slot from, asio::cancellation_signal& to) : slot{from} {
+            if (slot.is_connected()) slot.assign([&to](asio::cancellation_type type) { to.emit(type); });
+        }
+        Forwarded(const Forwarded&) = delete;
+        ~Forwarded() {
+            if (slot.is_connected()) slot.clear();
+        }
+        asio::cancellation_slot slot;
+    };
 
     void stop_running() {
         stopped_ = true;
