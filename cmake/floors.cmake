@@ -11,7 +11,8 @@ set(FLOOR_1 large_bytes byte_buffer archive archive_limits archive_pointers fram
 set(FLOOR_2 fingerprint context work registry rpc_work function_work register call typed_call peer introduction
             detail/fingerprint_archive detail/shape)
 # links
-set(FLOOR_3 transport session session_host session_peer session_writer inbox liveness call_table outgoing work_batch
+set(FLOOR_3 transport session session_host session_peer session_writer inbox liveness call_table outgoing woken_writers deliveries
+            work_batch
             work_queue work_executor detail/execution_list)
 # choice
 set(FLOOR_4 socket_information submit_options submission in_flight ready_set socket_table backlog admission selector

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <exception>
@@ -133,6 +134,8 @@ public:
     DeliverEach(asio::any_io_executor executor, std::vector<std::shared_ptr<Call>> calls)
         : executor_{std::move(executor)}, calls_{std::move(calls)} {}
 
+    std::size_t size() const noexcept { return calls_.size(); }
+
     void operator()() {
         struct Rest {
             DeliverEach& each;
@@ -155,15 +158,20 @@ private:
 
 }  // namespace detail
 
-/// Has every settled call of `calls` call back: those without an executor of their own in one task on `executor`.
-/// Never calls back from inside.
-inline void deliver_all(const asio::any_io_executor& executor, std::vector<std::shared_ptr<Call>> calls) {
+/// Has those settled calls call back that have an executor of their own, and takes them away.
+inline void post_own(std::vector<std::shared_ptr<Call>>& calls) {
     std::erase_if(calls, [](std::shared_ptr<Call>& call) {
         if (!call->has_own_executor()) return false;
         Call& settled = *call;
         settled.post(std::move(call));
         return true;
     });
+}
+
+/// Has every settled call of `calls` call back: those without an executor of their own in one task on `executor`.
+/// Never calls back from inside.
+inline void deliver_all(const asio::any_io_executor& executor, std::vector<std::shared_ptr<Call>> calls) {
+    post_own(calls);
     // A continuation of what the strand does now: it runs when the strand was left, on this thread if that is free.
     if (!calls.empty()) asio::defer(executor, detail::DeliverEach{executor, std::move(calls)});
 }

@@ -23,7 +23,7 @@ struct Frame {
 
 /// Turns the bytes of a stream, however they are split, into frames. No I/O: read into `prepare()`, then `commit`.
 ///
-/// Memory follows the traffic: 4 KiB while little comes, 256 KiB when much does. A large body gets 1 MiB at once and
+/// Memory follows the traffic: 1 KiB while little comes, 256 KiB when much does. A large body gets 1 MiB at once and
 /// then doubles as its bytes arrive, so that a header alone never makes us allocate what it announces.
 class FrameReader {
 public:
@@ -78,7 +78,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t least_capacity = 4 * 1024;
+    static constexpr std::size_t least_capacity = 1024;
     static constexpr std::size_t greatest_capacity = 256 * 1024;
     static constexpr std::size_t first_large_capacity = 1024 * 1024 + 4096;  // 1 MiB of payload and its own counts
     static constexpr int calm_reads = 16;

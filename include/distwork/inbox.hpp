@@ -45,7 +45,8 @@ public:
 
     void hand_over_works(const SessionPtr& session, SessionHost<Transport>& host) {
         if (works_.empty()) return;
-        host.works()->push(WorkBatch::copy(session, std::exchange(works_, {})));
+        host.works()->push(WorkBatch::copy(session, works_));
+        works_.clear();
     }
 
     /// False: the answer means nothing.
@@ -64,7 +65,7 @@ public:
         host.answered(session, answers_);
         auto settled = settle(answers_, session, session->description());
         answers_.clear();
-        deliver_all(session->get_executor(), std::move(settled));
+        host.deliver(std::move(settled));
     }
 
 private:

@@ -100,7 +100,8 @@ public:
 
 private:
     static constexpr std::size_t most_buffers = 16;
-    static constexpr std::size_t kept_capacity = 4 * 1024;
+    static constexpr std::size_t least_capacity = 256;  // most connections are idle, most of the time
+    static constexpr std::size_t kept_capacity = 1024;
 
     struct Large {
         std::size_t at;  // the body follows the small bytes before this offset
@@ -116,7 +117,7 @@ private:
     }
 
     void grow(std::size_t count) {
-        const std::size_t capacity = std::max({kept_capacity, capacity_ * 2, end_ + count});
+        const std::size_t capacity = std::max({least_capacity, capacity_ * 2, end_ + count});
         auto bytes = std::make_unique_for_overwrite<std::byte[]>(capacity);
         if (end_ != 0) std::memcpy(bytes.get(), bytes_.get(), end_);
         bytes_ = std::move(bytes);

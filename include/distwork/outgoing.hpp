@@ -17,6 +17,7 @@
 #include "frame.hpp"
 #include "introduction.hpp"
 #include "outbox.hpp"
+#include "woken_writers.hpp"
 
 namespace distwork {
 
@@ -112,6 +113,7 @@ public:
     bool take(Outbox& leaving) {
         const std::lock_guard lock{mutex_};
         leaving_bytes_ = outbox_.size();
+        gathered_by_ = nullptr;
         if (outbox_.empty()) {
             awake_ = false;
             return false;
@@ -135,6 +137,7 @@ public:
     void stay_awake() {
         const std::lock_guard lock{mutex_};
         awake_ = true;
+        gathered_by_ = nullptr;
     }
 
     /// What the peer said of itself; again when it says so again.
@@ -207,7 +210,14 @@ private:
         return wake();
     }
 
-    bool wake() { return !std::exchange(awake_, true); }
+    /// Who gathers writers to wake will wake this one, but only for itself: others do not wait for that.
+    bool wake() {
+        const WokenWriters* const gathering = WokenWriters::current();
+        if (awake_ && (!gathered_by_ || gathered_by_ == gathering)) return false;
+        awake_ = true;
+        gathered_by_ = gathering;
+        return true;
+    }
 
     const std::size_t max_outbox_bytes_;
 
@@ -224,6 +234,7 @@ private:
     std::uint64_t replies_ = 0;
     bool refused_ = false;  // a call, for want of room
     bool awake_ = false;
+    const WokenWriters* gathered_by_ = nullptr;  // awake, and this one will wake the writer; only compared
     bool given_up_ = false;
     bool closed_ = false;
 };

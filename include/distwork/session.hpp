@@ -25,6 +25,7 @@
 #include "session_peer.hpp"
 #include "session_writer.hpp"
 #include "transport.hpp"
+#include "woken_writers.hpp"
 
 namespace distwork {
 
@@ -69,6 +70,10 @@ public:
     /// Ends the session at once.
     void close(Errc reason) {
         asio::post(strand_, [self = this->shared_from_this(), reason] { self->end(reason, ""); });
+    }
+
+    void write() override {
+        asio::dispatch(strand_, [self = this->shared_from_this()] { self->flush(); });
     }
 
     // The session's strand
@@ -118,7 +123,9 @@ private:
     }
 
     void wake_writer() override {
-        asio::post(strand_, [self = this->shared_from_this()] { self->flush(); });
+        auto self = this->shared_from_this();
+        if (WokenWriters* const gathering = WokenWriters::current()) return gathering->add(std::move(self));
+        asio::post(strand_, [self = std::move(self)] { self->flush(); });
     }
 
     void flush() {

@@ -93,6 +93,8 @@ public:
     virtual void types_changed(const SessionPtr& session, const PeerTypes& types) = 0;
     /// The answers of one read, before they are settled: whoever counts does it here.
     virtual void answered(const SessionPtr& session, std::span<Answer> answers) = 0;
+    /// Calls that were settled by them, to be called back; never from inside.
+    virtual void deliver(std::vector<std::shared_ptr<Call>> settled) = 0;
     virtual bool accepts(const WorkType& type) const = 0;
     /// Who executes works; null if nobody does.
     virtual std::shared_ptr<WorkQueue<Transport>> works() = 0;

@@ -52,7 +52,10 @@ public:
     }
 
     /// For people: its name and address.
-    std::string description() const { return peer_name_ + " (" + detail::to_string(endpoint_) + ')'; }
+    const std::string& description() const noexcept { return description_; }
+
+    /// Has the writer write what gathered: at once, if this thread may.
+    virtual void write() = 0;
 
     void send_drain() { send_control(FrameKind::drain); }
 
@@ -78,7 +81,10 @@ protected:
     }
 
     // Before the session is opened.
-    void meet(std::string peer_name) { peer_name_ = std::move(peer_name); }
+    void meet(std::string peer_name) {
+        peer_name_ = std::move(peer_name);
+        description_ = peer_name_ + " (" + detail::to_string(endpoint_) + ')';
+    }
     void bound_answers(std::size_t max_bytes) { max_answer_bytes_ = std::min(settings_->max_frame_bytes, max_bytes); }
 
     const std::shared_ptr<const SessionSettings> settings_;
@@ -89,6 +95,7 @@ private:
     const asio::ip::tcp::endpoint endpoint_;
     // written before the session is opened, then constant
     std::string peer_name_ = "a stranger";
+    std::string description_ = peer_name_;
     std::size_t max_answer_bytes_ = 0;
 };
 

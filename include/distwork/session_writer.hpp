@@ -31,17 +31,25 @@ public:
     template <class Session>
     void flush(const std::shared_ptr<Session>& session) {
         if (writing_) return;
-        if (leaving_.empty() && !outgoing_.take(leaving_)) return session->written({});
-        leaving_.gather(buffers_, most_bytes_a_write);
+        // Most writes fit into the socket's own buffer: tried at once they cost no turn of the event loop. Others have
+        // their turn after a few.
+        for (int tries = most_writes_a_turn;; --tries) {
+            if (leaving_.empty() && !outgoing_.take(leaving_)) return session->written({});
+            leaving_.gather(buffers_, most_bytes_a_write);
+            if (tries == 0) break;
+            std::error_code error;
+            const std::size_t count = socket_.write_some(std::span<const asio::const_buffer>{buffers_}, error);
+            if (error == asio::error::would_block) break;
+            if (error) return session->written(error);
+            wrote(count, *session);
+        }
         writing_ = true;
         since_ = session->now();
         socket_.async_write_some(std::span<const asio::const_buffer>{buffers_},
                                  [this, session](std::error_code error, std::size_t count) {
                                      writing_ = false;
                                      if (error) return session->written(error);
-                                     bytes_ += count;
-                                     leaving_.consume(count);
-                                     session->progressed(outgoing_.left(count));
+                                     wrote(count, *session);
                                      flush(session);
                                  });
     }
@@ -54,8 +62,16 @@ public:
     }
 
 private:
+    template <class Session>
+    void wrote(std::size_t count, Session& session) {
+        bytes_ += count;
+        leaving_.consume(count);
+        session.progressed(outgoing_.left(count));
+    }
+
     /// Short enough that a heartbeat does not wait for long behind a large body.
     static constexpr std::size_t most_bytes_a_write = 256 * 1024;
+    static constexpr int most_writes_a_turn = 4;
 
     Socket& socket_;
     Outgoing& outgoing_;

@@ -15,14 +15,12 @@ namespace distwork {
 
 /// What a master knows of one connected slave. Selectors read it, `sockets()` copies it for people.
 struct SocketInformation {
-    std::uint64_t id = 0;   ///< never used twice by a master; a slave that reconnects gets a new one
-    std::size_t place = 0;  ///< in the round of all sockets; used again when a slave left
-    std::string name;
-    asio::ip::tcp::endpoint endpoint;
-    std::vector<std::string> labels;  ///< sorted
-    std::size_t slots = 0;
+    // What each choice and each answer touches comes first: with thousands of slaves, every cache line counts.
 
+    std::size_t slots = 0;
     std::size_t in_flight = 0;  ///< works sent to it and not answered
+    std::size_t place = 0;      ///< in the round of all sockets; used again when a slave left
+    std::uint64_t id = 0;       ///< never used twice by a master; a slave that reconnects gets a new one
     std::uint64_t completed = 0;
     std::uint64_t failed = 0;                        ///< answered by an error
     std::chrono::nanoseconds mean_execution_time{};  ///< of its latest works, exponentially weighted
@@ -33,10 +31,14 @@ struct SocketInformation {
 
     std::uint64_t bytes_sent = 0;
     std::uint64_t bytes_received = 0;
-    std::chrono::nanoseconds round_trip{};  ///< zero until measured
-    std::chrono::steady_clock::time_point connected_since{};
     std::chrono::steady_clock::time_point last_heard{};
     bool draining = false;  ///< it gets nothing new
+
+    std::string name;
+    asio::ip::tcp::endpoint endpoint;
+    std::vector<std::string> labels;        ///< sorted
+    std::chrono::nanoseconds round_trip{};  ///< zero until measured
+    std::chrono::steady_clock::time_point connected_since{};
 
     /// The host's own; see update_socket_information.
     std::any value;

@@ -22,17 +22,17 @@ namespace distwork {
 /// A connected slave's session, as the container keeps it.
 struct Socket {
     Socket(SocketInformation what, std::shared_ptr<Peer> who, std::size_t window, std::size_t most_bytes)
-        : information{std::move(what)},
-          peer{std::move(who)},
-          max_body_bytes{most_bytes},
-          in_flight{information.slots, window, information.running} {}
+        : peer{std::move(who)},
+          in_flight{what.slots, window, information.running},
+          information{std::move(what)},
+          max_body_bytes{most_bytes} {}
 
-    SocketInformation information;
     std::shared_ptr<Peer> peer;
+    bool closing = false;  // its session refused a call: it gets none until something is heard of it
+    InFlight in_flight;
+    SocketInformation information;
     std::vector<bool> knows;           // by our number of the type
     const std::size_t max_body_bytes;  // of one work
-    InFlight in_flight;
-    bool closing = false;  // its session refused a call: it gets none until something is heard of it
 };
 
 /// Mean execution times by type, over all slaves.

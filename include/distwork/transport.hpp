@@ -24,8 +24,8 @@ namespace distwork {
 /// Where links, time, chance and threads for works come from. Roles and sessions get all of these from their Transport
 /// and nowhere else, so that another one can simulate them.
 ///
-/// `Socket` has the part of asio::ip::tcp::socket that is used here: async_read_some, async_write_some, available,
-/// remote_endpoint, close. `Timer` has expires_after, async_wait and cancel. `connect` ends when it is cancelled.
+/// `Socket` has the part of asio::ip::tcp::socket that is used here: async_read_some, async_write_some, write_some
+/// (would_block instead of blocking), available, remote_endpoint, close. `Timer` has expires_after, async_wait and cancel. `connect` ends when it is cancelled.
 /// `WorkPool` executes works: what is posted to its executor runs until `join`, which waits for it.
 template <class T>
 concept Transport = std::copy_constructible<T> &&
@@ -136,6 +136,7 @@ private:
         detail::close_on_exec(socket);
         std::error_code ignored;
         static_cast<void>(socket.set_option(asio::ip::tcp::no_delay{true}, ignored));
+        static_cast<void>(socket.non_blocking(true, ignored));
     }
 
     asio::any_io_executor executor_;

@@ -5,9 +5,10 @@
 #include <cstring>
 #include <memory>
 #include <span>
+#include <type_traits>
 #include <utility>
-#include <vector>
 
+#include "large_bytes.hpp"
 #include "peer.hpp"
 #include "registry.hpp"
 
@@ -23,29 +24,43 @@ struct WorkBatch {
     };
 
     std::shared_ptr<Peer> peer;
-    std::shared_ptr<const void> block;
-    std::vector<Item> items;
+    std::span<Item> items;
     std::size_t next = 0;  // to be begun
 
-    /// Copies the bodies, which lie in a read buffer, into one block of the batch's own.
-    static std::shared_ptr<WorkBatch> copy(std::shared_ptr<Peer> peer, std::vector<Item> items) {
-        std::size_t bytes = 0;
+    /// Copies the items, and their bodies, which lie in a read buffer, into memory of the batch's own.
+    static std::shared_ptr<WorkBatch> copy(std::shared_ptr<Peer> peer, std::span<const Item> items) {
+        std::size_t bytes = items.size_bytes();
         for (const Item& item : items) bytes += item.body.size();
-        auto block = std::make_shared_for_overwrite<std::byte[]>(bytes);
-        std::byte* to = block.get();
-        for (Item& item : items) {
+        auto batch = std::make_shared<WorkBatch>();
+        batch->peer = std::move(peer);
+        batch->block_ = make_large_bytes(bytes);
+        Item* const first = reinterpret_cast<Item*>(batch->block_.get());
+        std::uninitialized_copy(items.begin(), items.end(), first);
+        batch->items = {first, items.size()};
+        std::byte* to = batch->block_.get() + items.size_bytes();
+        for (Item& item : batch->items) {
             if (!item.body.empty()) std::memcpy(to, item.body.data(), item.body.size());
             item.body = {to, item.body.size()};
             to += item.body.size();
         }
-        return std::make_shared<WorkBatch>(WorkBatch{std::move(peer), std::move(block), std::move(items)});
+        return batch;
     }
 
     /// A single work whose body was read into a buffer of its own.
-    static std::shared_ptr<WorkBatch> single(std::shared_ptr<Peer> peer, Item item, LargeBytes body) {
-        std::shared_ptr<const std::byte[]> block{std::move(body)};
-        return std::make_shared<WorkBatch>(WorkBatch{std::move(peer), std::move(block), {item}});
+    static std::shared_ptr<WorkBatch> single(std::shared_ptr<Peer> peer, const Item& item, LargeBytes body) {
+        auto batch = std::make_shared<WorkBatch>();
+        batch->peer = std::move(peer);
+        batch->block_ = std::move(body);
+        batch->single_ = item;
+        batch->items = {&batch->single_, 1};
+        return batch;
     }
+
+private:
+    LargeBytes block_;  // new char[] is aligned for everything: the items come first
+    Item single_;
 };
+
+static_assert(std::is_trivially_destructible_v<WorkBatch::Item>);
 
 }  // namespace distwork

@@ -947,7 +947,7 @@ struct Queue {
             bodies.push_back({static_cast<std::byte>(id & 255), static_cast<std::byte>(id >> 8)});
             items.push_back({.id = static_cast<std::uint64_t>(id), .type = &type, .body = bodies.back()});
         }
-        queue->push(WorkBatch::copy(from ? from : peer, std::move(items)));
+        queue->push(WorkBatch::copy(from ? from : peer, items));
     }
 
     std::vector<int> answered(const std::shared_ptr<FakePeer>& at) const {
@@ -1301,7 +1301,8 @@ TEST_CASE("a body that does not decode fails its own work", "[unit]") {
     on_await = [](int, Context&) -> asio::awaitable<void> { co_return; };
     const std::byte id{2};
     queue.queue->push(WorkBatch::copy(
-        queue.peer, {{.id = 1, .type = &type, .body = {}}, {.id = 2, .type = &type, .body = {&id, 1}}}));
+        queue.peer,
+        std::vector<WorkBatch::Item>{{.id = 1, .type = &type, .body = {}}, {.id = 2, .type = &type, .body = {&id, 1}}}));
     queue.run();
     REQUIRE(queue.answered() == count_to(2));
     const Reply reply = queue.peer->replies[0].read();
@@ -1343,9 +1344,10 @@ TEST_CASE("registered works are decoded, executed and answered", "[unit]") {
 
 TEST_CASE("bodies of a batch outlive the buffer that they were read into", "[unit]") {
     std::vector<std::byte> buffer(300, std::byte{1});
-    const auto batch = WorkBatch::copy(std::make_shared<FakePeer>(), {{.id = 1, .body = std::span{buffer}.first(100)},
-                                                                      {.id = 2, .body = {}},
-                                                                      {.id = 3, .body = std::span{buffer}.last(200)}});
+    const std::vector<WorkBatch::Item> items{{.id = 1, .body = std::span{buffer}.first(100)},
+                                             {.id = 2, .body = {}},
+                                             {.id = 3, .body = std::span{buffer}.last(200)}};
+    const auto batch = WorkBatch::copy(std::make_shared<FakePeer>(), items);
     std::fill(buffer.begin(), buffer.end(), std::byte{9});
     REQUIRE(batch->items.size() == 3);
     CHECK(batch->items[0].body.size() == 100);

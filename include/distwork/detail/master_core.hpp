@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "../call.hpp"
+#include "../deliveries.hpp"
 #include "../error.hpp"
 #include "../role_options.hpp"
 #include "../session.hpp"
@@ -51,6 +52,7 @@ public:
           local_endpoint_{acceptor_.local_endpoint()},
           timer_{strand_},
           drain_{transport_, strand_},
+          deliveries_{std::make_shared<Deliveries>(executor_)},
           container_{std::move(selector), options_.waiting},
           accepted_{transport_, options_.work_executor, options_.slots} {}
 
@@ -212,6 +214,8 @@ public:
         notice();
     }
 
+    void deliver(std::vector<std::shared_ptr<Call>> settled) override { deliveries_->deliver(std::move(settled)); }
+
     bool accepts(const WorkType& type) const override { return accepted_.contains(type); }
     std::shared_ptr<WorkQueue<Transport>> works() override { return accepted_.queue(); }
 
@@ -367,6 +371,7 @@ private:
     SlaveWaiters slave_waiters_;
     bool running_ = false;
 
+    const std::shared_ptr<Deliveries> deliveries_;
     Container container_;
     AcceptedWorks<Transport> accepted_;
     std::atomic<bool> stopping_{false};

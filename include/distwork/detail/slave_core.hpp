@@ -112,6 +112,7 @@ public:
 
     void types_changed(const SessionPtr&, const PeerTypes&) override {}
     void answered(const SessionPtr&, std::span<Answer>) override { drain_.look_again(); }
+    void deliver(std::vector<std::shared_ptr<Call>> settled) override { deliver_all(executor_, std::move(settled)); }
     bool accepts(const WorkType&) const override { return true; }
     std::shared_ptr<WorkQueue<Transport>> works() override { return works_; }
     void has_room(const SessionPtr&) override {}
