@@ -16,9 +16,10 @@ set(FLOOR_3 transport session session_host session_peer session_writer inbox liv
             work_queue work_executor detail/execution_list)
 # choice
 set(FLOOR_4 socket_information submit_options submission in_flight ready_set socket_table backlog admission selector
-            socket_container)
+            statistics dispatcher socket_container)
 # roles
 set(FLOOR_5 role_options distribution broadcast master slave
-            detail/accepted_works detail/drain detail/master_core detail/slave_core detail/slave_waiters)
+            detail/accepted_works detail/alarms detail/drain detail/listener detail/master_core detail/outcomes detail/session_set
+            detail/slave_core detail/slave_waiters)
 # conveniences on the roles
 set(FLOOR_6)

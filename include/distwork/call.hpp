@@ -16,6 +16,7 @@
 
 #include "byte_buffer.hpp"
 #include "detail/asio.hpp"
+#include "error.hpp"
 #include "outbox.hpp"
 #include "registry.hpp"
 #include "rpc_work.hpp"
@@ -88,8 +89,14 @@ public:
     /// The body for an outbox that refers to it: of a large one.
     SharedBody shared_body() const { return {body(), owner_}; }
 
-    /// True for one caller only: it settles the call.
-    bool claim() noexcept { return !claimed_.exchange(true, std::memory_order_acq_rel); }
+    /// True for one caller only: it settles the call, with that outcome; zero: it succeeded.
+    bool claim(Errc outcome = {}) noexcept {
+        if (claimed_.exchange(true, std::memory_order_acq_rel)) return false;
+        outcome_ = outcome;
+        return true;
+    }
+    /// Of a call that was settled.
+    Errc outcome() const noexcept { return outcome_; }
     bool claimed() const noexcept { return claimed_.load(std::memory_order_acquire); }
 
     /// The work was executed by `peer`: decodes the value.
@@ -114,6 +121,7 @@ public:
 
 private:
     std::atomic<bool> claimed_{false};
+    Errc outcome_{};
 
 protected:
     bool has_own_executor_ = false;

@@ -79,6 +79,7 @@ public:
     // The session's strand
 
     std::uint64_t tag = 0;  ///< the host's own
+    std::size_t place = 0;  ///< likewise, guarded by the host
 
     /// Whether the peer was accepted: it introduced itself, and the host admitted it.
     bool accepted() const noexcept { return handshake_.accepted(); }

@@ -59,7 +59,7 @@ inline std::vector<std::shared_ptr<Call>> settle(std::span<Answer> answers, cons
     std::vector<std::shared_ptr<Call>> settled;
     settled.reserve(answers.size());
     for (Answer& answer : answers) {
-        if (!answer.call || !answer.call->claim()) continue;
+        if (!answer.call || !answer.call->claim(answer.reply.error)) continue;
         if (answer.reply.error == Errc{}) answer.call->succeed(answer.reply.value, peer);
         else answer.call->fail(to_exception(answer.reply, *answer.call, description));
         settled.push_back(std::move(answer.call));

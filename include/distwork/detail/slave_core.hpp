@@ -217,7 +217,7 @@ private:
     }
 
     void settle(std::vector<std::shared_ptr<Call>> calls, Errc reason, const std::string& text) {
-        std::erase_if(calls, [](const auto& call) { return !call->claim(); });
+        std::erase_if(calls, [reason](const auto& call) { return !call->claim(reason); });
         for (const auto& call : calls)
             call->fail(std::make_exception_ptr(Error{reason, std::string{call->name()} + ": " + text}));
         deliver_all(executor_, std::move(calls));
