@@ -13,7 +13,7 @@
 #include <span>
 #include <string>
 #include <system_error>
-#include <unordered_set>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -296,7 +296,7 @@ private:
         {
             const std::lock_guard lock{sessions_mutex_};
             if (ended_ || sessions_.size() >= options_.max_slaves + options_.max_strangers) return;
-            sessions_.insert(session);
+            sessions_.emplace(session, ++begun_sessions_);
         }
         asio::co_spawn(strand, Session<Transport>::run(session), [session](const std::exception_ptr&) {});
     }
@@ -304,8 +304,12 @@ private:
     std::vector<SessionPtr> take_sessions() {
         const std::lock_guard lock{sessions_mutex_};
         ended_ = true;
-        std::vector<SessionPtr> sessions{sessions_.begin(), sessions_.end()};
+        std::vector<std::pair<std::uint64_t, SessionPtr>> in_order;
+        for (const auto& [session, number] : sessions_) in_order.emplace_back(number, session);
+        std::sort(in_order.begin(), in_order.end());
         sessions_.clear();
+        std::vector<SessionPtr> sessions;
+        for (auto& [number, session] : in_order) sessions.push_back(std::move(session));
         return sessions;
     }
 
@@ -374,7 +378,8 @@ private:
 
     std::mutex sessions_mutex_;
     // guarded by sessions_mutex_
-    std::unordered_set<SessionPtr> sessions_;
+    std::unordered_map<SessionPtr, std::uint64_t> sessions_;  // and their order: they end in it
+    std::uint64_t begun_sessions_ = 0;
     bool ended_ = false;  // no session begins any more
 };
 
