@@ -3,7 +3,7 @@
 
 # words, and what may be used everywhere
 set(FLOOR_0 version error fwd log
-            detail/asio detail/cereal detail/completion detail/leftover detail/type_name)
+            detail/asio detail/cereal detail/completion detail/leftover detail/probe detail/type_name)
 # bytes
 set(FLOOR_1 large_bytes byte_buffer archive archive_limits archive_pointers frame frame_reader outbox handshake reply
             detail/plain detail/scalars)
@@ -23,3 +23,6 @@ set(FLOOR_5 role_options distribution broadcast master slave
             detail/slave_core detail/slave_waiters)
 # conveniences on the roles
 set(FLOOR_6)
+# the simulation, beside the floors: it includes what it likes of those below it, and nothing else includes it
+set(FLOOR_7 sim/random sim/timeline sim/operation sim/ready_queue sim/host sim/timer sim/wire sim/endpoint sim/network
+            sim/transport sim/simulation)

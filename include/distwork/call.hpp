@@ -16,6 +16,7 @@
 
 #include "byte_buffer.hpp"
 #include "detail/asio.hpp"
+#include "detail/probe.hpp"
 #include "error.hpp"
 #include "outbox.hpp"
 #include "registry.hpp"
@@ -91,7 +92,7 @@ public:
 
     /// True for one caller only: it settles the call, with that outcome; zero: it succeeded.
     bool claim(Errc outcome = {}) noexcept {
-        if (claimed_.exchange(true, std::memory_order_acq_rel)) return false;
+        if (claimed_.exchange(true, std::memory_order_acq_rel) && !DISTWORK_PLANTED(deliver_twice)) return false;
         outcome_ = outcome;
         return true;
     }

@@ -14,6 +14,7 @@
 
 #include "admission.hpp"
 #include "backlog.hpp"
+#include "detail/probe.hpp"
 #include "selector.hpp"
 #include "session_host.hpp"
 #include "socket_table.hpp"
@@ -81,8 +82,10 @@ public:
             enter_backlog(work, verdict == Verdict::no_socket);
             return Admission::queued;
         }
+        DISTWORK_MARK(backlog_full);
         if (!may_wait) return Admission::backlog_full;
-        if (waiting_.size() >= limits_.max_waiting) return Admission::too_many_waiting;
+        if (waiting_.size() >= limits_.max_waiting && !DISTWORK_PLANTED(unbounded_line))
+            return Admission::too_many_waiting;
         work->keep_body();
         work->stage = Stage::waiting;
         waiting_.push(work, verdict == Verdict::no_socket);
@@ -98,17 +101,23 @@ public:
     void cancel(Submission& work) {
         switch (std::exchange(work.stage, Stage::done)) {
             case Stage::waiting:
+                DISTWORK_MARK(cancel_waiting);
                 waiting_.remove(work);
                 dispatch();
                 break;
             case Stage::backlog:
+                DISTWORK_MARK(cancel_backlog);
                 backlog_.remove(work);
                 dispatch();
                 break;
-            case Stage::returning: returning_.erase(work.at); break;
+            case Stage::returning:
+                DISTWORK_MARK(cancel_returning);
+                returning_.erase(work.at);
+                break;
             case Stage::in_flight:
+                DISTWORK_MARK(cancel_in_flight);
                 work.stage = Stage::in_flight;
-                work.socket->peer->cancel(work);
+                if (!DISTWORK_PLANTED(no_cancel_frame)) work.socket->peer->cancel(work);
                 break;
             default: break;
         }
@@ -116,6 +125,7 @@ public:
 
     /// Takes out a work that was never sent; false if it was, or somebody else settles it.
     bool expire(Submission& work) {
+        if (DISTWORK_PLANTED(ignore_queue_timeout)) return false;
         const bool waits = work.stage == Stage::waiting || work.stage == Stage::backlog;
         if (!waits || work.was_sent() || !work.claim(Errc::queue_timeout)) return false;
         cancel(work);
@@ -139,12 +149,16 @@ public:
     std::vector<SubmissionPtr> answered(Socket* socket, std::span<Answer> answers, TimePoint now) {
         std::vector<SubmissionPtr> again;
         for (Answer& answer : answers) {
-            if (!answer.call) ++counted.late_answers;
+            if (!answer.call) {
+                DISTWORK_MARK(late_answer);
+                ++counted.late_answers;
+            }
             if (!socket || !answer.call || !answer.call->chosen()) continue;
             auto& work = static_cast<Submission&>(*answer.call);
             if (work.stage != Stage::in_flight) continue;
             count(*socket, work, answer.reply);
             if (!work.wants_retry(answer.reply.error)) continue;
+            DISTWORK_MARK(retry);
             ++counted.retries;
             work.note_retry();
             again.push_back(std::static_pointer_cast<Submission>(std::exchange(answer.call, nullptr)));
@@ -165,7 +179,9 @@ public:
             if (!call->chosen()) return false;
             auto work = std::static_pointer_cast<Submission>(call);
             if (!take_back(*work) || ended || !work->may_go_again(slave)) return false;
+            DISTWORK_MARK(requeued);
             ++counted.requeued;
+            if (DISTWORK_PLANTED(forget_the_requeue)) return true;
             enter_returning(work);
             lost.again.push_back(std::move(work));
             return true;
@@ -249,6 +265,7 @@ public:
     void look_for_stranded() {
         backlog_.report_lanes([this](const Submission& first) {
             if (table.anybody_can_take(first)) return false;
+            DISTWORK_MARK(no_capable_slave);
             std::string text = first.type().name;
             for (const std::string& label : first.options.labels()) text += " [" + label + ']';
             stranded.push_back(std::move(text));
@@ -280,6 +297,7 @@ private:
             }
             // Its types have changed, and we were not told yet.
             if (refused == Errc::unknown_type || refused == Errc::shape_differs) return Verdict::declined;
+            if (refused == Errc::outbox_full) DISTWORK_MARK(outbox_full);
             // Its session is ending, or does not drain: somebody else, then.
             socket->closing = true;
             table.update(*socket);
@@ -340,6 +358,7 @@ private:
     }
 
     bool has_room(const Submission& work) const noexcept {
+        if (DISTWORK_PLANTED(unbounded_backlog)) return true;
         return backlog_.size() < limits_.max_backlog &&
                (backlog_.empty() || backlog_.bytes() + work.bytes() <= limits_.max_backlog_bytes);
     }

@@ -14,6 +14,7 @@
 
 #include "byte_buffer.hpp"
 #include "detail/asio.hpp"
+#include "detail/probe.hpp"
 #include "error.hpp"
 #include "frame.hpp"
 #include "frame_reader.hpp"
@@ -293,9 +294,13 @@ private:
         while (!self->ended_ && !self->parting_) {
             co_await self->pause(self->settings_->heartbeat);
             const TimePoint now = self->now();
-            if (self->liveness_.is_silent(now) && self->socket_.available(error) == 0) self->end(Errc::peer_silent, "");
-            else if (self->writer_.is_stalled(now, self->settings_->stalled_after)) self->end(Errc::peer_stalled, "");
-            else if (!self->ended_ && !self->parting_) self->beat();
+            if (self->liveness_.is_silent(now) && self->socket_.available(error) == 0) {
+                DISTWORK_MARK(heartbeat_death);
+                self->end(Errc::peer_silent, "");
+            } else if (self->writer_.is_stalled(now, self->settings_->stalled_after)) {
+                DISTWORK_MARK(stalled);
+                self->end(Errc::peer_stalled, "");
+            } else if (!self->ended_ && !self->parting_) self->beat();
         }
         // A peer that does not read keeps nobody waiting for a farewell.
         if (!self->ended_) co_await self->pause(self->settings_->handshake_timeout);

@@ -16,6 +16,7 @@
 
 #include "admission.hpp"
 #include "detail/leftover.hpp"
+#include "detail/probe.hpp"
 #include "dispatcher.hpp"
 #include "peer.hpp"
 #include "session_host.hpp"
@@ -116,7 +117,7 @@ public:
         auto again = dispatcher_.answered(socket, answers, now);
         if (!socket) return again;
         heard(*socket, traffic);
-        dispatcher_.dispatch();
+        if (!DISTWORK_PLANTED(no_second_look)) dispatcher_.dispatch();
         return again;
     }
 

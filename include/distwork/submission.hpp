@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "call.hpp"
+#include "detail/probe.hpp"
 #include "submit_options.hpp"
 
 namespace distwork {
@@ -64,10 +65,15 @@ public:
         History& history = this->history();
         if (!history.slaves.empty()) history.slaves += ", ";
         history.slaves += slave;
-        const bool begun = was_begun_ || options.max_attempts() == 1;
-        if (claimed() || pinned) return false;
-        if (begun) return attempts - history.retries < options.max_attempts();
+        const bool once = options.max_attempts() == 1 && !DISTWORK_PLANTED(ignore_at_most_once);
+        if (claimed() || (pinned && !DISTWORK_PLANTED(resend_a_part_of_a_broadcast))) return false;
+        if (was_begun_ || once) {
+            const bool again = attempts - history.retries < options.max_attempts();
+            if (!again) DISTWORK_MARK(lost_for_good);
+            return again;
+        }
         if (history.freed == most_freed) return false;
+        DISTWORK_MARK(freed_requeue);
         ++history.freed;
         --attempts;
         return true;
@@ -75,7 +81,8 @@ public:
 
     /// Whether an answer with this error is not the last word.
     bool wants_retry(Errc error) const noexcept {
-        const unsigned wanted = options.retry_on_error().count;
+        if (DISTWORK_PLANTED(no_retry)) return false;
+        const unsigned wanted = DISTWORK_PLANTED(retry_unasked) ? 2 : options.retry_on_error().count;
         return error == Errc::work_failed && wanted != 0 && !pinned && !claimed() && retries() < wanted;
     }
     void note_retry() { ++history().retries; }

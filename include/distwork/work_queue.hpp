@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -12,6 +13,7 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -19,6 +21,7 @@
 #include "context.hpp"
 #include "detail/asio.hpp"
 #include "detail/execution_list.hpp"
+#include "detail/probe.hpp"
 #include "error.hpp"
 #include "frame.hpp"
 #include "registry.hpp"
@@ -26,6 +29,13 @@
 #include "work_batch.hpp"
 
 namespace distwork {
+
+/// A transport whose works take time of its own making before they run: `delay_work` calls a function later, never from
+/// inside, or returns false. One thread only.
+template <class T>
+concept DelaysWorks = requires(const T transport, std::string_view type, std::function<void()> then) {
+    { transport.delay_work(type, then) } -> std::same_as<bool>;
+};
 
 /// Executes the works that peers sent: begins them strictly in the order of arrival, at most `slots` at a time, on a
 /// work executor; each is answered before its slot begins another.
@@ -59,7 +69,11 @@ public:
         std::vector<std::stop_source> asked;
         {
             const std::lock_guard lock{mutex_};
-            executing_.mark(asked, [&](const Execution& at) { return at.peer == &peer && at.id == id; });
+            executing_.mark(asked, [&](const Execution& at) {
+                if (at.peer != &peer || at.id != id) return false;
+                DISTWORK_MARK(cancel_running);
+                return true;
+            });
             for (const auto& batch : waiting_) {
                 if (batch->peer.get() != &peer) continue;
                 for (std::size_t i = batch->next; i < batch->items.size(); ++i)
@@ -68,7 +82,9 @@ public:
             }
         }
         for (std::stop_source& source : asked) source.request_stop();
-        if (found) found->peer->reply(id, FrameKind::error, error_body({}, Errc::cancelled, "", "before it began"));
+        if (!found) return;
+        DISTWORK_MARK(cancel_queued_at_slave);
+        found->peer->reply(id, FrameKind::error, error_body({}, Errc::cancelled, "", "before it began"));
     }
 
     /// A session ended: its works that were not begun are dropped, those that run are asked to stop.
@@ -138,8 +154,15 @@ private:
         TimePoint now = transport_.now();
         const TimePoint until = now + longest_turn;
         while (begin(begun, execution)) {
+            if constexpr (DelaysWorks<Transport>) {
+                if (delay(begun, execution)) {
+                    if (!go_on()) return;
+                    continue;
+                }
+            }
             if (begun.item.type->execute_async) {
-                if (!spawn(std::move(begun), execution)) return;
+                spawn(std::move(begun), take_over(execution), transport_.now());
+                if (!go_on()) return;
                 continue;
             }
             execute(begun, execution, answer, now);
@@ -159,7 +182,8 @@ private:
             const std::lock_guard lock{mutex_};
             executing_.unlink(execution);
             if (!next(begun)) {
-                if (--running_ == 0) idle.swap(idle_);
+                if (!DISTWORK_PLANTED(leak_a_slot)) --running_;
+                if (running_ == 0) idle.swap(idle_);
             } else {
                 execution.reset(begun.batch->peer.get(), begun.item.id);
                 executing_.link(execution);
@@ -213,7 +237,8 @@ private:
     static void reply(const Begun& begun, std::chrono::nanoseconds time, const std::exception_ptr& thrown,
                       const std::exception_ptr& broken, ByteBuffer& answer) {
         Peer& peer = *begun.batch->peer;
-        if (thrown) {
+        if (DISTWORK_PLANTED(forget_an_answer) && begun.item.id % 13 == 0) return;
+        if (thrown && !DISTWORK_PLANTED(swallow_the_exception)) {
             const auto text = detail::describe(thrown);
             peer.reply(begun.item.id, FrameKind::error, error_body(time, Errc::work_failed, text.type, text.text));
         } else if (broken) {
@@ -229,25 +254,57 @@ private:
         executing_.unlink(execution);
     }
 
-    /// The slot goes with the coroutine; when that ends, a runner takes it on. True: the runner may go on, on another.
-    bool spawn(Begun begun, Execution& waiting) {
-        auto execution = std::make_unique<Execution>(mutex_);
-        {
-            const std::lock_guard lock{mutex_};
-            executing_.unlink(waiting);
-            execution->reset(waiting.peer, waiting.id);
-            execution->stop_requested = waiting.stop_requested;
-            executing_.link(*execution);
-        }
-        auto self = this->shared_from_this();
-        asio::co_spawn(executor_, execute_async(self, std::move(begun), std::move(execution)),
-                       [self](const std::exception_ptr&) { self->run(); });
+    // Works that outlast their runner: the slot goes with them; when they end, a runner takes it on.
+
+    /// Whether a runner without its slot may go on, on another.
+    bool go_on() {
         const std::lock_guard lock{mutex_};
         return immediate_ && take_slot();
     }
 
+    std::unique_ptr<Execution> take_over(Execution& runners) {
+        auto execution = std::make_unique<Execution>(mutex_);
+        const std::lock_guard lock{mutex_};
+        executing_.unlink(runners);
+        execution->reset(runners.peer, runners.id);
+        execution->stop_requested = runners.stop_requested;
+        executing_.link(*execution);
+        return execution;
+    }
+
+    /// False: the work runs now. It counts as running from here.
+    bool delay(Begun& begun, Execution& runners) {
+        struct Delayed {
+            Begun begun;
+            std::unique_ptr<Execution> execution;
+            TimePoint since;
+        };
+        const auto delayed = std::make_shared<Delayed>();
+        const auto go_on_with = [self = this->shared_from_this(), delayed] {
+            if (delayed->begun.item.type->execute_async)
+                return self->spawn(std::move(delayed->begun), std::move(delayed->execution), delayed->since);
+            ByteBuffer answer;
+            self->execute(delayed->begun, *delayed->execution, answer, delayed->since);
+            self->end(*delayed->execution);
+            self->run();
+        };
+        const bool is_delayed = transport_.delay_work(
+            begun.item.type->name, [executor = executor_, go_on_with] { asio::dispatch(executor, go_on_with); });
+        if (!is_delayed) return false;
+        delayed->begun = std::move(begun);
+        delayed->execution = take_over(runners);
+        delayed->since = transport_.now();
+        return true;
+    }
+
+    void spawn(Begun begun, std::unique_ptr<Execution> execution, TimePoint since) {
+        auto self = this->shared_from_this();
+        asio::co_spawn(executor_, execute_async(self, std::move(begun), std::move(execution), since),
+                       [self](const std::exception_ptr&) { self->run(); });
+    }
+
     static asio::awaitable<void> execute_async(std::shared_ptr<WorkQueue> self, Begun begun,
-                                               std::unique_ptr<Execution> execution) {
+                                               std::unique_ptr<Execution> execution, TimePoint since) {
         struct Unlink {
             WorkQueue& queue;
             Execution& execution;
@@ -258,14 +315,13 @@ private:
         answer.extend(reply_head_bytes);
         std::exception_ptr thrown;
         std::exception_ptr broken;
-        const TimePoint before = self->transport_.now();
         try {
             thrown =
                 co_await begun.item.type->execute_async(begun.item.body, context, answer, begun.batch->peer->limits());
         } catch (...) {
             broken = std::current_exception();
         }
-        reply(begun, self->transport_.now() - before, thrown, broken, answer);
+        reply(begun, self->transport_.now() - since, thrown, broken, answer);
     }
 
     Transport transport_;

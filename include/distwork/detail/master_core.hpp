@@ -28,6 +28,7 @@
 #include "drain.hpp"
 #include "listener.hpp"
 #include "outcomes.hpp"
+#include "probe.hpp"
 #include "session_set.hpp"
 #include "slave_waiters.hpp"
 
@@ -292,11 +293,15 @@ private:
 
     void expire(const SubmissionPtr& call) {
         if (!container_.expire(*call)) return;
+        DISTWORK_MARK(queue_timeout);
         ended(call, Errc::queue_timeout);
         notice();
     }
 
-    void overdue(const SubmissionPtr& call) { end(call, Errc::deadline); }
+    void overdue(const SubmissionPtr& call) {
+        if (DISTWORK_PLANTED(ignore_deadline)) return;
+        end(call, Errc::deadline);
+    }
 
     void send_again(const SubmissionPtr& work) {
         ByteBuffer room;
@@ -311,9 +316,13 @@ private:
     // How submissions end here
 
     void end(const SubmissionPtr& call, Errc reason) {
-        if (!call->claim(reason)) return;
+        if (!call->claim(reason)) {
+            DISTWORK_MARK(cancel_lost_the_race);
+            return;
+        }
+        if (reason == Errc::deadline) DISTWORK_MARK(deadline);
         container_.cancel(*call);
-        ended(call, reason);
+        if (!DISTWORK_PLANTED(drop_on_cancel)) ended(call, reason);
         notice();
     }
 

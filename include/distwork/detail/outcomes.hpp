@@ -14,6 +14,7 @@
 #include "../statistics.hpp"
 #include "../submission.hpp"
 #include "asio.hpp"
+#include "probe.hpp"
 
 namespace distwork::detail {
 
@@ -66,6 +67,7 @@ private:
         std::uint64_t succeeded = 0;
         for (const auto& call : settled) {
             if (!call->chosen()) continue;
+            if (DISTWORK_PLANTED(forget_to_count) && call->outcome() == Errc::cancelled) continue;
             if (!static_cast<const Submission&>(*call).is_admitted) count_refused();
             else if (call->outcome() == Errc{}) ++succeeded;
             else counter_of(call->outcome()).fetch_add(1, std::memory_order_relaxed);

@@ -22,6 +22,7 @@
 #include "../work_queue.hpp"
 #include "asio.hpp"
 #include "drain.hpp"
+#include "probe.hpp"
 
 namespace distwork::detail {
 
@@ -78,6 +79,8 @@ public:
         const auto session = self->current_session();
         if (session && self->connected_) {
             session->send_drain();
+            if (!self->works_->is_idle()) DISTWORK_MARK(drain_with_works);
+            if (DISTWORK_PLANTED(drain_at_once)) self->master_drained_ = true, self->works_->stop();
             co_await self->drain_.until([&self, &session] {
                 const bool quiet = self->master_drained_ && self->works_->is_idle() && session->awaiting() == 0;
                 return quiet || self->current_session() != session;
@@ -162,7 +165,7 @@ private:
             } else if (served_) {
                 pause = options_.reconnect_after;
             }
-            if (!options_.reconnect) break;
+            if (!options_.reconnect || DISTWORK_PLANTED(no_reconnect)) break;
             timer_.expires_after(jittered(pause));
             std::error_code ignored;
             co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
