@@ -171,7 +171,7 @@ private:
     /// False when the session ends with this frame.
     bool on_frame(Frame&& frame) {
         const FrameKind kind = frame.header.kind;
-        if (frame.header.flags != 0) return on_nonsense(frame.header);
+        if (!has_known_flags(frame.header)) return on_nonsense(frame.header);
         if (!handshake_.accepted()) return on_greeting(frame);
         if (kind == FrameKind::types) return on_types(frame);
         if (!opened_) return on_nonsense(frame.header);

@@ -48,7 +48,7 @@ struct Answer {
 /// What the caller of a work is told whose answer is an error.
 inline std::exception_ptr to_exception(const Reply& reply, const Call& call, const std::string& peer) {
     const std::string name{call.name()};
-    if (reply.error == Errc::work_failed)
+    if (reply.error == Errc::work_failed || reply.error == Errc::failed_for_good)
         return std::make_exception_ptr(RemoteError{reply.exception_type, reply.text, name, peer, call.attempt()});
     return std::make_exception_ptr(Error{reply.error, name + " on " + peer + ": " + reply.text});
 }

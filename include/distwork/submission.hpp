@@ -32,6 +32,7 @@ public:
         return options.name().empty() ? Call::name() : std::string_view{options.name()};
     }
     unsigned attempt() const noexcept override { return attempts; }
+    std::chrono::milliseconds execution_timeout() const noexcept override { return options.execution_timeout(); }
 
     /// Bytes that it takes in backlog, outbox and at the slave.
     std::size_t bytes() const noexcept { return body_bytes(); }

@@ -169,6 +169,22 @@ TEST_CASE("any sixteen bytes are a header, and come back", "[unit]") {
     }
 }
 
+TEST_CASE("a flag means something in work frames that are long enough for it, and nowhere else", "[unit]") {
+    for (unsigned kind = 0; kind < 256; ++kind) {
+        for (unsigned flags = 0; flags < 256; ++flags) {
+            FrameHeader header{.length = 4,
+                               .kind = static_cast<FrameKind>(kind),
+                               .flags = static_cast<std::uint8_t>(flags),
+                               .type = 0,
+                               .id = 0};
+            CAPTURE(kind, flags);
+            REQUIRE(has_known_flags(header) == (flags == 0 || (flags == 1 && kind == 5)));
+            header.length = 3;
+            REQUIRE(has_known_flags(header) == (flags == 0));
+        }
+    }
+}
+
 TEST_CASE("the numbers of the kinds of frames are the wire's", "[unit]") {
     const std::pair<FrameKind, int> kinds[] = {
         {FrameKind::hello, 1},  {FrameKind::welcome, 2},   {FrameKind::refuse, 3},  {FrameKind::types, 4},
@@ -186,6 +202,10 @@ TEST_CASE("the numbers of the errors are the wire's", "[unit]") {
                                            {Errc::too_many_waiting, 5},
                                            {Errc::no_slave, 6},
                                            {Errc::stopped, 7},
+                                           {Errc::queue_timeout, 8},
+                                           {Errc::execution_timeout, 9},
+                                           {Errc::deadline, 10},
+                                           {Errc::failed_for_good, 11},
                                            {Errc::malformed, 16},
                                            {Errc::too_large, 17},
                                            {Errc::unknown_type, 18},
