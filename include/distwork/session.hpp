@@ -210,18 +210,6 @@ private:
         return true;
     }
 
-    void send_types() {
-        Introduction introduction{.slots = settings_->slots,
-                                  .window = settings_->window,
-                                  .max_frame_bytes = static_cast<std::uint32_t>(settings_->max_frame_bytes),
-                                  .labels = settings_->labels,
-                                  .types = {}};
-        types_.tell(introduction);
-        ByteBuffer body;
-        detail::encode_value(introduction, body, settings_->limits);
-        if (outgoing_.send({.kind = FrameKind::types}, std::move(body))) wake_writer();
-    }
-
     bool on_types(const Frame& frame) {
         Introduction peer;
         try {
@@ -240,14 +228,6 @@ private:
         host_->opened(this->shared_from_this(), peer_, types);
         send_ping();
         return true;
-    }
-
-    /// Which types both have, anew whenever either table grew.
-    PeerTypes match_types() {
-        PeerTypes types{types_.told(), peer_};
-        outgoing_.introduce(types, peer_.window, peer_.max_frame_bytes);
-        types.log_differences(settings_->log, description());
-        return types;
     }
 
     // Works and answers.
@@ -297,8 +277,12 @@ private:
             else if (self->writer_.is_stalled(now, self->settings_->stalled_after)) self->end(Errc::peer_stalled, "");
             else if (!self->ended_ && !self->parting_) self->beat();
         }
-        // A peer that does not read keeps nobody waiting for a farewell.
-        if (!self->ended_) co_await self->pause(self->settings_->handshake_timeout);
+        // What waits leaves while the peer reads; one that does not keeps nobody waiting for a farewell.
+        std::optional<std::uint64_t> left;
+        while (!self->ended_ && (!left || (self->opened_ && *left != self->writer_.bytes()))) {
+            left = self->writer_.bytes();
+            co_await self->pause(self->settings_->handshake_timeout);
+        }
         if (!self->ended_) self->end(self->parting_->reason, self->parting_->detail);
     }
 
@@ -383,8 +367,6 @@ private:
     Handshake handshake_;
     Liveness liveness_;
     std::shared_ptr<SessionHost<Transport>> host_;
-    OwnTypes types_;
-    Introduction peer_;
     Inbox<Transport> inbox_;
     std::uint64_t bytes_received_ = 0;
     bool waits_for_room_ = false;
