@@ -5,13 +5,13 @@
 set(FLOOR_0 version error no_retry fwd log
             detail/asio detail/cereal detail/completion detail/leftover detail/type_name)
 # bytes
-set(FLOOR_1 large_bytes byte_buffer archive archive_limits archive_pointers frame frame_reader outbox handshake reply
+set(FLOOR_1 large_bytes byte_buffer archive archive_limits archive_pointers frame frame_reader outbox handshake reply slave_state
             detail/plain detail/scalars)
 # works
 set(FLOOR_2 fingerprint context work registry rpc_work function_work register call typed_call peer introduction
             detail/fingerprint_archive detail/shape)
 # links
-set(FLOOR_3 transport session session_host session_peer session_writer inbox liveness call_table outgoing woken_writers deliveries
+set(FLOOR_3 machine_load transport session session_host session_peer session_writer inbox liveness call_table outgoing woken_writers deliveries
             work_batch
             work_queue work_executor detail/execution_list detail/execution_limits detail/work_reply)
 # choice

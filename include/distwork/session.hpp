@@ -44,7 +44,7 @@ public:
     /// `executor` is where calls complete that have no executor of their own.
     Session(Transport transport, asio::any_io_executor executor, Socket socket,
             std::shared_ptr<const SessionSettings> settings, std::shared_ptr<SessionHost<Transport>> host)
-        : SessionPeer{std::move(executor), std::move(settings), endpoint_of(socket)},
+        : SessionPeer{std::move(executor), std::move(settings), detail::remote_endpoint_of(socket)},
           transport_{std::move(transport)},
           strand_{socket.get_executor()},
           socket_{std::move(socket)},
@@ -118,11 +118,6 @@ public:
     }
 
 private:
-    static asio::ip::tcp::endpoint endpoint_of(const Socket& socket) {
-        std::error_code ignored;
-        return socket.remote_endpoint(ignored);
-    }
-
     void wake_writer() override {
         auto self = this->shared_from_this();
         if (WokenWriters* const gathering = WokenWriters::current()) return gathering->add(std::move(self));
@@ -180,7 +175,7 @@ private:
             case FrameKind::answer:
             case FrameKind::error: return on_reply(std::move(frame));
             case FrameKind::cancel: return on_cancel(frame);
-            case FrameKind::ping: return send_control(FrameKind::pong, {}, frame.header.id), true;
+            case FrameKind::ping: return on_ping(frame);
             case FrameKind::pong: return on_pong(frame);
             case FrameKind::drain: return on_drain();
             case FrameKind::bye: return on_bye(frame);
@@ -301,11 +296,23 @@ private:
         send_ping();
     }
 
-    void send_ping() { send_control(FrameKind::ping, {}, liveness_.ping(now())); }
+    void send_ping() { send_heartbeat(FrameKind::ping, liveness_.ping(now())); }
+
+    void send_heartbeat(FrameKind kind, std::uint64_t id) {
+        if (const auto state = host_->own_state()) send_control(kind, encode(*state), id);
+        else send_control(kind, {}, id);
+    }
+
+    bool on_ping(const Frame& frame) {
+        if (!take_state(frame.body)) return on_nonsense(frame.header);
+        send_heartbeat(FrameKind::pong, frame.header.id);
+        return true;
+    }
 
     bool on_pong(const Frame& frame) {
+        if (!take_state(frame.body)) return on_nonsense(frame.header);
         const auto time = liveness_.pong(frame.header.id, now());
-        if (time) host_->round_trip(this->shared_from_this(), *time);
+        if (time) host_->round_trip(this->shared_from_this(), *time, peer_state_);
         return true;
     }
 

@@ -18,6 +18,7 @@
 #include "peer.hpp"
 #include "reply.hpp"
 #include "session_host.hpp"
+#include "slave_state.hpp"
 #include "transport.hpp"
 
 namespace distwork {
@@ -103,6 +104,11 @@ protected:
         return types;
     }
 
+    /// Of a heartbeat's body: only slaves tell of themselves, and need not. False: it means nothing.
+    bool take_state(std::span<const std::byte> body) {
+        return body.empty() || (settings_->role == Role::master && !decode(body, peer_state_));
+    }
+
     // Before the session is opened.
     void meet(std::string peer_name) {
         peer_name_ = std::move(peer_name);
@@ -116,6 +122,7 @@ protected:
     // session strand
     OwnTypes types_;
     Introduction peer_;
+    SlaveState peer_state_;
 
 private:
     const asio::any_io_executor executor_;

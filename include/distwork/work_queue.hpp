@@ -25,6 +25,7 @@
 #include "frame.hpp"
 #include "registry.hpp"
 #include "reply.hpp"
+#include "slave_state.hpp"
 #include "work_batch.hpp"
 
 namespace distwork {
@@ -106,6 +107,17 @@ public:
     bool is_idle() const {
         const std::lock_guard lock{mutex_};
         return stopped_ || (waiting_.empty() && running_ == 0);
+    }
+
+    /// What runs, and what waits for a slot.
+    SlaveState state() const {
+        const std::lock_guard lock{mutex_};
+        std::size_t queued = 0;  // by batches: there may be a million works, and few of them were dropped
+        for (const auto& batch : waiting_) queued += batch->items.size() - batch->next;
+        SlaveState state;
+        state.running = static_cast<std::uint32_t>(executing_.size());
+        state.queued = static_cast<std::uint32_t>(queued);
+        return state;
     }
 
     /// Calls `then` once nothing waits and nothing runs: from here, or from a thread that executed a work.

@@ -68,6 +68,12 @@ public:
     void serialize(Archive&) {}
 };
 
+/// Runs what is ready there.
+void go_on(asio::io_context& held) {
+    held.restart();
+    held.poll();
+}
+
 distwork::SlaveOptions with_slots(std::size_t slots) {
     distwork::SlaveOptions options;
     options.slots = slots;
@@ -482,7 +488,7 @@ TEST_CASE("a slave that drains finishes and answers all that it was sent, and le
     cluster.master.async_call(Sum{20, 22}, [&](const std::exception_ptr&, int value) { sum = value; });
     cluster.io.run_for(Milliseconds{20});
     CHECK_FALSE(drained);
-    REQUIRE(run_until(cluster.io, [&] { return held.poll(), drained; }));
+    REQUIRE(run_until(cluster.io, [&] { return go_on(held), drained; }));
     CHECK_FALSE(sum);
     REQUIRE(run_until(cluster.io, [&] { return succeeded == 10; }));
     CHECK(Seen::here().order_now().size() == 10);
@@ -523,4 +529,98 @@ TEST_CASE("a drain without end gets one from whoever stops the slave", "[integra
     CHECK(ended == 0);
     cluster.slaves[0]->async_stop(Milliseconds{0}, [&](const std::exception_ptr&) { ++ended; });
     REQUIRE(run_until(cluster.io, [&] { return ended == 2; }));
+}
+
+// What it tells of itself
+
+TEST_CASE("a slave tells how it is doing with its heartbeats, and selectors see it", "[integration]") {
+    asio::io_context held;
+    auto options = with_slots(2);
+    options.work_executor = distwork::WorkExecutor{held.get_executor()};
+    options.link.heartbeat = Milliseconds{10};
+    distwork::MasterOptions often;
+    often.link.heartbeat = Milliseconds{10};
+    std::uint32_t selected_at = 99;
+    const auto look = [&](const distwork::DistributeContext& context) -> const distwork::SocketInformation* {
+        const auto* const slave = context.sockets().front();
+        selected_at = slave->state.queued;
+        return slave;
+    };
+    Cluster<distwork::AnySelector> cluster{1, options, often, distwork::AnySelector{look}};
+    const auto state = [&] { return cluster.master.sockets()[0].state; };
+    REQUIRE(run_until(cluster.io, [&] { return cluster.master.sockets()[0].round_trip.count() != 0; }));
+    CHECK(state().running == 0);
+    CHECK(state().queued == 0);
+#ifdef __linux__
+    CHECK(state().free_memory != 0);
+    CHECK(state().free_memory % 1024 == 0);
+#endif
+    int done = 0;
+    const auto count = [&](const std::exception_ptr&) { ++done; };
+    cluster.master.async_call(Plain{}, count);
+    CHECK(selected_at == 0);
+    REQUIRE(run_until(cluster.io, [&] { return state().queued == 1; }));
+    cluster.master.async_call(Plain{}, count);
+    CHECK(selected_at == 1);
+    REQUIRE(run_until(cluster.io, [&] { return state().queued == 2; }));
+    REQUIRE(run_until(cluster.io, [&] { return go_on(held), done == 2; }));
+    REQUIRE(run_until(cluster.io, [&] { return state().queued == 0; }));
+
+    std::optional<std::string> ended;
+    Seen::here().begun = 0;
+    asio::cancellation_signal cancel;
+    cluster.master.async_call(Stubborn{}, asio::bind_cancellation_slot(cancel.slot(), [&](const std::exception_ptr& error,
+                                                                                          int) {
+        ended = text_of(error);
+    }));
+    REQUIRE(run_until(cluster.io, [&] { return go_on(held), Seen::here().begun == 1; }));
+    REQUIRE(run_until(cluster.io, [&] { return state().running == 1; }));
+    CHECK(state().queued == 0);
+    cancel.emit(asio::cancellation_type::all);
+    REQUIRE(run_until(cluster.io, [&] { return go_on(held), state().running == 0; }));
+}
+
+TEST_CASE("a heartbeat has a state of its length, or none; a master has none", "[integration]") {
+    asio::io_context io{1};
+    FakeMaster master{io};
+    distwork::Slave slave{io.get_executor(), "127.0.0.1", master.port(), impatient()};
+    slave.start();
+    run(io, [](FakeMaster& fake) -> asio::awaitable<void> {
+        co_await fake.accept();
+        const auto ping = co_await fake.hear(FrameKind::ping);
+        CHECK(ping.second.size() == distwork::slave_state_bytes);
+        fake.say({.kind = FrameKind::ping, .id = 42});
+        const auto pong = co_await fake.hear(FrameKind::pong);
+        CHECK(pong.first.id == 42);
+        CHECK(pong.second.size() == distwork::slave_state_bytes);
+        fake.say({.kind = FrameKind::pong, .id = ping.first.id}, std::vector<std::byte>(distwork::slave_state_bytes));
+        const Errc reason = co_await fake.farewell();
+        CHECK(reason == Errc::protocol_violation);
+    }(master));
+
+    Cluster<> cluster{0};
+    const auto reason_for = [&](FrameKind kind, std::size_t bytes_of_body) {
+        Stranger stranger{cluster.io, cluster.master.local_endpoint().port()};
+        stranger.join();
+        stranger.say(Stranger::frame(kind, std::vector<std::byte>(bytes_of_body)));
+        stranger.say(Stranger::frame(FrameKind::bye, distwork::encode(distwork::Refusal{Errc::connection_closed, ""})));
+        std::vector<std::byte> heard;
+        run(cluster.io, [](Stranger& speaker, std::vector<std::byte>& all) -> asio::awaitable<void> {
+            all = co_await hear(speaker.socket);
+        }(stranger, heard));
+        distwork::Refusal refusal;
+        for (std::size_t at = 0; at + distwork::frame_header_bytes <= heard.size();) {
+            const auto header = distwork::read_header(heard.data() + at);
+            at += distwork::frame_header_bytes;
+            if (header.kind == FrameKind::bye)
+                CHECK_FALSE(decode(std::span{heard}.subspan(at, header.length), refusal));
+            at += header.length;
+        }
+        return refusal.reason;
+    };
+    CHECK(reason_for(FrameKind::ping, 0) == Errc{});
+    CHECK(reason_for(FrameKind::pong, 24) == Errc{});
+    CHECK(reason_for(FrameKind::ping, 24) == Errc{});
+    CHECK(reason_for(FrameKind::ping, 23) == Errc::protocol_violation);
+    CHECK(reason_for(FrameKind::pong, 25) == Errc::protocol_violation);
 }

@@ -1365,6 +1365,24 @@ TEST_CASE("who waits for a queue that is stopped is told so", "[unit]") {
     queue.poll();
 }
 
+TEST_CASE("a queue tells how many works run, and how many wait", "[unit]") {
+    Queue queue{2};
+    CHECK(queue.queue->state() == SlaveState{});
+    queue.push({1, 2, 3}, coroutine());
+    queue.push({4}, coroutine());
+    CHECK(queue.queue->state().queued == 4);
+    queue.poll();
+    CHECK(queue.queue->state().running == 2);
+    CHECK(queue.queue->state().queued == 2);
+    queue.gate.open();
+    queue.poll();
+    CHECK(queue.queue->state().running == 2);
+    CHECK(queue.queue->state().queued == 0);
+    queue.gate.open();
+    queue.poll();
+    CHECK(queue.queue->state() == SlaveState{});
+}
+
 TEST_CASE("who waits for a queue to be idle is told once nothing waits and nothing runs", "[unit]") {
     Queue queue{2};
     CHECK(queue.idle());

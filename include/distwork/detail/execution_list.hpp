@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -87,6 +88,12 @@ public:
         *execution.link_ = execution.next_;
         if (execution.next_) execution.next_->link_ = execution.link_;
         execution.link_ = nullptr;
+    }
+
+    std::size_t size() const {
+        std::size_t count = 0;
+        for (const Execution* at = first_; at; at = at->next_) ++count;
+        return count;
     }
 
     /// Marks those to be stopped. `asked` are for the caller to ask when the lock is free: users' callbacks run then.

@@ -233,8 +233,8 @@ public:
         notice();
     }
 
-    void round_trip(const SessionPtr& session, std::chrono::nanoseconds time) override {
-        container_.round_trip(session->tag, time, session->traffic());
+    void round_trip(const SessionPtr& session, std::chrono::nanoseconds time, const SlaveState& peer) override {
+        container_.round_trip(session->tag, time, session->traffic(), peer);
         notice();
     }
 

@@ -119,7 +119,14 @@ public:
     bool accepts(const WorkType&) const override { return true; }
     std::shared_ptr<WorkQueue<Transport>> works() override { return works_; }
     void has_room(const SessionPtr&) override {}
-    void round_trip(const SessionPtr&, std::chrono::nanoseconds) override {}
+    void round_trip(const SessionPtr&, std::chrono::nanoseconds, const SlaveState&) override {}
+    std::optional<SlaveState> own_state() override {
+        SlaveState state = works_->state();
+        const MachineLoad machine = transport_.machine_load();
+        state.load_average = machine.load_average;
+        state.free_memory = machine.free_memory;
+        return state;
+    }
     void peer_drains(const SessionPtr&) override {
         master_drained_ = true;
         works_->when_idle(drain_.looking_again(this->shared_from_this()));
