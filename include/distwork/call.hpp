@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -48,6 +49,9 @@ public:
 
     /// 1 for the first sending.
     virtual unsigned attempt() const noexcept { return 1; }
+
+    /// How long its execution may take at the other end; zero: as long as it likes.
+    virtual std::chrono::milliseconds execution_timeout() const noexcept { return {}; }
 
     // The body. Most works leave at once, in the outbox's copy: the bytes of a small one stay where they were encoded,
     // in the frame of the function that sends it, and only who lets it wait keeps them.

@@ -128,6 +128,7 @@ public:
         if (DISTWORK_PLANTED(ignore_queue_timeout)) return false;
         const bool waits = work.stage == Stage::waiting || work.stage == Stage::backlog;
         if (!waits || work.was_sent() || !work.claim(Errc::queue_timeout)) return false;
+        DISTWORK_MARK(queue_timeout);
         cancel(work);
         return true;
     }

@@ -121,9 +121,10 @@ public:
         return again;
     }
 
-    void round_trip(std::uint64_t id, Duration time, const Traffic& traffic) {
+    void round_trip(std::uint64_t id, Duration time, const Traffic& traffic, const SlaveState& state) {
         change(id, [&](Socket& socket) {
             socket.information.round_trip = time;
+            socket.information.state = state;
             socket.in_flight.round_trip(time);
             heard(socket, traffic);
         });

@@ -33,9 +33,12 @@ public:
         return options.name().empty() ? Call::name() : std::string_view{options.name()};
     }
     unsigned attempt() const noexcept override { return attempts; }
+    std::chrono::milliseconds execution_timeout() const noexcept override { return options.execution_timeout(); }
 
     /// Bytes that it takes in backlog, outbox and at the slave.
-    std::size_t bytes() const noexcept { return body_bytes(); }
+    std::size_t bytes() const noexcept {
+        return body_bytes() + (options.execution_timeout().count() > 0 ? timeout_bytes : 0);
+    }
 
     /// Called once, outside of any lock, when it was sent or entered the backlog.
     virtual void admitted() {}

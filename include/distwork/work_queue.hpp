@@ -21,11 +21,14 @@
 #include "context.hpp"
 #include "detail/asio.hpp"
 #include "detail/execution_list.hpp"
+#include "detail/execution_limits.hpp"
 #include "detail/probe.hpp"
+#include "detail/work_reply.hpp"
 #include "error.hpp"
 #include "frame.hpp"
 #include "registry.hpp"
 #include "reply.hpp"
+#include "slave_state.hpp"
 #include "work_batch.hpp"
 
 namespace distwork {
@@ -42,13 +45,16 @@ concept DelaysWorks = requires(const T transport, std::string_view type, std::fu
 ///
 /// One hand-over brings all works of a read; a runner occupies one slot and goes on to the next work without another.
 ///
+/// A work whose execution takes longer than its timeout is answered so at once and asked to stop; it keeps its slot until
+/// it returns, and what it returns then is dropped.
+///
 /// *Thread-safety*: all functions. *Lifetime*: shared by its role and the runners.
 template <class Transport>
 class WorkQueue : public std::enable_shared_from_this<WorkQueue<Transport>> {
 public:
     /// `immediate`: works are executed inside `push`, by the caller, who runs on `executor`.
     WorkQueue(Transport transport, asio::any_io_executor executor, bool immediate, std::size_t slots)
-        : transport_{std::move(transport)}, executor_{std::move(executor)}, immediate_{immediate}, slots_{slots} {}
+        : transport_{std::move(transport)}, executor_{std::move(executor)}, immediate_{immediate}, slots_{slots}, limits_{transport_} {}
 
     void push(std::shared_ptr<WorkBatch> batch) {
         {
@@ -108,6 +114,7 @@ public:
             waiting_.clear();
             idle_.swap(idle);
             executing_.mark(asked, [](const Execution&) { return true; });
+            limits_.rest();
         }
         for (std::stop_source& source : asked) source.request_stop();
         if (idle) idle();
@@ -116,6 +123,17 @@ public:
     bool is_idle() const {
         const std::lock_guard lock{mutex_};
         return stopped_ || (waiting_.empty() && running_ == 0);
+    }
+
+    /// What runs, and what waits for a slot.
+    SlaveState state() const {
+        const std::lock_guard lock{mutex_};
+        std::size_t queued = 0;  // by batches: there may be a million works, and few of them were dropped
+        for (const auto& batch : waiting_) queued += batch->items.size() - batch->next;
+        SlaveState state;
+        state.running = static_cast<std::uint32_t>(executing_.size());
+        state.queued = static_cast<std::uint32_t>(queued);
+        return state;
     }
 
     /// Calls `then` once nothing waits and nothing runs: from here, or from a thread that executed a work.
@@ -134,6 +152,7 @@ private:
     using TimePoint = std::chrono::steady_clock::time_point;
     using Execution = detail::Execution;
     using ExecutionList = detail::ExecutionList;
+    using Limits = detail::ExecutionLimits<Transport>;
     static constexpr auto longest_turn = std::chrono::milliseconds{10};
 
     /// What a runner holds of the work that it executes.
@@ -172,6 +191,15 @@ private:
         }
     }
 
+    /// Under the lock.
+    void limit(const Begun& begun, Execution& execution) {
+        limits_.begin(execution, begun.batch->peer, std::chrono::milliseconds{begun.item.timeout_ms}, [this] {
+            return [queue = this->weak_from_this()] {
+                if (const auto there = queue.lock()) there->answer_overdue();
+            };
+        });
+    }
+
     /// Takes the next work and puts it into the list of those that are executed, in place of the one that was executed
     /// before. False: none waits, the slot is free.
     bool begin(Begun& begun, Execution& execution) {
@@ -183,9 +211,10 @@ private:
             executing_.unlink(execution);
             if (!next(begun)) {
                 if (!DISTWORK_PLANTED(leak_a_slot)) --running_;
-                if (running_ == 0) idle.swap(idle_);
+                if (running_ == 0) idle.swap(idle_), limits_.rest();
             } else {
                 execution.reset(begun.batch->peer.get(), begun.item.id);
+                if (begun.item.timeout_ms != 0) limit(begun, execution);
                 executing_.link(execution);
                 found = true;
                 more = !immediate_ && take_slot();
@@ -231,22 +260,38 @@ private:
             broken = std::current_exception();
         }
         const TimePoint before = std::exchange(now, transport_.now());
-        reply(begun, now - before, thrown, broken, answer);
+        reply(begun, execution, now - before, thrown, broken, answer);
     }
 
-    static void reply(const Begun& begun, std::chrono::nanoseconds time, const std::exception_ptr& thrown,
-                      const std::exception_ptr& broken, ByteBuffer& answer) {
-        Peer& peer = *begun.batch->peer;
+    void reply(const Begun& begun, Execution& execution, std::chrono::nanoseconds time,
+               const std::exception_ptr& thrown, const std::exception_ptr& broken, ByteBuffer& answer) {
         if (DISTWORK_PLANTED(forget_an_answer) && begun.item.id % 13 == 0) return;
-        if (thrown && !DISTWORK_PLANTED(swallow_the_exception)) {
-            const auto text = detail::describe(thrown);
-            peer.reply(begun.item.id, FrameKind::error, error_body(time, Errc::work_failed, text.type, text.text));
-        } else if (broken) {
-            peer.reply(begun.item.id, FrameKind::error, error_body(time, broken, begun.item.type->name));
-        } else {
-            write_execution_time(answer, time);
-            peer.reply(begun.item.id, FrameKind::answer, std::move(answer));
+        if (begun.item.timeout_ms != 0 && !is_in_time(begun, execution, time)) return;
+        detail::reply(*begun.batch->peer, begun.item, time,
+                      DISTWORK_PLANTED(swallow_the_exception) ? nullptr : thrown, broken, answer);
+    }
+
+    /// Whether the answer is still to be given by the caller: neither did the timer, nor is it known here to be late.
+    bool is_in_time(const Begun& begun, Execution& execution, std::chrono::nanoseconds time) {
+        std::shared_ptr<Peer> peer;
+        {
+            const std::lock_guard lock{mutex_};
+            peer.swap(execution.answers_to);
         }
+        if (peer && time < std::chrono::milliseconds{begun.item.timeout_ms}) return true;
+        if (peer) typename Limits::Overdue{std::move(peer), begun.item.id, time}.answer();
+        return false;
+    }
+
+    void answer_overdue() {
+        std::vector<typename Limits::Overdue> overdue;
+        std::vector<std::stop_source> asked;
+        {
+            const std::lock_guard lock{mutex_};
+            if (!stopped_) overdue = limits_.take_overdue(executing_, asked);
+        }
+        for (const auto& work : overdue) work.answer();
+        for (std::stop_source& source : asked) source.request_stop();
     }
 
     void end(Execution& execution) {
@@ -266,8 +311,7 @@ private:
         auto execution = std::make_unique<Execution>(mutex_);
         const std::lock_guard lock{mutex_};
         executing_.unlink(runners);
-        execution->reset(runners.peer, runners.id);
-        execution->stop_requested = runners.stop_requested;
+        execution->continues(runners);
         executing_.link(*execution);
         return execution;
     }
@@ -321,7 +365,7 @@ private:
         } catch (...) {
             broken = std::current_exception();
         }
-        reply(begun, self->transport_.now() - since, thrown, broken, answer);
+        self->reply(begun, *execution, self->transport_.now() - since, thrown, broken, answer);
     }
 
     Transport transport_;
@@ -334,6 +378,7 @@ private:
     std::deque<std::shared_ptr<WorkBatch>> waiting_;
     std::size_t running_ = 0;  // slots taken: by a runner, or by a coroutine that waits
     ExecutionList executing_;
+    Limits limits_;
     bool stopped_ = false;
     std::function<void()> idle_;
 };

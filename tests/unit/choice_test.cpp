@@ -758,7 +758,7 @@ struct Distributor {
     void answer_once(std::size_t who = 0) {
         submit(numbered(0));
         answer(who, 1us);
-        container.round_trip(ids[who], 1ms, {});
+        container.round_trip(ids[who], 1ms, {}, {});
     }
 
     /// Its session ends.
@@ -1257,7 +1257,7 @@ TEST_CASE("a slave that left gets nothing, and what was in flight on it is in fl
     // Nobody knows it any more.
     CHECK(master.disconnect(1).empty());
     master.container.drain(master.ids[1]);
-    master.container.round_trip(master.ids[1], 1ms, {});
+    master.container.round_trip(master.ids[1], 1ms, {}, {});
     CHECK(master.container.size() == 3);
 }
 
@@ -1294,11 +1294,11 @@ TEST_CASE("a work that a session refuses goes to another slave, until the sessio
 
     SECTION("by an answer or a pong") {
         master.peers[1]->refuses = {};
-        master.container.round_trip(master.ids[1], 1ms, {});
+        master.container.round_trip(master.ids[1], 1ms, {}, {});
         CHECK(master.held(1) == Numbers{9});
     }
     SECTION("and refuses again: the work goes on waiting") {
-        master.container.round_trip(master.ids[1], 1ms, {});
+        master.container.round_trip(master.ids[1], 1ms, {}, {});
         CHECK(master.peers[1]->refused == 2);
         CHECK(master.container.backlog_size() == 1);
     }
@@ -1319,7 +1319,7 @@ TEST_CASE("a pinned work that its session refuses waits for it", "[unit]") {
     CHECK(master.submit(work) == Admission::queued);
     CHECK(master.held(1).empty());
     master.peers[0]->refuses = {};
-    master.container.round_trip(master.ids[0], 1ms, {});
+    master.container.round_trip(master.ids[0], 1ms, {}, {});
     CHECK(master.held(0) == Numbers{1});
 }
 
@@ -1334,7 +1334,7 @@ TEST_CASE("a draining slave gets nothing new, and finishes what it has", "[unit]
     CHECK(master.held(0) == Numbers{1});
     CHECK(master.held(1) == Numbers{2, 3});
     master.answer(0);
-    master.container.round_trip(master.ids[0], 1ms, {});
+    master.container.round_trip(master.ids[0], 1ms, {}, {});
     CHECK(master.held(0).empty());
     CHECK(master.container.backlog_size() == 2);
     CHECK(master.submit(pinned_to(master.ids[0], 6)) == Admission::queued);
@@ -1998,7 +1998,7 @@ private:
     void pong(std::size_t who, Nanoseconds time) {
         socket_of(who).round_trip = time;
         socket_of(who).heard_refused = master_.peers[who]->refused;
-        master_.container.round_trip(master_.ids[who], time, {});
+        master_.container.round_trip(master_.ids[who], time, {}, {});
     }
 
     void refuse() {

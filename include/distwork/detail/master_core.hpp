@@ -234,8 +234,8 @@ public:
         notice();
     }
 
-    void round_trip(const SessionPtr& session, std::chrono::nanoseconds time) override {
-        container_.round_trip(session->tag, time, session->traffic());
+    void round_trip(const SessionPtr& session, std::chrono::nanoseconds time, const SlaveState& peer) override {
+        container_.round_trip(session->tag, time, session->traffic(), peer);
         notice();
     }
 
@@ -266,8 +266,7 @@ private:
     bool works_are_done() {
         const auto queue = works();
         if (!queue || queue->is_idle()) return true;
-        queue->when_idle(
-            [self = this->shared_from_this()] { asio::post(self->strand_, [self] { self->drain_.look_again(); }); });
+        queue->when_idle(drain_.looking_again(this->shared_from_this()));
         return false;
     }
 
@@ -292,10 +291,7 @@ private:
     }
 
     void expire(const SubmissionPtr& call) {
-        if (!container_.expire(*call)) return;
-        DISTWORK_MARK(queue_timeout);
-        ended(call, Errc::queue_timeout);
-        notice();
+        if (container_.expire(*call)) ended(call, Errc::queue_timeout);
     }
 
     void overdue(const SubmissionPtr& call) {
@@ -323,18 +319,20 @@ private:
         if (reason == Errc::deadline) DISTWORK_MARK(deadline);
         container_.cancel(*call);
         if (!DISTWORK_PLANTED(drop_on_cancel)) ended(call, reason);
-        notice();
     }
 
     /// It was claimed, and waits nowhere.
     void ended(const SubmissionPtr& call, Errc reason) {
         auto error = std::make_exception_ptr(Error{reason, std::string{call->name()}});
-        if (call->take_refusal(error)) outcomes_.count_refused();
-        else outcomes_.fail(call, std::move(error));
+        fail(call, std::move(error));
+        notice();
     }
 
     void refuse(const SubmissionPtr& call, std::exception_ptr error) {
-        if (!call->claim(Errc::backlog_full)) return;
+        if (call->claim(Errc::backlog_full)) fail(call, std::move(error));
+    }
+
+    void fail(const SubmissionPtr& call, std::exception_ptr error) {
         if (call->take_refusal(error)) outcomes_.count_refused();
         else outcomes_.fail(call, std::move(error));
     }
@@ -382,7 +380,7 @@ private:
         for (const std::string& work : container_.take_stranded())
             log(LogLevel::info, work + " waits: no connected slave can take it");
         if (stopping_.load(std::memory_order_relaxed) && container_.quiet())
-            asio::post(strand_, [self = this->shared_from_this()] { self->drain_.look_again(); });
+            drain_.looking_again(this->shared_from_this())();
     }
 
     const MasterOptions options_;

@@ -27,7 +27,13 @@ public:
         : strand_{std::move(strand)}, executor_{strand_}, endpoint_{&endpoint} {}
     Socket(Socket&& other) noexcept
         : strand_{other.strand_}, executor_{other.executor_}, endpoint_{std::exchange(other.endpoint_, nullptr)} {}
-    Socket& operator=(Socket&&) = delete;
+    Socket& operator=(Socket&& other) noexcept {
+        close();
+        strand_ = other.strand_;
+        executor_ = other.executor_;
+        endpoint_ = std::exchange(other.endpoint_, nullptr);
+        return *this;
+    }
     ~Socket() { close(); }
 
     const Strand& get_executor() const noexcept { return strand_; }
@@ -165,6 +171,7 @@ public:
     TimePoint now() const noexcept { return host_->now(); }
     std::uint64_t random() const noexcept { return host_->random().next(); }
     Strand make_strand() const { return asio::make_strand(executor_); }
+    MachineLoad machine_load() const noexcept { return {}; }
     std::unique_ptr<WorkPool> make_work_pool(std::size_t) const { return std::make_unique<WorkPool>(executor_); }
 
     Acceptor listen(Strand strand, const std::string& address, std::uint16_t port) const {
