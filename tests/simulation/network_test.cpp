@@ -56,9 +56,9 @@ asio::awaitable<void> hear(End& end, std::size_t most_at_once = 4096) {
 asio::awaitable<void> say(End& end, std::string text) {
     std::size_t done = 0;
     while (done != text.size() && !end.write_error) {
-        const std::vector<asio::const_buffer> buffers{asio::buffer(text.data() + done, (text.size() - done) / 2),
-                                                      asio::buffer(text.data() + done + (text.size() - done) / 2,
-                                                                   text.size() - done - (text.size() - done) / 2)};
+        const std::vector<asio::const_buffer> buffers{
+            asio::buffer(text.data() + done, (text.size() - done) / 2),
+            asio::buffer(text.data() + done + (text.size() - done) / 2, text.size() - done - (text.size() - done) / 2)};
         auto token = asio::redirect_error(asio::use_awaitable, end.write_error);
         const std::size_t count =
             co_await end.socket->async_write_some(std::span<const asio::const_buffer>{buffers}, token);
@@ -427,15 +427,13 @@ struct Outcome {
     bool done = false;
 };
 
-struct RoleOptions {
-    sim::SimulationOptions simulation{};
-    bool crashes = false;
-};
+/// What happens to the slaves.
+enum class Plight { none, killed, power_loss, frozen };
 
 constexpr int slave_count = 5;
 constexpr int work_count = 200;
 
-void add_slave(sim::Simulation& simulation, int number) {
+sim::Host& add_slave(sim::Simulation& simulation, int number) {
     sim::Host& host = simulation.add_host("slave " + std::to_string(number));
     SlaveOptions options;
     options.slots = 2;
@@ -443,17 +441,36 @@ void add_slave(sim::Simulation& simulation, int number) {
     auto& slave =
         host.make<Slave<sim::Transport>>(host.transport(), std::string{"127.0.0.1"}, std::uint16_t{12345}, options);
     slave.start();
+    return host;
 }
 
-Outcome run_roles(std::uint64_t seed, const RoleOptions& how) {
-    sim::Simulation simulation{seed, how.simulation};
+/// One slave after the other, and then again.
+void strike(sim::Simulation& simulation, std::vector<sim::Host*>& slaves, Plight plight, int times) {
+    if (times == 0 || plight == Plight::none) return;
+    const auto struck = static_cast<std::size_t>(simulation.random().below(slaves.size()));
+    const auto pause = [&] { return simulation.random().around(20s); };
+    sim::Host& host = *slaves[struck];
+    if (plight == Plight::frozen) {
+        host.freeze();
+        simulation.after(pause(), [&host] { host.wake(); });
+    } else {
+        host.crash(plight == Plight::killed ? sim::Crash::killed : sim::Crash::power_loss);
+        slaves[struck] = &add_slave(simulation, static_cast<int>(struck));
+    }
+    simulation.after(simulation.random().around(200ms),
+                     [&simulation, &slaves, plight, times] { strike(simulation, slaves, plight, times - 1); });
+}
+
+Outcome run_roles(std::uint64_t seed, const sim::SimulationOptions& how, Plight plight = Plight::none) {
+    sim::Simulation simulation{seed, how};
     sim::Host& host = simulation.add_host("master");
     MasterOptions options;
     options.port = 12345;
     auto& master = host.make<Master<RoundRobin, sim::Transport>>(host.transport(), options);
     master.start();
     std::vector<sim::Host*> slaves;
-    for (int i = 0; i < slave_count; ++i) add_slave(simulation, i);
+    for (int i = 0; i < slave_count; ++i) slaves.push_back(&add_slave(simulation, i));
+    simulation.after(100ms, [&] { strike(simulation, slaves, plight, 10); });
 
     Outcome outcome;
     std::vector<int> completed(work_count);
@@ -471,8 +488,8 @@ Outcome run_roles(std::uint64_t seed, const RoleOptions& how) {
     };
     for (int i = 0; i < work_count; ++i) simulation.after(i * 5ms, [&, i] { call(i); });
     simulation.after(120s, [&] { simulation.network().calm(); });
-    outcome.done = simulation.run_until(
-        [&] { return outcome.succeeded + outcome.failed + outcome.others == work_count; }, 600s);
+    outcome.done =
+        simulation.run_until([&] { return outcome.succeeded + outcome.failed + outcome.others == work_count; }, 600s);
     outcome.hash = simulation.trace_hash();
     return outcome;
 }
@@ -490,7 +507,7 @@ sim::SimulationOptions with_work_times(sim::NetworkOptions network = {}) {
 TEST_CASE("in simulation, five slaves execute two hundred works, each once") {
     for (std::uint64_t seed = 0; seed < 50; ++seed) {
         INFO("seed " << seed);
-        const Outcome outcome = run_roles(seed, {with_work_times()});
+        const Outcome outcome = run_roles(seed, with_work_times());
         CHECK(outcome.done);
         CHECK(outcome.succeeded == work_count);
         CHECK_FALSE(outcome.twice);
@@ -503,20 +520,59 @@ TEST_CASE("in simulation, every call completes exactly once whatever the network
         INFO("seed " << seed);
         auto network = sim::NetworkOptions::faulty(seed);
         if (seed % 2 == 0) network.reset_after = 200ms;
-        const Outcome outcome = run_roles(seed, {with_work_times(network)});
+        const Outcome outcome = run_roles(seed, with_work_times(network));
         CHECK(outcome.done);
         CHECK(outcome.others == 0);
         CHECK_FALSE(outcome.twice);
         lost += outcome.failed;
     }
-    CHECK(lost >= 0);
+    CHECK(lost > 0);
+}
+
+TEST_CASE("in simulation, every call completes exactly once whatever becomes of the slaves") {
+    for (const Plight plight : {Plight::killed, Plight::power_loss, Plight::frozen}) {
+        int lost = 0;
+        for (std::uint64_t seed = 0; seed < 30; ++seed) {
+            INFO("plight " << static_cast<int>(plight) << ", seed " << seed);
+            const Outcome outcome = run_roles(seed, with_work_times(), plight);
+            CHECK(outcome.done);
+            CHECK(outcome.others == 0);
+            CHECK_FALSE(outcome.twice);
+            lost += outcome.failed;
+        }
+        CHECK(lost > 0);
+    }
+}
+
+TEST_CASE("in simulation, a run may end at any moment, and a role before it") {
+    for (int events = 0; events < 300; ++events) {
+        sim::Simulation simulation{1, with_work_times()};
+        sim::Host& host = simulation.add_host("master");
+        MasterOptions options;
+        options.port = 12345;
+        std::optional<Master<RoundRobin, sim::Transport>> master{std::in_place, host.transport(), options};
+        master->start();
+        sim::Host& slave = add_slave(simulation, 0);
+        int completed = 0;
+        for (int i = 0; i < 20; ++i) {
+            Sum sum{i, 1};
+            master->async_call(std::move(sum), [&](const std::exception_ptr&, int) { ++completed; });
+        }
+        int left = events;
+        simulation.run_until([&] { return left-- == 0; }, 60s);
+        if (events % 3 == 1) slave.crash(sim::Crash::power_loss);
+        if (events % 3 == 2) slave.freeze();
+        master.reset();
+        simulation.run_for(0s);
+        CHECK(completed == 20);
+    }
 }
 
 TEST_CASE("in simulation, equal seeds give equal runs and others do not") {
     std::set<std::uint64_t> hashes;
     for (std::uint64_t seed = 0; seed < 20; ++seed) {
         INFO("seed " << seed);
-        const RoleOptions how{with_work_times(sim::NetworkOptions::faulty(seed))};
+        const auto how = with_work_times(sim::NetworkOptions::faulty(seed));
         const Outcome first = run_roles(seed, how);
         // Memory that lies elsewhere must not change anything.
         const std::vector<std::unique_ptr<char[]>> between = [] {

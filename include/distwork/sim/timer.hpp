@@ -16,7 +16,8 @@ namespace distwork::sim {
 /// The host whose executor it is. *Errors*: std::invalid_argument for an executor that is not of a simulation.
 inline Host& host_of(const asio::any_io_executor& executor) {
     // Asked for another type than it has, target() of older versions gives a pointer all the same.
-    if (executor.target_type() == typeid(Executor)) return static_cast<Host&>(asio::query(executor, asio::execution::context));
+    if (executor.target_type() == typeid(Executor))
+        return static_cast<Host&>(asio::query(executor, asio::execution::context));
     using Strand = asio::strand<asio::any_io_executor>;
     if (executor.target_type() == typeid(Strand)) return host_of(executor.target<Strand>()->get_inner_executor());
     throw std::invalid_argument{"not an executor of a simulated host"};

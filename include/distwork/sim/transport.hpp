@@ -23,8 +23,7 @@ class Socket {
 public:
     using executor_type = Executor;
 
-    Socket(Executor strand, Endpoint& endpoint)
-        : strand_{strand}, executor_{strand_}, endpoint_{&endpoint} {}
+    Socket(Executor strand, Endpoint& endpoint) : strand_{strand}, executor_{strand_}, endpoint_{&endpoint} {}
     Socket(Socket&& other) noexcept
         : strand_{other.strand_}, executor_{other.executor_}, endpoint_{std::exchange(other.endpoint_, nullptr)} {}
     Socket& operator=(Socket&&) = delete;
