@@ -24,5 +24,5 @@ set(FLOOR_5 role_options distribution broadcast master slave
 # conveniences on the roles
 set(FLOOR_6)
 # the simulation, beside the floors: it includes what it likes of those below it, and nothing else includes it
-set(FLOOR_7 sim/random sim/timeline sim/operation sim/ready_queue sim/host sim/timer sim/wire sim/endpoint sim/network
-            sim/transport sim/simulation)
+set(FLOOR_7 sim/random sim/timeline sim/operation sim/ready_queue sim/executor sim/host sim/timer sim/wire sim/endpoint
+            sim/listener sim/network sim/transport sim/simulation)

@@ -16,6 +16,7 @@
 #include "byte_buffer.hpp"
 #include "call.hpp"
 #include "call_table.hpp"
+#include "detail/probe.hpp"
 #include "error.hpp"
 #include "frame.hpp"
 #include "introduction.hpp"
@@ -71,6 +72,7 @@ public:
     bool reply(FrameHeader header, ByteBuffer&& body) {
         const std::lock_guard lock{mutex_};
         ++replies_;
+        if (closed_) DISTWORK_MARK(late_answer);  // of a work whose session is no more
         return queue(header, std::move(body));
     }
 

@@ -4,6 +4,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <random>
 #include <string>
@@ -48,6 +49,13 @@ concept Transport = std::copy_constructible<T> &&
     acceptor.close(error);
     { pool.get_executor() } -> std::convertible_to<asio::any_io_executor>;
     pool.join();
+};
+
+/// A transport whose works take time of its own making before they run: `delay_work` calls a function later, never from
+/// inside, or returns false. One thread only.
+template <class T>
+concept DelaysWorks = requires(const T transport, std::string_view type, std::function<void()> then) {
+    { transport.delay_work(type, then) } -> std::same_as<bool>;
 };
 
 namespace detail {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <chrono>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -13,7 +12,6 @@
 #include <span>
 #include <stop_token>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -29,16 +27,10 @@
 #include "registry.hpp"
 #include "reply.hpp"
 #include "slave_state.hpp"
+#include "transport.hpp"
 #include "work_batch.hpp"
 
 namespace distwork {
-
-/// A transport whose works take time of its own making before they run: `delay_work` calls a function later, never from
-/// inside, or returns false. One thread only.
-template <class T>
-concept DelaysWorks = requires(const T transport, std::string_view type, std::function<void()> then) {
-    { transport.delay_work(type, then) } -> std::same_as<bool>;
-};
 
 /// Executes the works that peers sent: begins them strictly in the order of arrival, at most `slots` at a time, on a
 /// work executor; each is answered before its slot begins another.
@@ -319,22 +311,27 @@ private:
     /// False: the work runs now. It counts as running from here.
     bool delay(Begun& begun, Execution& runners) {
         struct Delayed {
+            std::shared_ptr<WorkQueue> queue;
             Begun begun;
             std::unique_ptr<Execution> execution;
             TimePoint since;
+            ~Delayed() {
+                if (execution) queue->end(*execution);
+            }
         };
         const auto delayed = std::make_shared<Delayed>();
-        const auto go_on_with = [self = this->shared_from_this(), delayed] {
-            if (delayed->begun.item.type->execute_async)
-                return self->spawn(std::move(delayed->begun), std::move(delayed->execution), delayed->since);
+        delayed->queue = this->shared_from_this();
+        const auto work = [delayed] {
+            auto& [queue, begun_work, execution, since] = *delayed;
+            if (begun_work.item.type->execute_async)
+                return queue->spawn(std::move(begun_work), std::move(execution), since);
             ByteBuffer answer;
-            self->execute(delayed->begun, *delayed->execution, answer, delayed->since);
-            self->end(*delayed->execution);
-            self->run();
+            queue->execute(begun_work, *execution, answer, since);
+            queue->end(*execution);
+            queue->run();
         };
-        const bool is_delayed = transport_.delay_work(
-            begun.item.type->name, [executor = executor_, go_on_with] { asio::dispatch(executor, go_on_with); });
-        if (!is_delayed) return false;
+        const auto go = [executor = executor_, work] { asio::dispatch(executor, work); };
+        if (!transport_.delay_work(begun.item.type->name, go)) return false;
         delayed->begun = std::move(begun);
         delayed->execution = take_over(runners);
         delayed->since = transport_.now();

@@ -46,6 +46,7 @@ struct Entry {
 
 struct Ledger {
     std::vector<Entry> entries;
+    std::uint64_t retries = 0;  // that may stand in the backlog beyond its bound
     std::function<sim::TimePoint()> now;
     static Ledger*& current() {
         static Ledger* ledger = nullptr;
@@ -72,6 +73,7 @@ public:
         entry.last_executed = Ledger::current()->now();
         if (payload_ != std::string(payload_.size(), static_cast<char>(number_))) throw std::logic_error{"other bytes"};
         if (entry.is_final) throw Final{"for good"};
+        if (entry.throws) Ledger::current()->retries += entry.options.retry_on_error().count;
         if (entry.throws) throw std::runtime_error{"as planned"};
         return answer_to(number_);
     }
@@ -122,9 +124,10 @@ public:
         for (std::size_t i = 0; i < slave_count_; ++i) begin_slave(i);
         plan_submissions();
         plan_faults();
-        simulation_.run_for(storm_time);
+        if (random_.chance(0.1)) simulation_.after(random_.between(0ms, 5s), [this] { send_stranger(); });
+        simulation_.run_until([this] { return !watch(); }, storm_time);
         end_faults();
-        if (!simulation_.run_until([this] { return all_done() && watch(); }, 600s) && failure_.empty())
+        if (!simulation_.run_until([this] { return all_done() || !watch(); }, 600s) && failure_.empty())
             fail("not everything completed: " + pending());
         if (failure_.empty() && !simulation_.run_until([this] { return all_back(); }, 120s))
             fail("not all slaves came back: " + std::to_string(master_->connected_slave_count()) + " of " +
@@ -252,6 +255,7 @@ private:
         if (random_.chance(0.1)) options.deadline(1ms + std::chrono::milliseconds{random_.below(5000)});
         const bool rare = random_.chance(0.1);
         if (rare) options.label("rare");
+        else if (random_.chance(0.03)) options.label("nowhere").queue_timeout(500ms);
         const std::size_t bytes = random_.chance(0.1) ? 3000 : random_.below(100);
         auto done = [this, number](const std::exception_ptr& error, std::uint64_t value) {
             complete(number, error, value);
@@ -259,6 +263,7 @@ private:
         const auto slot = entry.cancel->slot();
         if (rare) master_->async_call(Rare{number, bytes}, options, asio::bind_cancellation_slot(slot, done));
         else master_->async_call(Work{number, bytes}, options, asio::bind_cancellation_slot(slot, done));
+        check_line();
         if (random_.chance(0.25))
             simulation_.after(random_.between(0ms, random_.chance(0.5) ? 20ms : 3s), [this, number] { cancel(number); });
     }
@@ -372,6 +377,48 @@ private:
         }
     }
 
+    /// A peer of a later version is told so, in words that it understands.
+    void send_stranger() {
+        stranger_ = &simulation_.add_host("stranger");
+        asio::co_spawn(
+            stranger_->get_executor(), meet(stranger_->transport(), master_host_->address(), port_),
+            [this](const std::exception_ptr& error, Errc reason) {
+                if (error) return;  // a fault came between
+                if (reason == Errc::version_mismatch) DISTWORK_MARK(refused_version);
+                else fail("a peer of another version was told " + distwork::make_error_code(reason).message());
+            });
+    }
+
+    static asio::awaitable<Errc> meet(sim::Transport transport, std::string address, std::uint16_t port) {
+        auto socket = co_await transport.connect(transport.make_strand(), address, port);
+        const auto body = distwork::encode(
+            distwork::Greeting{.oldest = 900, .newest = 901, .role = distwork::Role::slave, .name = "later"});
+        std::vector<std::byte> frame(distwork::frame_header_bytes);
+        distwork::write_header(frame.data(), {.length = static_cast<std::uint32_t>(body.size()),
+                                              .kind = distwork::FrameKind::hello});
+        frame.insert(frame.end(), body.begin(), body.end());
+        for (std::size_t at = 0; at != frame.size();) {
+            const std::array<asio::const_buffer, 1> rest{asio::buffer(frame.data() + at, frame.size() - at)};
+            at += co_await socket.async_write_some(rest, asio::use_awaitable);
+        }
+        distwork::FrameReader reader{64 * 1024};
+        Errc reason = Errc::malformed;
+        while (reason == Errc::malformed) {
+            const auto space = reader.prepare();
+            const std::size_t count =
+                co_await socket.async_read_some(asio::buffer(space.data(), space.size()), asio::use_awaitable);
+            const auto broken = reader.commit(count, [&](distwork::Frame&& came) {
+                distwork::Refusal why;
+                reason = came.header.kind == distwork::FrameKind::refuse && !distwork::decode(came.body, why)
+                             ? why.reason
+                             : Errc::protocol_violation;
+                return false;
+            });
+            if (broken) reason = Errc::frame_too_large;
+        }
+        co_return reason;
+    }
+
     // The promises
 
     bool all_done() const {
@@ -383,7 +430,31 @@ private:
 
     bool all_back() const { return master_->connected_slave_count() == slave_count_; }
 
-    bool watch() const { return true; }
+    /// After each event. False: something is wrong.
+    bool watch() {
+        const std::size_t backlog = master_->backlog_size();
+        if (backlog > max_backlog_ && backlog > max_backlog_ + master_->statistics().requeued + ledger_.retries)
+            fail("the backlog is beyond its bound");
+        // What nobody can be looking at for ever: an idle slave and a work for it.
+        if (calm_ && backlog != 0 && outbox_bytes_ > 32 * 1024 && ++looks_ % 8 == 0) look_at_the_idle();
+        return failure_.empty();
+    }
+
+    void look_at_the_idle() {
+        const auto sockets = master_->sockets();
+        const auto idle = std::find_if(sockets.begin(), sockets.end(),
+                                       [](const auto& socket) { return socket.in_flight == 0 && !socket.draining; });
+        if (idle == sockets.end()) return;
+        for (const auto& kind : master_->waiting())
+            if (kind.reason == distwork::WaitReason::no_credit && kind.labels.empty())
+                fail("works wait, and " + idle->name + " is idle");
+    }
+
+    void check_line() {
+        std::size_t waiting = 0;
+        for (const auto& kind : master_->waiting()) waiting += kind.works;
+        if (waiting - master_->backlog_size() > max_waiting_) fail("the line for the backlog is beyond its bound");
+    }
 
     std::string pending() const {
         std::ostringstream text;
@@ -478,10 +549,12 @@ private:
     int broadcasts_ = 0;
     int broadcasts_done_ = 0;
     int drains_ = 0;
+    unsigned looks_ = 0;
     std::array<std::uint64_t, 2> parts_{};
     sim::Simulation simulation_;
     sim::Host* master_host_ = nullptr;
     sim::Host* second_host_ = nullptr;
+    sim::Host* stranger_ = nullptr;
     Master* master_ = nullptr;
     Master* second_ = nullptr;
     std::vector<sim::Host*> hosts_;

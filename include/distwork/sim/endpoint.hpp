@@ -26,7 +26,6 @@ public:
         : local_address{local}, remote_address{remote}, wire_{wire}, host_{host} {
         slow_ = wire.random.chance(wire.options.slow_readers);
     }
-    Endpoint(const Endpoint&) = delete;
 
     void connect(Endpoint& peer) noexcept { peer_ = &peer; }
 
@@ -176,7 +175,9 @@ private:
     }
 
     void take(const Piece piece) {
-        wire_.timeline.record(piece.kind == Piece::data ? "arrived" : piece.kind == Piece::end ? "end" : "reset",
+        wire_.timeline.record(piece.kind == Piece::data  ? "arrived"
+                              : piece.kind == Piece::end ? "end"
+                                                         : "reset",
                               host_.number(), piece.bytes);
         on_its_way_ -= piece.bytes;
         if (!open_) {
@@ -185,18 +186,13 @@ private:
         }
         if (piece.kind == Piece::data) arrived_ += piece.bytes;
         else if (piece.kind == Piece::end) ended_ = true;
-        else fail();
+        else end_write(error_ = asio::error::connection_reset, 0);
     }
 
     /// Nobody holds this end any more: who sends to it is told.
     void fail_peer() {
         error_ = asio::error::connection_reset;
         peer_->expect(Piece::reset, 0);
-    }
-
-    void fail() {
-        error_ = asio::error::connection_reset;
-        end_write(error_, 0);
     }
 
     void lose() {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "../detail/asio.hpp"
+#include "executor.hpp"
 #include "operation.hpp"
 #include "random.hpp"
 #include "ready_queue.hpp"
@@ -38,7 +39,6 @@ enum class Crash {
 /// then, as in a process that is no more, but its memory stays valid.
 class Host final : public asio::execution_context {
 public:
-    class Executor;
     class TimerState;
     using executor_type = Executor;
     /// How long works of a type run.
@@ -52,7 +52,9 @@ public:
           number_{number},
           machine_{machine},
           random_{seed},
-          ready_{random_, shuffle} {}
+          ready_{random_, shuffle} {
+        lanes_.emplace_back(*this, ready_, false);
+    }
     Host(const Host&) = delete;
     Host& operator=(const Host&) = delete;
     ~Host();
@@ -62,7 +64,8 @@ public:
     std::size_t number() const noexcept { return number_; }    ///< of the process
     std::size_t machine() const noexcept { return machine_; }  ///< which a restarted process shares with the one before
 
-    Executor get_executor() noexcept;
+    Executor get_executor() noexcept { return Executor{lanes_.front()}; }
+    Executor make_strand() { return Executor{lanes_.emplace_back(*this, ready_, true)}; }
     Transport transport() noexcept;
 
     /// What this process takes for the time.
@@ -99,7 +102,6 @@ public:
 
     Timeline& timeline() noexcept { return timeline_; }
     Network& network() noexcept { return network_; }
-    bool is_running() const noexcept { return ready_.is_running(); }
     void push(std::unique_ptr<Task> task) { ready_.push(std::move(task)); }
 
     /// Runs a function here after that time.
@@ -146,6 +148,7 @@ private:
     const std::size_t machine_;
     Random random_;
     ReadyQueue ready_;
+    std::deque<Lane> lanes_;  // the first for what needs no order, then the strands
     bool alive_ = true;
     bool frozen_ = false;
     Duration clock_offset_{};
@@ -153,39 +156,6 @@ private:
     std::vector<std::unique_ptr<TimerState>> timers_;
     std::vector<TimerState*> free_timers_;
     std::vector<std::shared_ptr<void>> owned_;
-};
-
-/// Runs functions on a host; at once where it is called there and may block, as io_context's does.
-class Host::Executor {
-public:
-    explicit Executor(Host& host, bool may_block = true) noexcept : host_{&host}, may_block_{may_block} {}
-
-    Host& host() const noexcept { return *host_; }
-
-    asio::execution_context& query(asio::execution::context_t) const noexcept { return *host_; }
-    asio::execution::blocking_t query(asio::execution::blocking_t) const noexcept {
-        if (may_block_) return asio::execution::blocking.possibly;
-        return asio::execution::blocking.never;
-    }
-    Executor require(asio::execution::blocking_t::possibly_t) const noexcept { return Executor{*host_, true}; }
-    Executor require(asio::execution::blocking_t::never_t) const noexcept { return Executor{*host_, false}; }
-
-    template <class Function>
-    void execute(Function&& function) const {
-        using Stored = std::decay_t<Function>;
-        Stored stored{std::forward<Function>(function)};
-        if (may_block_ && host_->is_running()) return void(std::move(stored)());
-        host_->push(std::make_unique<FunctionTask<Stored>>(std::move(stored)));
-    }
-
-    friend bool operator==(const Executor& a, const Executor& b) noexcept {
-        return a.host_ == b.host_ && a.may_block_ == b.may_block_;
-    }
-    friend bool operator!=(const Executor& a, const Executor& b) noexcept { return !(a == b); }
-
-private:
-    Host* host_;
-    bool may_block_;
 };
 
 /// Who waits for one timer, and until when by the clock of its host.
@@ -260,10 +230,6 @@ inline Host::~Host() {
     shutdown();
 }
 
-inline Host::Executor Host::get_executor() noexcept {
-    return Executor{*this};
-}
-
 inline Host::TimerState& Host::take_timer() {
     if (free_timers_.empty()) return *timers_.emplace_back(std::make_unique<TimerState>(*this));
     TimerState& timer = *free_timers_.back();
@@ -279,6 +245,7 @@ inline void Host::jump(Duration forward) {
 
 inline bool Host::drop_tasks() {
     bool any = ready_.drop();
+    for (Lane& lane : lanes_) any |= lane.drop();
     for (std::size_t i = 0; i < timers_.size(); ++i) any |= timers_[i]->drop();
     return any;
 }

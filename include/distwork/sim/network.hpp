@@ -16,62 +16,10 @@
 #include "../error.hpp"
 #include "endpoint.hpp"
 #include "host.hpp"
+#include "listener.hpp"
 #include "wire.hpp"
 
 namespace distwork::sim {
-
-/// Takes connections for a process.
-class Listener {
-public:
-    using Accept = std::unique_ptr<Operation<std::error_code, Endpoint*>>;
-
-    Listener(Host& host, const Endpoint::Address& local) : local_address{local}, host_{host} {}
-
-    const Endpoint::Address local_address;
-    Host& host() noexcept { return host_; }
-    bool is_open() const noexcept { return open_; }
-
-    std::uint64_t accept(Accept operation) {
-        accepting_ = std::move(operation);
-        ++accepts_;
-        if (!open_) cancel(accepts_);
-        else serve();
-        return accepts_;
-    }
-
-    void cancel(std::uint64_t number) {
-        if (number == accepts_ && accepting_)
-            host_.complete(std::move(accepting_), asio::error::operation_aborted, nullptr);
-    }
-
-    void push(Endpoint& endpoint) {
-        waiting_.push_back(&endpoint);
-        serve();
-    }
-
-    void close() {
-        open_ = false;
-        cancel(accepts_);
-        for (Endpoint* const endpoint : waiting_) endpoint->close();
-        waiting_.clear();
-    }
-
-    bool drop() { return std::exchange(accepting_, nullptr) != nullptr; }
-
-private:
-    void serve() {
-        if (!accepting_ || waiting_.empty()) return;
-        Endpoint* const first = waiting_.front();
-        waiting_.pop_front();
-        host_.complete(std::move(accepting_), std::error_code{}, first);
-    }
-
-    Host& host_;
-    bool open_ = true;
-    std::deque<Endpoint*> waiting_;
-    Accept accepting_;
-    std::uint64_t accepts_ = 0;
-};
 
 /// The connections between the hosts, and what is done to them. Faults are those of the options, at random, and those
 /// that are called for here; both may be in force at once.
@@ -251,8 +199,8 @@ private:
         client.connect(server);
         server.connect(client);
         if (wire_.options.reset_after.count() > 0)
-            wire_.timeline.schedule<&Network::reset_one>(
-                wire_.now() + wire_.random.around(wire_.options.reset_after), *this, endpoints_.size() - 1);
+            wire_.timeline.schedule<&Network::reset_one>(wire_.now() + wire_.random.around(wire_.options.reset_after),
+                                                         *this, endpoints_.size() - 1);
         listener.push(server);
         return client;
     }
@@ -295,8 +243,8 @@ private:
     void part_some(std::uint64_t) {
         if (calm_) return;
         clog_any(wire_.options.partition_time, wire_.random.chance(0.5));
-        wire_.timeline.schedule<&Network::part_some>(
-            wire_.now() + wire_.random.around(wire_.options.partition_every), *this);
+        wire_.timeline.schedule<&Network::part_some>(wire_.now() + wire_.random.around(wire_.options.partition_every),
+                                                     *this);
     }
 
     void clog_any(Duration mean, bool both_ways) {

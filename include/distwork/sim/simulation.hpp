@@ -18,7 +18,7 @@ namespace distwork::sim {
 
 struct SimulationOptions {
     NetworkOptions network{};
-    bool shuffle = true;  ///< tasks of one host that are ready together run in any order, as on several threads
+    bool shuffle = true;         ///< tasks of one host that are ready together run in any order, as on several threads
     Duration least_work_time{};  ///< of works, unless their host says otherwise; zero: they run at once
     Duration most_work_time{};
     std::size_t log_size = 0;  ///< records of the trace that are kept to be read
@@ -55,8 +55,8 @@ public:
     Host& add_host(const std::string& name) {
         const std::size_t machine = network_.machine(name);
         network_.up(machine);
-        Host& host = hosts_.emplace_back(timeline_, network_, name, hosts_.size(), machine, seeds_.next(),
-                                         options_.shuffle);
+        Host& host =
+            hosts_.emplace_back(timeline_, network_, name, hosts_.size(), machine, seeds_.next(), options_.shuffle);
         if (options_.most_work_time > Duration{})
             host.work_time([least = options_.least_work_time, most = options_.most_work_time](
                                std::string_view, Random& random) { return random.between(least, most); });

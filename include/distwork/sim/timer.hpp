@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <system_error>
+#include <typeinfo>
 #include <utility>
 
 #include "../detail/asio.hpp"
@@ -12,12 +13,13 @@
 
 namespace distwork::sim {
 
-using Strand = asio::strand<asio::any_io_executor>;
-
 /// The host whose executor it is. *Errors*: std::invalid_argument for an executor that is not of a simulation.
 inline Host& host_of(const asio::any_io_executor& executor) {
-    if (const auto* own = executor.target<Host::Executor>()) return own->host();
-    if (const auto* strand = executor.target<Strand>()) return host_of(strand->get_inner_executor());
+    // Asked for another type than it has, target() of older versions gives a pointer all the same.
+    if (executor.target_type() == typeid(Executor))
+        return static_cast<Host&>(asio::query(executor, asio::execution::context));
+    using Strand = asio::strand<asio::any_io_executor>;
+    if (executor.target_type() == typeid(Strand)) return host_of(executor.target<Strand>()->get_inner_executor());
     throw std::invalid_argument{"not an executor of a simulated host"};
 }
 

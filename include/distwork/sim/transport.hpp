@@ -21,10 +21,9 @@ namespace distwork::sim {
 /// The part of asio::ip::tcp::socket that sessions use, over a simulated connection.
 class Socket {
 public:
-    using executor_type = Strand;
+    using executor_type = Executor;
 
-    Socket(Strand strand, Endpoint& endpoint)
-        : strand_{std::move(strand)}, executor_{strand_}, endpoint_{&endpoint} {}
+    Socket(Executor strand, Endpoint& endpoint) : strand_{strand}, executor_{strand_}, endpoint_{&endpoint} {}
     Socket(Socket&& other) noexcept
         : strand_{other.strand_}, executor_{other.executor_}, endpoint_{std::exchange(other.endpoint_, nullptr)} {}
     Socket& operator=(Socket&& other) noexcept {
@@ -36,7 +35,7 @@ public:
     }
     ~Socket() { close(); }
 
-    const Strand& get_executor() const noexcept { return strand_; }
+    const Executor& get_executor() const noexcept { return strand_; }
     bool is_open() const noexcept { return endpoint_ && endpoint_->is_open(); }
 
     Endpoint::Address remote_endpoint() const {
@@ -99,7 +98,7 @@ public:
     }
 
 private:
-    Strand strand_;
+    Executor strand_;
     asio::any_io_executor executor_;
     Endpoint* endpoint_;
 };
@@ -107,9 +106,9 @@ private:
 /// The part of asio::ip::tcp::acceptor that a master uses.
 class Acceptor {
 public:
-    using executor_type = Strand;
+    using executor_type = Executor;
 
-    Acceptor(Strand strand, Listener& listener) : executor_{std::move(strand)}, listener_{&listener} {}
+    Acceptor(Executor strand, Listener& listener) : executor_{strand}, listener_{&listener} {}
     Acceptor(Acceptor&& other) noexcept
         : executor_{other.executor_}, listener_{std::exchange(other.listener_, nullptr)} {}
     Acceptor& operator=(Acceptor&&) = delete;
@@ -157,7 +156,7 @@ private:
 /// *Lifetime*: refers to its host, whose simulation outlives it.
 class Transport {
 public:
-    using Strand = sim::Strand;
+    using Strand = Executor;
     using Socket = sim::Socket;
     using Acceptor = sim::Acceptor;
     using Timer = sim::Timer;
@@ -170,12 +169,12 @@ public:
     const asio::any_io_executor& get_executor() const noexcept { return executor_; }
     TimePoint now() const noexcept { return host_->now(); }
     std::uint64_t random() const noexcept { return host_->random().next(); }
-    Strand make_strand() const { return asio::make_strand(executor_); }
     MachineLoad machine_load() const noexcept { return {}; }
+    Strand make_strand() const { return host_->make_strand(); }
     std::unique_ptr<WorkPool> make_work_pool(std::size_t) const { return std::make_unique<WorkPool>(executor_); }
 
     Acceptor listen(Strand strand, const std::string& address, std::uint16_t port) const {
-        return {std::move(strand), host_->network().listen(*host_, address, port)};
+        return {strand, host_->network().listen(*host_, address, port)};
     }
 
     asio::awaitable<Socket> accept(Acceptor& acceptor) const {
@@ -201,7 +200,7 @@ public:
         const auto machine = host_->network().find_machine(address);
         if (!machine) throw std::system_error{asio::error::host_not_found, address};
         Endpoint* const endpoint = co_await async_connect(strand, *machine, port, asio::use_awaitable);
-        co_return Socket{std::move(strand), *endpoint};
+        co_return Socket{strand, *endpoint};
     }
 
     /// Has a work of that type take its time before `then` is called; false if it takes none.
