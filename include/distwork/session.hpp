@@ -342,6 +342,7 @@ private:
     void end(std::error_code reason, const std::string& detail) {
         if (ended_) return;
         ended_ = true;
+        if (reason && writer_.is_partly_written()) DISTWORK_MARK(partial_write_then_reset);
         timer_.cancel();
         room_.cancel();
         std::error_code ignored;

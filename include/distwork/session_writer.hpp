@@ -58,6 +58,9 @@ public:
 
     std::uint64_t bytes() const noexcept { return bytes_; }
 
+    /// Whether a write was begun, and not all of it is written.
+    bool is_partly_written() const noexcept { return !leaving_.empty(); }
+
     /// Whether the peer took nothing for longer than that.
     bool is_stalled(TimePoint now, std::chrono::nanoseconds limit) const noexcept {
         return writing_ && now - since_ > limit;

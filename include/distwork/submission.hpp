@@ -125,4 +125,12 @@ private:
 
 using SubmissionPtr = std::shared_ptr<Submission>;
 
+/// For people: its name, its attempts, and the slaves that were lost with it; `slave`, if none was.
+inline std::string attempts_of(const Call& call, std::string_view slave) {
+    const std::string_view lost_on = call.chosen() ? static_cast<const Submission&>(call).lost_on() : "";
+    std::string text{call.name()};
+    text += call.attempt() == 1 ? ", 1 attempt" : ", " + std::to_string(call.attempt()) + " attempts";
+    return text.append(" on ").append(lost_on.empty() ? slave : lost_on);
+}
+
 }  // namespace distwork

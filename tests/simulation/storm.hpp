@@ -446,7 +446,8 @@ private:
                                        [](const auto& socket) { return socket.in_flight == 0 && !socket.draining; });
         if (idle == sockets.end()) return;
         for (const auto& kind : master_->waiting())
-            if (kind.reason == distwork::WaitReason::no_credit && kind.labels.empty())
+            // Parts of a broadcast wait for their own slave.
+            if (kind.reason == distwork::WaitReason::no_credit && kind.labels.empty() && kind.type != "storm::Part")
                 fail("works wait, and " + idle->name + " is idle");
     }
 

@@ -10,7 +10,7 @@
     X(retry) X(lost_for_good) X(freed_requeue) X(late_answer) X(heartbeat_death) X(cancel_waiting)              \
     X(cancel_backlog) X(cancel_returning) X(cancel_in_flight) X(cancel_queued_at_slave) X(cancel_running)       \
     X(cancel_lost_the_race) X(queue_timeout) X(deadline) X(execution_timeout) X(backlog_full) X(outbox_full)    \
-    X(stalled) X(partial_write) X(drain_with_works) X(refused_version)              \
+    X(stalled) X(partial_write) X(partial_write_then_reset) X(drain_with_works) X(refused_version)              \
     X(second_master) X(executed_twice) X(reconnect) X(no_capable_slave) X(malformed) X(requeued)
 
 #define DISTWORK_FOR_BUGS(X)                                                                                    \

@@ -117,7 +117,6 @@ public:
     }
 
     void accept_work(const WorkType& type) { accepted_.accept(type); }
-
     /// Completes once that many slaves are connected.
     template <class Handler>
     void wait_for_slaves(std::size_t count, Handler handler) {
@@ -293,10 +292,8 @@ private:
     void expire(const SubmissionPtr& call) {
         if (container_.expire(*call)) ended(call, Errc::queue_timeout);
     }
-
     void overdue(const SubmissionPtr& call) {
-        if (DISTWORK_PLANTED(ignore_deadline)) return;
-        end(call, Errc::deadline);
+        if (!DISTWORK_PLANTED(ignore_deadline)) end(call, Errc::deadline);
     }
 
     void send_again(const SubmissionPtr& work) {
@@ -354,21 +351,16 @@ private:
 
     void fail_all(const SessionPtr& session, std::vector<std::shared_ptr<Call>> calls, Errc reason,
                   const std::string& why) {
-        outcomes_.fail_all(std::move(calls), reason, [&](const Call& call) {
-            std::string text{call.name()};
-            const unsigned attempts = call.attempt();
-            const std::string_view lost_on = call.chosen() ? static_cast<const Submission&>(call).lost_on() : "";
-            text += attempts == 1 ? ", 1 attempt" : ", " + std::to_string(attempts) + " attempts";
-            return text.append(" on ").append(lost_on.empty() ? session->description() : lost_on) + ": " + why;
-        });
+        const auto text = [&](const Call& call) { return attempts_of(call, session->description()) + ": " + why; };
+        outcomes_.fail_all(std::move(calls), reason, text);
     }
 
     /// Settles what waits, and stops executing works of slaves.
     void abandon() {
         alarms_->stop();
         const auto works = container_.take_waiting();
-        outcomes_.fail_all({works.begin(), works.end()}, Errc::stopped,
-                           [](const Call& call) { return std::string{call.name()}; });
+        const auto name = [](const Call& call) { return std::string{call.name()}; };
+        outcomes_.fail_all({works.begin(), works.end()}, Errc::stopped, name);
         if (const auto queue = this->works()) queue->stop();
     }
 

@@ -1,0 +1,116 @@
+#include "simulation/storm.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <iostream>
+#include <sstream>
+#include <string>
+
+#include "support/catch.hpp"
+
+// Seeds by the thousand, in virtual time. DISTWORK_SEEDS and DISTWORK_FIRST_SEED choose others:
+//   tests/run simulation --config release --seeds N --first S
+
+namespace {
+
+using distwork::test::bug_names;
+using distwork::test::mark_names;
+using distwork::test::marks;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool is_sanitized = true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr bool is_sanitized = true;
+#else
+constexpr bool is_sanitized = false;
+#endif
+#else
+constexpr bool is_sanitized = false;
+#endif
+
+std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
+    const char* const value = std::getenv(name);
+    return value ? std::strtoull(value, nullptr, 10) : otherwise;
+}
+
+const bool is_chosen = std::getenv("DISTWORK_SEEDS") != nullptr;
+const std::uint64_t first_seed = from_environment("DISTWORK_FIRST_SEED", 1);
+const std::uint64_t seed_count = from_environment("DISTWORK_SEEDS", is_sanitized ? 1'000 : 10'000);
+
+/// What to say of a seed that failed; with the end of its event log if it was run alone.
+std::string describe(std::uint64_t seed, const std::string& failure, const storm::Storm& storm) {
+    std::ostringstream text;
+    text << "seed " << seed << ": " << failure << "\nreplay it, with the log of its events:\n  tests/run simulation "
+         << "--config release --seeds 1 --first " << seed << '\n';
+    storm.timeline().print(text);
+    return text.str();
+}
+
+/// Every second seed from `first`: two tests share the cores of a machine.
+void weather(std::uint64_t shard) {
+    marks = {};
+    std::uint64_t seeds = 0;
+    std::uint64_t events = 0;
+    const bool is_replay = is_chosen && seed_count == 1;
+    const auto until = std::chrono::steady_clock::now() + std::chrono::minutes{4};
+    for (std::uint64_t i = shard; i < seed_count || (!is_chosen && !is_sanitized); i += 2) {
+        if (i >= seed_count && std::chrono::steady_clock::now() > until) break;
+        const std::uint64_t seed = first_seed + i;
+        storm::Storm storm{seed, is_replay ? 1'000'000u : 0u};
+        const std::string failure = storm.run();
+        ++seeds;
+        events += storm.events();
+        if (!failure.empty()) FAIL(describe(seed, failure, storm));
+    }
+    std::cout << seeds << " seeds, " << events << " events; marks reached:\n";
+    for (std::size_t i = 0; i < mark_names.size(); ++i) std::cout << "  " << mark_names[i] << ' ' << marks[i] << '\n';
+    std::cout.flush();
+    if (seeds < 5'000) return;
+    for (std::size_t i = 0; i < mark_names.size(); ++i) {
+        INFO("this was never reached: " << mark_names[i]);
+        CHECK(marks[i] != 0);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("the promises hold for every seed, the odd ones", "[simulation]") {
+    weather(0);
+}
+
+TEST_CASE("the promises hold for every seed, the even ones", "[simulation]") {
+    weather(1);
+}
+
+TEST_CASE("equal seeds give equal traces", "[simulation]") {
+    const std::uint64_t seeds = is_sanitized ? 50 : 1'000;
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+        std::array<std::uint64_t, 2> hashes{};
+        for (std::uint64_t& hash : hashes) {
+            storm::Storm storm{seed};
+            storm.run();
+            hash = storm.trace_hash();
+        }
+        INFO("seed " << seed);
+        REQUIRE(hashes[0] == hashes[1]);
+    }
+}
+
+TEST_CASE("each planted bug is found within 5,000 seeds", "[simulation]") {
+    if (is_sanitized) return;  // some of them corrupt what the sanitizers watch
+    CHECK(bug_names.size() > 20);
+    struct Unplanted {
+        ~Unplanted() { distwork::test::planted = distwork::test::Bug::none; }
+    } unplanted;
+    for (std::size_t bug = 1; bug < bug_names.size(); ++bug) {
+        distwork::test::planted = static_cast<distwork::test::Bug>(bug);
+        std::string failure;
+        std::uint64_t seed = 0;
+        while (failure.empty() && seed < 5'000) failure = storm::Storm{++seed}.run();
+        std::cout << bug_names[bug] << ": seed " << seed << ": " << failure << '\n';
+        INFO(bug_names[bug]);
+        CHECK_FALSE(failure.empty());
+    }
+}
