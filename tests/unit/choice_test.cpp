@@ -1609,12 +1609,15 @@ TEST_CASE("what is known of a slave is kept up to date", "[unit]") {
     CHECK(about.running[0].first == &work_type_number(1));
 
     const TimePoint heard{5h};
-    master.container.round_trip(master.ids[0], 3ms, {.bytes_sent = 7, .bytes_received = 8, .last_heard = heard});
+    SlaveState state;
+    state.queued = 4;
+    master.container.round_trip(master.ids[0], 3ms, {.bytes_sent = 7, .bytes_received = 8, .last_heard = heard}, state);
     about = master.information(0);
     CHECK(about.round_trip == 3ms);
     CHECK(about.bytes_sent == 7);
     CHECK(about.bytes_received == 8);
     CHECK(about.last_heard == heard);
+    CHECK(about.state == state);
 }
 
 TEST_CASE("a work that was not executed says nothing of its type's execution time", "[unit]") {
