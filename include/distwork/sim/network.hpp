@@ -36,7 +36,7 @@ public:
     }
     Network(const Network&) = delete;
 
-    /// May be changed while it runs: `network.options().split = 1`.
+    /// May be changed while it runs, all but how often clogs and partitions come: `network.options().split = 1`.
     NetworkOptions& options() noexcept { return wire_.options; }
 
     // Faults
