@@ -1,14 +1,15 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cereal/types/string.hpp>
 #include <chrono>
 #include <cstdint>
+#include <cstring>
 #include <distwork.hpp>
 #include <distwork/sim/simulation.hpp>
 #include <functional>
 #include <memory>
-#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -393,10 +394,10 @@ private:
         auto socket = co_await transport.connect(transport.make_strand(), address, port);
         const auto body = distwork::encode(
             distwork::Greeting{.oldest = 900, .newest = 901, .role = distwork::Role::slave, .name = "later"});
-        std::vector<std::byte> frame(distwork::frame_header_bytes);
+        std::vector<std::byte> frame(distwork::frame_header_bytes + body.size());
         distwork::write_header(frame.data(), {.length = static_cast<std::uint32_t>(body.size()),
                                               .kind = distwork::FrameKind::hello});
-        frame.insert(frame.end(), body.begin(), body.end());
+        std::memcpy(frame.data() + distwork::frame_header_bytes, body.data(), body.size());
         for (std::size_t at = 0; at != frame.size();) {
             const std::array<asio::const_buffer, 1> rest{asio::buffer(frame.data() + at, frame.size() - at)};
             at += co_await socket.async_write_some(rest, asio::use_awaitable);
@@ -522,8 +523,8 @@ private:
     }
 
     bool is_allowed(const Entry& entry) const {
+        if (entry.outcome == Errc{}) return true;
         switch (entry.outcome) {
-            case Errc{}:
             case Errc::work_failed:
             case Errc::malformed: return true;
             case Errc::cancelled: return entry.cancelled;
