@@ -2,23 +2,27 @@
 # it; `cmake -DCHECK=floors -P cmake/check_headers.cmake` refuses anything else, and headers that are not listed.
 
 # words, and what may be used everywhere
-set(FLOOR_0 version error fwd log
-            detail/asio detail/cereal detail/completion detail/leftover detail/type_name)
+set(FLOOR_0 version error no_retry fwd log
+            detail/asio detail/cereal detail/completion detail/leftover detail/probe detail/type_name)
 # bytes
-set(FLOOR_1 large_bytes byte_buffer archive archive_limits archive_pointers frame frame_reader outbox handshake reply
+set(FLOOR_1 large_bytes byte_buffer archive archive_limits archive_pointers frame frame_reader outbox handshake reply slave_state
             detail/plain detail/scalars)
 # works
 set(FLOOR_2 fingerprint context work registry rpc_work function_work register call typed_call peer introduction
             detail/fingerprint_archive detail/shape)
 # links
-set(FLOOR_3 transport session session_host session_peer session_writer inbox liveness call_table outgoing woken_writers deliveries
+set(FLOOR_3 machine_load transport session session_host session_peer session_writer inbox liveness call_table outgoing woken_writers deliveries
             work_batch
-            work_queue work_executor detail/execution_list)
+            work_queue work_executor detail/execution_list detail/execution_limits detail/work_reply)
 # choice
 set(FLOOR_4 socket_information submit_options submission in_flight ready_set socket_table backlog admission selector
-            socket_container)
+            statistics dispatcher socket_container)
 # roles
 set(FLOOR_5 role_options distribution broadcast master slave
-            detail/accepted_works detail/drain detail/master_core detail/slave_core detail/slave_waiters)
+            detail/accepted_works detail/alarms detail/drain detail/listener detail/master_core detail/outcomes detail/reconnect detail/session_set
+            detail/slave_core detail/slave_waiters)
 # conveniences on the roles
 set(FLOOR_6)
+# the simulation, beside the floors: it includes what it likes of those below it, and nothing else includes it
+set(FLOOR_7 sim/random sim/timeline sim/operation sim/ready_queue sim/executor sim/host sim/timer sim/wire sim/endpoint
+            sim/listener sim/network sim/transport sim/simulation)

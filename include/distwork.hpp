@@ -17,6 +17,7 @@
 #include "distwork/fwd.hpp"
 #include "distwork/log.hpp"
 #include "distwork/master.hpp"
+#include "distwork/no_retry.hpp"
 #include "distwork/register.hpp"
 #include "distwork/rpc_work.hpp"
 #include "distwork/selector.hpp"

@@ -46,14 +46,34 @@ public:
         return lane && lane->no_socket;
     }
 
-    /// `no_socket`: it was offered, and no slave has credit for it.
-    void push(SubmissionPtr work, bool no_socket = false) {
+    /// `no_socket`: it was offered, and no slave has credit for it. True: it is the first of its lane.
+    bool push(SubmissionPtr work, bool no_socket = false) {
         Lane& lane = lane_of(*work);
         if (no_socket) lane.no_socket = true;
         size_ += 1;
         bytes_ += work->bytes();
-        lane.works.push_back(std::move(work));
-        lane.works.back()->at = std::prev(lane.works.end());
+        // One that was sent before comes back to where it stood: before most, or all, that wait.
+        auto behind = lane.works.end();
+        if (!lane.works.empty() && lane.works.back()->sequence > work->sequence) {
+            behind = lane.works.begin();
+            while ((*behind)->sequence < work->sequence) ++behind;
+        }
+        Submission& entered = *work;
+        entered.at = lane.works.insert(behind, std::move(work));
+        return lane.works.size() == 1;
+    }
+
+    /// Calls `visit(const Submission& first, std::size_t works, bool no_socket)` for each lane.
+    template <class Visit>
+    void for_each_lane(Visit visit) const {
+        for (const auto& lane : lanes_) visit(*lane->works.front(), lane->works.size(), lane->no_socket);
+    }
+
+    /// Calls `report(const Submission& first)` for each lane that it did not return true for before.
+    template <class Report>
+    void report_lanes(Report report) {
+        for (const auto& lane : lanes_)
+            if (!lane->reported) lane->reported = report(*lane->works.front());
     }
 
     SubmissionPtr remove(Submission& work) {
@@ -120,6 +140,7 @@ private:
         std::list<SubmissionPtr> works;
         std::list<SubmissionPtr>::iterator next{};  // to be offered in this round; the end: no more
         bool no_socket = false;                     // nobody has credit for one of them
+        bool reported = false;                      // that nobody can take them at all
     };
 
     static bool is_before(const Submission& one, const Submission& other) noexcept {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -16,6 +17,8 @@
 
 #include "byte_buffer.hpp"
 #include "detail/asio.hpp"
+#include "detail/probe.hpp"
+#include "error.hpp"
 #include "outbox.hpp"
 #include "registry.hpp"
 #include "rpc_work.hpp"
@@ -46,6 +49,9 @@ public:
 
     /// 1 for the first sending.
     virtual unsigned attempt() const noexcept { return 1; }
+
+    /// How long its execution may take at the other end; zero: as long as it likes.
+    virtual std::chrono::milliseconds execution_timeout() const noexcept { return {}; }
 
     // The body. Most works leave at once, in the outbox's copy: the bytes of a small one stay where they were encoded,
     // in the frame of the function that sends it, and only who lets it wait keeps them.
@@ -88,8 +94,14 @@ public:
     /// The body for an outbox that refers to it: of a large one.
     SharedBody shared_body() const { return {body(), owner_}; }
 
-    /// True for one caller only: it settles the call.
-    bool claim() noexcept { return !claimed_.exchange(true, std::memory_order_acq_rel); }
+    /// True for one caller only: it settles the call, with that outcome; zero: it succeeded.
+    bool claim(Errc outcome = {}) noexcept {
+        if (claimed_.exchange(true, std::memory_order_acq_rel) && !DISTWORK_PLANTED(deliver_twice)) return false;
+        outcome_ = outcome;
+        return true;
+    }
+    /// Of a call that was settled.
+    Errc outcome() const noexcept { return outcome_; }
     bool claimed() const noexcept { return claimed_.load(std::memory_order_acquire); }
 
     /// The work was executed by `peer`: decodes the value.
@@ -114,6 +126,7 @@ public:
 
 private:
     std::atomic<bool> claimed_{false};
+    Errc outcome_{};
 
 protected:
     bool has_own_executor_ = false;

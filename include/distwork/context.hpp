@@ -94,7 +94,7 @@ private:
                     detail::cancel_through(slot, [peer = std::weak_ptr{peer}, weak = std::weak_ptr<Call>{call}] {
                         const auto still = weak.lock();
                         const auto there = peer.lock();
-                        if (!there || !still || !still->claim()) return;
+                        if (!there || !still || !still->claim(Errc::cancelled)) return;
                         there->cancel(*still);
                         still->fail(std::make_exception_ptr(Error{Errc::cancelled, std::string{still->name()}}));
                         deliver_one(there->get_executor(), still);

@@ -14,11 +14,15 @@ enum class Errc : std::uint16_t {
     // how a submission ended, or why it was not admitted
     work_failed = 1,       ///< the work threw: see RemoteError
     cancelled = 2,         ///< the caller cancelled it; equivalent to std::errc::operation_canceled
-    lost = 3,              ///< its slave's connection ended before the answer came
+    lost = 3,              ///< each slave that it was sent to was lost before it answered; or it may go only once
     backlog_full = 4,      ///< no slave has credit, and the backlog is at its bound
     too_many_waiting = 5,  ///< the backlog is full, and so is the line of submissions that wait for room in it
     no_slave = 6,          ///< no slave is connected, and the submission asked to be refused then
     stopped = 7,           ///< the role stopped, or was destroyed, before the outcome was known
+    queue_timeout = 8,     ///< it was not sent to a slave within its queue_timeout
+    execution_timeout = 9,  ///< its execution took longer than its execution_timeout
+    deadline = 10,          ///< its outcome did not come before its deadline
+    failed_for_good = 11,   ///< on the wire only: the work threw a NoRetry; callers see work_failed
     // what is wrong with the work itself
     malformed = 16,     ///< its bytes do not decode to its type
     too_large = 17,     ///< it, or its answer, is beyond a bound: the frame, a name, the nesting, the allocation budget
@@ -73,6 +77,10 @@ public:
             case Errc::too_many_waiting: return "the backlog is full and too many submissions wait for room in it";
             case Errc::no_slave: return "no slave is connected";
             case Errc::stopped: return "stopped before the outcome was known";
+            case Errc::queue_timeout: return "no slave took the work in time";
+            case Errc::execution_timeout: return "the execution took too long";
+            case Errc::deadline: return "the submission's time was over";
+            case Errc::failed_for_good: return "the work threw an exception that is not to be retried";
             case Errc::malformed: return "the bytes do not decode";
             case Errc::too_large: return "too large";
             case Errc::unknown_type: return "the peer does not know the type";

@@ -33,7 +33,7 @@ enum class FrameKind : std::uint8_t {
 /// | --- | --- | --- | --- |
 /// | 0 | 4 | length | of the body that follows, in bytes |
 /// | 4 | 1 | kind | FrameKind |
-/// | 5 | 1 | flags | none yet: 0 |
+/// | 5 | 1 | flags | work: 1, if 4 bytes before the work's are its execution timeout in milliseconds; else 0 |
 /// | 6 | 2 | type | work: the receiver's number for the work type; else 0 |
 /// | 8 | 8 | id | work, answer, error, cancel: the work's; never used twice in a session. ping, pong: any |
 struct FrameHeader {
@@ -47,6 +47,16 @@ struct FrameHeader {
 };
 
 inline constexpr std::size_t frame_header_bytes = 16;
+
+/// A flag of work frames: the body begins with a u32, the milliseconds that the execution may take (0: any time).
+inline constexpr std::uint8_t flag_timeout = 1;
+inline constexpr std::size_t timeout_bytes = 4;
+
+/// Whether the flags mean something in a frame of that kind and length.
+constexpr bool has_known_flags(const FrameHeader& header) noexcept {
+    if (header.flags == 0) return true;
+    return header.flags == flag_timeout && header.kind == FrameKind::work && header.length >= timeout_bytes;
+}
 
 /// Every peer takes bodies up to this length; more is its own to say.
 inline constexpr std::size_t least_max_frame_bytes = 64 * 1024;

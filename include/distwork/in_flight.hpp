@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "detail/probe.hpp"
 #include "registry.hpp"
 #include "submission.hpp"
 
@@ -51,7 +52,7 @@ public:
     void remove(Submission& work) {
         (work.older_ ? work.older_->newer_ : oldest_) = work.newer_;
         (work.newer_ ? work.newer_->older_ : newest_) = work.older_;
-        --count_;
+        if (!DISTWORK_PLANTED(leak_credit)) --count_;
         if (!work.begun_) {
             if (first_waiting_ == &work) first_waiting_ = work.newer_;
             return no_longer_waiting(work);

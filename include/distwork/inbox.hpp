@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "error.hpp"
+#include "frame.hpp"
 #include "frame_reader.hpp"
 #include "outgoing.hpp"
 #include "reply.hpp"
@@ -36,7 +37,11 @@ public:
     }
 
     void add_work(Frame&& frame, const WorkType& type, Session<Transport>& session, SessionHost<Transport>& host) {
-        const WorkBatch::Item item{frame.header.id, &type, frame.body};
+        WorkBatch::Item item{frame.header.id, &type, frame.body};
+        if (frame.header.flags == flag_timeout) {
+            item.timeout_ms = detail::load<std::uint32_t>(frame.body.data());
+            item.body = frame.body.subspan(timeout_bytes);
+        }
         if (!frame.own) return works_.push_back(item);
         const SessionPtr self = session.shared_from_this();
         hand_over_works(self, host);

@@ -205,6 +205,12 @@ public:
     /// Admitted works that wait for a slave.
     std::size_t backlog_size() const { return core_->container().backlog_size(); }
 
+    /// What waits for a slave, or for room in the backlog, and why.
+    std::vector<Waiting> waiting() const { return core_->container().waiting(); }
+
+    /// What became of everything so far.
+    Statistics statistics() const { return core_->statistics(); }
+
     /// All connected slaves, as they are now.
     std::vector<SocketInformation> sockets() const {
         std::vector<SocketInformation> all;

@@ -36,10 +36,16 @@ public:
         if (!body.empty()) std::memcpy(to + frame_header_bytes, body.data(), body.size());
     }
 
-    /// Appends a frame that refers to its body: for bodies of `large_body_bytes` and more.
-    void append_large(FrameHeader header, SharedBody body) {
-        header.length = static_cast<std::uint32_t>(body.bytes.size());
-        write_header(extend(frame_header_bytes), header);
+    /// The same; the body begins with `prefix`.
+    void append(FrameHeader header, std::span<const std::byte> prefix, std::span<const std::byte> rest) {
+        std::byte* const to = begin(header, prefix, rest.size(), rest.size());
+        if (!rest.empty()) std::memcpy(to, rest.data(), rest.size());
+    }
+
+    /// Appends a frame that refers to its body: for bodies of `large_body_bytes` and more. What comes before that in
+    /// the frame, `prefix`, is copied.
+    void append_large(FrameHeader header, SharedBody body, std::span<const std::byte> prefix = {}) {
+        begin(header, prefix, body.bytes.size(), 0);
         size_ += body.bytes.size();
         large_.push_back({end_, std::move(body)});
     }
@@ -107,6 +113,15 @@ private:
         std::size_t at;  // the body follows the small bytes before this offset
         SharedBody body;
     };
+
+    /// Header and prefix of a frame that goes on for `rest` bytes; returns where, of those, `room` bytes may be written.
+    std::byte* begin(FrameHeader header, std::span<const std::byte> prefix, std::size_t rest, std::size_t room) {
+        header.length = static_cast<std::uint32_t>(prefix.size() + rest);
+        std::byte* const to = extend(frame_header_bytes + prefix.size() + room);
+        write_header(to, header);
+        if (!prefix.empty()) std::memcpy(to + frame_header_bytes, prefix.data(), prefix.size());
+        return to + frame_header_bytes + prefix.size();
+    }
 
     std::byte* extend(std::size_t count) {
         if (capacity_ - end_ < count) grow(count);

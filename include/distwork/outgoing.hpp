@@ -1,8 +1,11 @@
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -13,6 +16,7 @@
 #include "byte_buffer.hpp"
 #include "call.hpp"
 #include "call_table.hpp"
+#include "detail/probe.hpp"
 #include "error.hpp"
 #include "frame.hpp"
 #include "introduction.hpp"
@@ -45,8 +49,10 @@ public:
         if (given_up_) return {Errc::lost};
         const std::uint32_t number = types_.number(call->type());
         if (number >= PeerTypes::unknown) return {types_.why_unknown(call->type())};
-        if (call->body_bytes() > max_body_bytes_) return {Errc::too_large};
-        const std::size_t bytes = frame_header_bytes + call->body_bytes();
+        const std::uint32_t timeout = timeout_of(*call);
+        const std::size_t body_bytes = call->body_bytes() + (timeout != 0 ? timeout_bytes : 0);
+        if (body_bytes > max_body_bytes_) return {Errc::too_large};
+        const std::size_t bytes = frame_header_bytes + body_bytes;
         const std::size_t waiting = outbox_.size() + leaving_bytes_ + held_bytes_;
         if (waiting != 0 && waiting + bytes > max_outbox_bytes_) {
             refused_ = true;
@@ -58,7 +64,7 @@ public:
             held_bytes_ += bytes;
             return {};
         }
-        enter(call, number);
+        enter(call, number, timeout);
         return {{}, wake()};
     }
 
@@ -66,6 +72,7 @@ public:
     bool reply(FrameHeader header, ByteBuffer&& body) {
         const std::lock_guard lock{mutex_};
         ++replies_;
+        if (closed_) DISTWORK_MARK(late_answer);  // of a work whose session is no more
         return queue(header, std::move(body));
     }
 
@@ -179,11 +186,25 @@ public:
     }
 
 private:
-    void enter(const std::shared_ptr<Call>& call, std::uint32_t number) {
-        const FrameHeader header{
+    /// In the wire's milliseconds; zero: none.
+    static std::uint32_t timeout_of(const Call& call) noexcept {
+        constexpr std::int64_t most = std::numeric_limits<std::uint32_t>::max();
+        return static_cast<std::uint32_t>(std::clamp<std::int64_t>(call.execution_timeout().count(), 0, most));
+    }
+
+    void enter(const std::shared_ptr<Call>& call, std::uint32_t number, std::uint32_t timeout) {
+        FrameHeader header{
             .kind = FrameKind::work, .type = static_cast<std::uint16_t>(number), .id = calls_.insert(call)};
-        if (call->body_bytes() < large_body_bytes) outbox_.append(header, call->body());
-        else outbox_.append_large(header, call->shared_body());
+        std::byte prefix[timeout_bytes];
+        std::span<const std::byte> before;
+        if (timeout != 0) {
+            header.flags = flag_timeout;
+            detail::store(prefix, timeout);
+            before = prefix;
+        }
+        if (call->body_bytes() >= large_body_bytes) outbox_.append_large(header, call->shared_body(), before);
+        else if (before.empty()) outbox_.append(header, call->body());
+        else outbox_.append(header, before, call->body());
         call->release_body();
     }
 
@@ -191,9 +212,10 @@ private:
         while (!held_.empty() && calls_.size() < window_) {
             const auto call = std::move(held_.front());
             held_.pop_front();
-            held_bytes_ -= frame_header_bytes + call->body_bytes();
+            const std::uint32_t timeout = timeout_of(*call);
+            held_bytes_ -= frame_header_bytes + call->body_bytes() + (timeout != 0 ? timeout_bytes : 0);
             if (call->claimed() && !call->chosen()) continue;
-            enter(call, types_.number(call->type()));
+            enter(call, types_.number(call->type()), timeout);
             // Who cancelled it was not heard then: it was not in the table. Its place is given back by its answer.
             if (call->claimed()) outbox_.append({.kind = FrameKind::cancel, .id = call->id}, {});
         }

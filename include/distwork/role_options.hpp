@@ -45,15 +45,21 @@ struct MasterOptions {
     Log log{};  ///< default: nowhere
 };
 
+/// Where a slave finds a master.
+struct MasterAddress {
+    std::string host;
+    std::uint16_t port = 0;
+};
+
 struct SlaveOptions {
     std::string name{};  ///< what the master is told; default: "slave"
     std::size_t slots = std::max(1u, std::thread::hardware_concurrency());  ///< works executed at a time
     std::vector<std::string> labels{};                                      ///< what it has: see SubmitOptions::label
     bool insecure_plaintext = false;                        ///< needed to connect to addresses beyond loopback
     WorkExecutor work_executor = WorkExecutor::own_pool();  ///< where works are executed
-    bool reconnect = true;                                  ///< false: its run ends with its first session
-    std::chrono::milliseconds reconnect_after{100};         ///< doubles with each failure, with jitter,
-    std::chrono::milliseconds reconnect_at_most{30'000};    ///< up to this
+    bool reconnect = true;                                ///< false: its run ends with its first session, or without one
+    std::chrono::milliseconds reconnect_after{100};       ///< when no master of the list took it; doubles, with jitter,
+    std::chrono::milliseconds reconnect_at_most{30'000};  ///< up to this, until a session is opened
     LinkOptions link{};
     Log log{};  ///< default: nowhere
 };
@@ -92,11 +98,14 @@ inline MasterOptions checked(MasterOptions options) {
 }
 
 /// Throws likewise.
-inline SlaveOptions checked(const std::string& host, std::uint16_t port, SlaveOptions options) {
+inline SlaveOptions checked(const std::vector<MasterAddress>& masters, SlaveOptions options) {
     Registry::instance().check();
-    check_reachable(host, options.insecure_plaintext);
+    if (masters.empty()) throw Error{Errc::bad_address, "no master is named"};
+    for (const auto& [host, port] : masters) {
+        check_reachable(host, options.insecure_plaintext);
+        if (port == 0) throw Error{Errc::bad_address, host + ":0"};
+    }
     check(options.link);
-    if (port == 0) throw Error{Errc::bad_address, host + ":0"};
     if (options.slots == 0) throw Error{Errc::zero_slots, "SlaveOptions::slots"};
     if (options.slots > slave_window) throw Error{Errc::bad_option, "SlaveOptions::slots"};
     if (options.reconnect_after.count() <= 0 || options.reconnect_at_most < options.reconnect_after)

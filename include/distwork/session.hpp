@@ -14,6 +14,7 @@
 
 #include "byte_buffer.hpp"
 #include "detail/asio.hpp"
+#include "detail/probe.hpp"
 #include "error.hpp"
 #include "frame.hpp"
 #include "frame_reader.hpp"
@@ -44,7 +45,7 @@ public:
     /// `executor` is where calls complete that have no executor of their own.
     Session(Transport transport, asio::any_io_executor executor, Socket socket,
             std::shared_ptr<const SessionSettings> settings, std::shared_ptr<SessionHost<Transport>> host)
-        : SessionPeer{std::move(executor), std::move(settings), endpoint_of(socket)},
+        : SessionPeer{std::move(executor), std::move(settings), detail::remote_endpoint_of(socket)},
           transport_{std::move(transport)},
           strand_{socket.get_executor()},
           socket_{std::move(socket)},
@@ -79,6 +80,7 @@ public:
     // The session's strand
 
     std::uint64_t tag = 0;  ///< the host's own
+    std::size_t place = 0;  ///< likewise, guarded by the host
 
     /// Whether the peer was accepted: it introduced itself, and the host admitted it.
     bool accepted() const noexcept { return handshake_.accepted(); }
@@ -117,11 +119,6 @@ public:
     }
 
 private:
-    static asio::ip::tcp::endpoint endpoint_of(const Socket& socket) {
-        std::error_code ignored;
-        return socket.remote_endpoint(ignored);
-    }
-
     void wake_writer() override {
         auto self = this->shared_from_this();
         if (WokenWriters* const gathering = WokenWriters::current()) return gathering->add(std::move(self));
@@ -170,7 +167,7 @@ private:
     /// False when the session ends with this frame.
     bool on_frame(Frame&& frame) {
         const FrameKind kind = frame.header.kind;
-        if (frame.header.flags != 0) return on_nonsense(frame.header);
+        if (!has_known_flags(frame.header)) return on_nonsense(frame.header);
         if (!handshake_.accepted()) return on_greeting(frame);
         if (kind == FrameKind::types) return on_types(frame);
         if (!opened_) return on_nonsense(frame.header);
@@ -179,7 +176,7 @@ private:
             case FrameKind::answer:
             case FrameKind::error: return on_reply(std::move(frame));
             case FrameKind::cancel: return on_cancel(frame);
-            case FrameKind::ping: return send_control(FrameKind::pong, {}, frame.header.id), true;
+            case FrameKind::ping: return on_ping(frame);
             case FrameKind::pong: return on_pong(frame);
             case FrameKind::drain: return on_drain();
             case FrameKind::bye: return on_bye(frame);
@@ -209,18 +206,6 @@ private:
         return true;
     }
 
-    void send_types() {
-        Introduction introduction{.slots = settings_->slots,
-                                  .window = settings_->window,
-                                  .max_frame_bytes = static_cast<std::uint32_t>(settings_->max_frame_bytes),
-                                  .labels = settings_->labels,
-                                  .types = {}};
-        types_.tell(introduction);
-        ByteBuffer body;
-        detail::encode_value(introduction, body, settings_->limits);
-        if (outgoing_.send({.kind = FrameKind::types}, std::move(body))) wake_writer();
-    }
-
     bool on_types(const Frame& frame) {
         Introduction peer;
         try {
@@ -239,14 +224,6 @@ private:
         host_->opened(this->shared_from_this(), peer_, types);
         send_ping();
         return true;
-    }
-
-    /// Which types both have, anew whenever either table grew.
-    PeerTypes match_types() {
-        PeerTypes types{types_.told(), peer_};
-        outgoing_.introduce(types, peer_.window, peer_.max_frame_bytes);
-        types.log_differences(settings_->log, description());
-        return types;
     }
 
     // Works and answers.
@@ -292,12 +269,20 @@ private:
         while (!self->ended_ && !self->parting_) {
             co_await self->pause(self->settings_->heartbeat);
             const TimePoint now = self->now();
-            if (self->liveness_.is_silent(now) && self->socket_.available(error) == 0) self->end(Errc::peer_silent, "");
-            else if (self->writer_.is_stalled(now, self->settings_->stalled_after)) self->end(Errc::peer_stalled, "");
-            else if (!self->ended_ && !self->parting_) self->beat();
+            if (self->liveness_.is_silent(now) && self->socket_.available(error) == 0) {
+                DISTWORK_MARK(heartbeat_death);
+                self->end(Errc::peer_silent, "");
+            } else if (self->writer_.is_stalled(now, self->settings_->stalled_after)) {
+                DISTWORK_MARK(stalled);
+                self->end(Errc::peer_stalled, "");
+            } else if (!self->ended_ && !self->parting_) self->beat();
         }
-        // A peer that does not read keeps nobody waiting for a farewell.
-        if (!self->ended_) co_await self->pause(self->settings_->handshake_timeout);
+        // What waits leaves while the peer reads; one that does not keeps nobody waiting for a farewell.
+        std::optional<std::uint64_t> left;
+        while (!self->ended_ && (!left || (self->opened_ && *left != self->writer_.bytes()))) {
+            left = self->writer_.bytes();
+            co_await self->pause(self->settings_->handshake_timeout);
+        }
         if (!self->ended_) self->end(self->parting_->reason, self->parting_->detail);
     }
 
@@ -316,11 +301,23 @@ private:
         send_ping();
     }
 
-    void send_ping() { send_control(FrameKind::ping, {}, liveness_.ping(now())); }
+    void send_ping() { send_heartbeat(FrameKind::ping, liveness_.ping(now())); }
+
+    void send_heartbeat(FrameKind kind, std::uint64_t id) {
+        if (const auto state = host_->own_state()) send_control(kind, encode(*state), id);
+        else send_control(kind, {}, id);
+    }
+
+    bool on_ping(const Frame& frame) {
+        if (!take_state(frame.body)) return on_nonsense(frame.header);
+        send_heartbeat(FrameKind::pong, frame.header.id);
+        return true;
+    }
 
     bool on_pong(const Frame& frame) {
+        if (!take_state(frame.body)) return on_nonsense(frame.header);
         const auto time = liveness_.pong(frame.header.id, now());
-        if (time) host_->round_trip(this->shared_from_this(), *time);
+        if (time) host_->round_trip(this->shared_from_this(), *time, peer_state_);
         return true;
     }
 
@@ -382,8 +379,6 @@ private:
     Handshake handshake_;
     Liveness liveness_;
     std::shared_ptr<SessionHost<Transport>> host_;
-    OwnTypes types_;
-    Introduction peer_;
     Inbox<Transport> inbox_;
     std::uint64_t bytes_received_ = 0;
     bool waits_for_room_ = false;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <system_error>
@@ -16,6 +17,7 @@
 #include "introduction.hpp"
 #include "log.hpp"
 #include "reply.hpp"
+#include "slave_state.hpp"
 #include "work_queue.hpp"
 
 namespace distwork {
@@ -48,7 +50,7 @@ struct Answer {
 /// What the caller of a work is told whose answer is an error.
 inline std::exception_ptr to_exception(const Reply& reply, const Call& call, const std::string& peer) {
     const std::string name{call.name()};
-    if (reply.error == Errc::work_failed)
+    if (reply.error == Errc::work_failed || reply.error == Errc::failed_for_good)
         return std::make_exception_ptr(RemoteError{reply.exception_type, reply.text, name, peer, call.attempt()});
     return std::make_exception_ptr(Error{reply.error, name + " on " + peer + ": " + reply.text});
 }
@@ -59,7 +61,7 @@ inline std::vector<std::shared_ptr<Call>> settle(std::span<Answer> answers, cons
     std::vector<std::shared_ptr<Call>> settled;
     settled.reserve(answers.size());
     for (Answer& answer : answers) {
-        if (!answer.call || !answer.call->claim()) continue;
+        if (!answer.call || !answer.call->claim(answer.reply.error)) continue;
         if (answer.reply.error == Errc{}) answer.call->succeed(answer.reply.value, peer);
         else answer.call->fail(to_exception(answer.reply, *answer.call, description));
         settled.push_back(std::move(answer.call));
@@ -100,7 +102,10 @@ public:
     virtual std::shared_ptr<WorkQueue<Transport>> works() = 0;
     /// Calls were refused by this session's outbox, and need not be any more.
     virtual void has_room(const SessionPtr& session) = 0;
-    virtual void round_trip(const SessionPtr& session, std::chrono::nanoseconds time) = 0;
+    /// A heartbeat came back, with what the peer last told of itself.
+    virtual void round_trip(const SessionPtr& session, std::chrono::nanoseconds time, const SlaveState& peer) = 0;
+    /// What a slave tells of itself with each heartbeat. Masters tell nothing.
+    virtual std::optional<SlaveState> own_state() { return std::nullopt; }
     /// A slave wants nothing new; or a master confirms that nothing more comes.
     virtual void peer_drains(const SessionPtr& session) = 0;
     /// The session ended; `unanswered` are for the host to settle. Called once, and last.

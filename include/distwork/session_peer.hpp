@@ -13,10 +13,12 @@
 #include "byte_buffer.hpp"
 #include "call.hpp"
 #include "detail/asio.hpp"
+#include "introduction.hpp"
 #include "outgoing.hpp"
 #include "peer.hpp"
 #include "reply.hpp"
 #include "session_host.hpp"
+#include "slave_state.hpp"
 #include "transport.hpp"
 
 namespace distwork {
@@ -80,6 +82,33 @@ protected:
         if (outgoing_.send({.kind = kind, .id = id}, body)) wake_writer();
     }
 
+    // Which types each side has. Session strand.
+
+    void send_types() {
+        Introduction introduction{.slots = settings_->slots,
+                                  .window = settings_->window,
+                                  .max_frame_bytes = static_cast<std::uint32_t>(settings_->max_frame_bytes),
+                                  .labels = settings_->labels,
+                                  .types = {}};
+        types_.tell(introduction);
+        ByteBuffer body;
+        detail::encode_value(introduction, body, settings_->limits);
+        if (outgoing_.send({.kind = FrameKind::types}, std::move(body))) wake_writer();
+    }
+
+    /// Which types both have, anew whenever either table grew.
+    PeerTypes match_types() {
+        PeerTypes types{types_.told(), peer_};
+        outgoing_.introduce(types, peer_.window, peer_.max_frame_bytes);
+        types.log_differences(settings_->log, description());
+        return types;
+    }
+
+    /// Of a heartbeat's body: only slaves tell of themselves, and need not. False: it means nothing.
+    bool take_state(std::span<const std::byte> body) {
+        return body.empty() || (settings_->role == Role::master && !decode(body, peer_state_));
+    }
+
     // Before the session is opened.
     void meet(std::string peer_name) {
         peer_name_ = std::move(peer_name);
@@ -89,6 +118,11 @@ protected:
 
     const std::shared_ptr<const SessionSettings> settings_;
     Outgoing outgoing_;
+
+    // session strand
+    OwnTypes types_;
+    Introduction peer_;
+    SlaveState peer_state_;
 
 private:
     const asio::any_io_executor executor_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "detail/asio.hpp"
+#include "detail/probe.hpp"
 #include "outbox.hpp"
 #include "outgoing.hpp"
 
@@ -65,7 +67,9 @@ private:
     template <class Session>
     void wrote(std::size_t count, Session& session) {
         bytes_ += count;
-        leaving_.consume(count);
+        const bool is_partial = count < std::min(leaving_.size(), most_bytes_a_write);
+        if (is_partial) DISTWORK_MARK(partial_write);
+        leaving_.consume(DISTWORK_PLANTED(write_twice) && is_partial ? count - 1 : count);
         session.progressed(outgoing_.left(count));
     }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "detail/asio.hpp"
 #include "detail/slave_core.hpp"
@@ -16,7 +17,8 @@
 
 namespace distwork {
 
-/// Connects to a master and executes the works that it sends, `slots` at a time, in the order of arrival.
+/// Connects to a master, the first of a list that takes it, and executes the works that it sends, `slots` at a time, in
+/// the order of arrival.
 ///
 /// *Executor*: any; all its I/O runs there on one strand, works on its work executor. *Thread-safety*: all functions.
 /// *Lifetime*: the executor's context must outlive the slave. Its end asks works that run to stop and waits for those
@@ -33,7 +35,15 @@ public:
     /// On a transport that is more than an executor. *Errors*: the same.
     Slave(std::type_identity_t<Transport> transport, std::string host, std::uint16_t port,
           SlaveOptions options = SlaveOptions{})
-        : core_{std::make_shared<Core>(std::move(transport), std::move(host), port, std::move(options))} {}
+        : Slave{std::move(transport), std::vector<MasterAddress>{{std::move(host), port}}, std::move(options)} {}
+
+    /// Of several masters, one at a time: tried in their order, from the first again whenever a connection was lost.
+    /// *Errors*: the same.
+    Slave(asio::any_io_executor executor, std::vector<MasterAddress> masters, SlaveOptions options = SlaveOptions{})
+        : Slave{Transport{std::move(executor)}, std::move(masters), std::move(options)} {}
+    Slave(std::type_identity_t<Transport> transport, std::vector<MasterAddress> masters,
+          SlaveOptions options = SlaveOptions{})
+        : core_{std::make_shared<Core>(std::move(transport), std::move(masters), std::move(options))} {}
 
     Slave(Slave&&) noexcept = default;
     Slave& operator=(Slave&&) = delete;
@@ -52,10 +62,12 @@ public:
         });
     }
 
-    /// Connects to the master, again whenever the connection is lost, until stopped: `void(std::exception_ptr)`.
+    /// Connects to a master, again whenever the connection is lost, until stopped: `void(std::exception_ptr)`. When all
+    /// masters of the list failed there is a pause, which doubles.
     ///
     /// *Errors*: Error (version_mismatch, not_distwork, wrong_role, needs_credentials): a further attempt would change
-    /// nothing. Without `reconnect`, whatever ended the first attempt.
+    /// nothing. It strikes that master from the list; that of the last one is thrown. Without `reconnect`, whatever
+    /// kept the last of the list from taking it.
     template <class Token = asio::use_awaitable_t<>>
     auto async_run(Token&& token = Token{}) {
         return asio::co_spawn(core_->strand(), Core::run(core_), std::forward<Token>(token));
@@ -66,6 +78,13 @@ public:
     template <class Token = asio::use_awaitable_t<>>
     auto async_stop(std::chrono::milliseconds timeout, Token&& token = Token{}) {
         return asio::co_spawn(core_->strand(), Core::stop(core_, timeout), std::forward<Token>(token));
+    }
+
+    /// Has the master send nothing new, finishes and answers what was sent, however long that takes, and leaves: to its
+    /// master that costs nothing. `async_stop` meanwhile gives it a time limit. `void(std::exception_ptr)`.
+    template <class Token = asio::use_awaitable_t<>>
+    auto async_drain(Token&& token = Token{}) {
+        return async_stop(std::chrono::milliseconds::max(), std::forward<Token>(token));
     }
 
     /// Whether its session is open now.
@@ -79,5 +98,7 @@ private:
 
 Slave(asio::any_io_executor, std::string, std::uint16_t)->Slave<>;
 Slave(asio::any_io_executor, std::string, std::uint16_t, SlaveOptions)->Slave<>;
+Slave(asio::any_io_executor, std::vector<MasterAddress>)->Slave<>;
+Slave(asio::any_io_executor, std::vector<MasterAddress>, SlaveOptions)->Slave<>;
 
 }  // namespace distwork

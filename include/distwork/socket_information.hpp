@@ -10,6 +10,7 @@
 
 #include "detail/asio.hpp"
 #include "registry.hpp"
+#include "slave_state.hpp"
 
 namespace distwork {
 
@@ -38,6 +39,7 @@ struct SocketInformation {
     asio::ip::tcp::endpoint endpoint;
     std::vector<std::string> labels;        ///< sorted
     std::chrono::nanoseconds round_trip{};  ///< zero until measured
+    SlaveState state;                       ///< by its own word, with its last heartbeat
     std::chrono::steady_clock::time_point connected_since{};
 
     /// The host's own; see update_socket_information.

@@ -154,6 +154,14 @@ public:
                             [bytes](const auto& socket) { return socket && bytes <= socket->max_body_bytes; });
     }
 
+    /// Whether some slave could execute it, busy or not.
+    bool anybody_can_take(const Submission& work) const {
+        return std::any_of(by_place_.begin(), by_place_.end(), [&](const auto& socket) {
+            return socket && (!work.pinned || work.pinned == socket->information.id) &&
+                   !socket->information.draining && is_capable(*socket, work);
+        });
+    }
+
     bool anybody_has_credit() const noexcept { return !ready_.empty(); }
 
     /// Usually all that have credit, without a copy; else those among them that fit. Valid until the next change.
@@ -184,11 +192,15 @@ public:
 
 private:
     bool fits(const Socket& socket, const Submission& work, Duration time) const {
+        return ready_.contains(socket.information.place) && is_capable(socket, work) &&
+               socket.in_flight.has_credit_for(time, work.bytes());
+    }
+
+    bool is_capable(const Socket& socket, const Submission& work) const {
         const auto& has = socket.information.labels;
         const auto& wants = work.options.labels();
-        return ready_.contains(socket.information.place) && knows(socket, work.type()) &&
-               std::includes(has.begin(), has.end(), wants.begin(), wants.end()) &&
-               work.bytes() <= socket.max_body_bytes && socket.in_flight.has_credit_for(time, work.bytes());
+        return knows(socket, work.type()) && std::includes(has.begin(), has.end(), wants.begin(), wants.end()) &&
+               work.bytes() <= socket.max_body_bytes;
     }
 
     bool known_by_all(const WorkType& type) const noexcept {

@@ -5,10 +5,13 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "call.hpp"
+#include "detail/probe.hpp"
 #include "submit_options.hpp"
 
 namespace distwork {
@@ -30,9 +33,12 @@ public:
         return options.name().empty() ? Call::name() : std::string_view{options.name()};
     }
     unsigned attempt() const noexcept override { return attempts; }
+    std::chrono::milliseconds execution_timeout() const noexcept override { return options.execution_timeout(); }
 
     /// Bytes that it takes in backlog, outbox and at the slave.
-    std::size_t bytes() const noexcept { return body_bytes(); }
+    std::size_t bytes() const noexcept {
+        return body_bytes() + (options.execution_timeout().count() > 0 ? timeout_bytes : 0);
+    }
 
     /// Called once, outside of any lock, when it was sent or entered the backlog.
     virtual void admitted() {}
@@ -40,23 +46,81 @@ public:
     /// It was not admitted. True: whoever waits for its admission was given the error, and nobody waits for its outcome.
     virtual bool take_refusal(std::exception_ptr&) { return false; }
 
-    enum class Stage { fresh, waiting, backlog, in_flight, done };
+    enum class Stage { fresh, waiting, backlog, in_flight, returning, done };
 
     // guarded by the container
     Stage stage = Stage::fresh;
+    bool is_admitted = false;
     std::uint64_t sequence = 0;  ///< order of admission
-    unsigned attempts = 0;
+    unsigned attempts = 0;       ///< sendings whose slave began it, or did not say that it had not
     std::list<std::shared_ptr<Submission>>::iterator at{};  ///< in its lane, or in the line that waits for room
     Socket* socket = nullptr;                               ///< that it was sent to
 
+    /// Whether it was ever sent.
+    bool was_sent() const noexcept { return attempts != 0 || (history_ && history_->freed != 0); }
+
+    /// Its slave is being lost: remembers whether it had begun there, before others take its place.
+    void note_whether_begun() noexcept { was_begun_ = begun_; }
+
+    /// After the loss of `slave`: whether it goes again. The master cannot know of a work whether it had begun that
+    /// others answered before it was lost on their way: one that may be executed once only counts as begun.
+    bool may_go_again(const std::string& slave) {
+        History& history = this->history();
+        if (!history.slaves.empty()) history.slaves += ", ";
+        history.slaves += slave;
+        const bool once = options.max_attempts() == 1 && !DISTWORK_PLANTED(ignore_at_most_once);
+        if (claimed() || (pinned && !DISTWORK_PLANTED(resend_a_part_of_a_broadcast))) return false;
+        if (was_begun_ || once) {
+            const bool again = attempts - history.retries < options.max_attempts();
+            if (!again) DISTWORK_MARK(lost_for_good);
+            return again;
+        }
+        if (history.freed == most_freed) return false;
+        DISTWORK_MARK(freed_requeue);
+        ++history.freed;
+        --attempts;
+        return true;
+    }
+
+    /// Whether an answer with this error is not the last word.
+    bool wants_retry(Errc error) const noexcept {
+        if (DISTWORK_PLANTED(no_retry)) return false;
+        const unsigned wanted = DISTWORK_PLANTED(retry_unasked) ? 2 : options.retry_on_error().count;
+        return error == Errc::work_failed && wanted != 0 && !pinned && !claimed() && retries() < wanted;
+    }
+    void note_retry() { ++history().retries; }
+    unsigned retries() const noexcept { return history_ ? history_->retries : 0; }
+
+    /// For people: where it was lost. Empty if it never was.
+    std::string_view lost_on() const noexcept { return history_ ? std::string_view{history_->slaves} : ""; }
+
+    /// What is to happen to it at some time; called off when the submission ends.
+    void keep_alarm(std::shared_ptr<void> alarm) { history().alarms.push_back(std::move(alarm)); }
+
 private:
     friend class InFlight;
+
+    /// What few submissions have.
+    struct History {
+        unsigned freed = 0;    // sendings that did not count
+        unsigned retries = 0;  // of the attempts: after its own exception
+        std::string slaves;    // that were lost with it
+        std::vector<std::shared_ptr<void>> alarms;
+    };
+    static constexpr unsigned most_freed = 10;
+
+    History& history() {
+        if (!history_) history_ = std::make_unique<History>();
+        return *history_;
+    }
 
     // Its links in the list of what its slave holds, and what it counts for there.
     Submission* older_ = nullptr;
     Submission* newer_ = nullptr;
     std::chrono::nanoseconds estimate_{};
     bool begun_ = false;
+    bool was_begun_ = false;
+    std::unique_ptr<History> history_;
 };
 
 using SubmissionPtr = std::shared_ptr<Submission>;

@@ -1,10 +1,14 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "error.hpp"
 
 namespace distwork {
 
@@ -12,6 +16,31 @@ namespace distwork {
 enum class WhenUnavailable {
     wait,    ///< for a slave
     refuse,  ///< Errc::no_slave at once, as the ancestor did
+};
+
+/// How often a work goes again that threw, and how long it waits before: a random time up to `first_pause`, doubled with
+/// each retry up to `longest_pause`.
+///
+/// *Source*: M. Brooker, "Exponential Backoff And Jitter", 2015 (full jitter).
+struct RetryPolicy {
+    using Milliseconds = std::chrono::milliseconds;
+
+    // A constructor instead of braces: g++ 12 frees aggregates twice that are made inside an awaited call.
+    RetryPolicy() = default;
+    explicit RetryPolicy(unsigned retries, Milliseconds first = Milliseconds{100},
+                         Milliseconds longest = Milliseconds{10'000})
+        : count{retries}, first_pause{first}, longest_pause{longest} {}
+
+    unsigned count = 0;
+    Milliseconds first_pause{100};
+    Milliseconds longest_pause{10'000};
+
+    /// Before that retry, 1 for the first; `random` is any number.
+    std::chrono::nanoseconds pause(unsigned retry, std::uint64_t random) const noexcept {
+        const auto most = std::min(longest_pause.count(), first_pause.count() << std::min(retry - 1, 20u));
+        const auto nanoseconds = static_cast<std::uint64_t>(std::max<std::int64_t>(most, 0)) * 1'000'000;
+        return std::chrono::nanoseconds{static_cast<std::int64_t>(random % (nanoseconds + 1))};
+    }
 };
 
 /// How one work wants to be distributed: `SubmitOptions{}.priority(3).label("gpu")`.
@@ -39,7 +68,41 @@ public:
         return *this;
     }
 
+    /// How often slaves may begin it: it goes again when its slave is lost. Default 3; 1: at most once, whatever
+    /// happens. When its slave was lost before it began, it goes again without counting, at most 10 times.
+    SubmitOptions& max_attempts(unsigned value) {
+        if (value == 0) throw Error{Errc::bad_option, "max_attempts must be positive"};
+        max_attempts_ = value;
+        return *this;
+    }
+    /// Has it go again when it throws, unless it throws a NoRetry. Default: it does not.
+    SubmitOptions& retry_on_error(RetryPolicy value) {
+        rare().retry = value;
+        return *this;
+    }
+    /// Until it was first sent to a slave: then Errc::queue_timeout. Default: without end, as for the others.
+    SubmitOptions& queue_timeout(std::chrono::milliseconds value) {
+        rare().queue_timeout = positive(value, "queue_timeout");
+        return *this;
+    }
+    /// Of each attempt, by the slave's clock from where it begins: then Errc::execution_timeout, and it does not go
+    /// again. The work is asked to stop; its slot stays taken until it returns.
+    SubmitOptions& execution_timeout(std::chrono::milliseconds value) {
+        rare().execution_timeout = positive(value, "execution_timeout");
+        return *this;
+    }
+    /// Altogether, from its submission, by the master's clock: then Errc::deadline.
+    SubmitOptions& deadline(std::chrono::milliseconds value) {
+        rare().deadline = positive(value, "deadline");
+        return *this;
+    }
+
     int priority() const noexcept { return priority_; }
+    unsigned max_attempts() const noexcept { return max_attempts_; }
+    const RetryPolicy& retry_on_error() const noexcept { return set().retry; }
+    std::chrono::milliseconds queue_timeout() const noexcept { return set().queue_timeout; }  ///< zero: without end
+    std::chrono::milliseconds execution_timeout() const noexcept { return set().execution_timeout; }
+    std::chrono::milliseconds deadline() const noexcept { return set().deadline; }
     WhenUnavailable when_unavailable() const noexcept { return when_unavailable_; }
     const std::vector<std::string>& labels() const noexcept { return set().labels; }  ///< sorted, each once
     const std::string& name() const noexcept { return set().name; }
@@ -49,7 +112,17 @@ private:
     struct Rare {
         std::vector<std::string> labels;
         std::string name;
+        RetryPolicy retry;
+        std::chrono::milliseconds queue_timeout{};
+        std::chrono::milliseconds execution_timeout{};
+        std::chrono::milliseconds deadline{};
     };
+
+    /// Of a u32 on the wire, too.
+    static std::chrono::milliseconds positive(std::chrono::milliseconds value, const char* name) {
+        if (value.count() <= 0) throw Error{Errc::bad_option, std::string{name} + " must be positive"};
+        return std::min(value, std::chrono::milliseconds{0xffff'ffff});
+    }
 
     const Rare& set() const noexcept {
         static const Rare none;
@@ -61,6 +134,7 @@ private:
     }
 
     int priority_ = 0;
+    unsigned max_attempts_ = 3;
     WhenUnavailable when_unavailable_ = WhenUnavailable::wait;
     std::shared_ptr<Rare> rare_;
 };

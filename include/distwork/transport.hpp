@@ -4,6 +4,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <random>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "detail/asio.hpp"
 #include "error.hpp"
+#include "machine_load.hpp"
 #include "work_executor.hpp"
 
 #ifndef _WIN32
@@ -21,7 +23,7 @@
 
 namespace distwork {
 
-/// Where links, time, chance and threads for works come from. Roles and sessions get all of these from their Transport
+/// Where links, time, chance, threads for works and what a machine says of itself come from. Roles and sessions get all of these from their Transport
 /// and nowhere else, so that another one can simulate them.
 ///
 /// `Socket` has the part of asio::ip::tcp::socket that is used here: async_read_some, async_write_some, write_some
@@ -36,6 +38,7 @@ concept Transport = std::copy_constructible<T> &&
     { transport.get_executor() } -> std::convertible_to<asio::any_io_executor>;
     { transport.now() } -> std::same_as<std::chrono::steady_clock::time_point>;
     { transport.random() } -> std::same_as<std::uint64_t>;
+    { transport.machine_load() } -> std::same_as<MachineLoad>;
     { transport.make_strand() } -> std::same_as<typename T::Strand>;
     { transport.listen(strand, host, std::uint16_t{}) } -> std::same_as<typename T::Acceptor>;
     { transport.accept(acceptor) } -> std::same_as<asio::awaitable<typename T::Socket>>;
@@ -48,7 +51,21 @@ concept Transport = std::copy_constructible<T> &&
     pool.join();
 };
 
+/// A transport whose works take time of its own making before they run: `delay_work` calls a function later, never from
+/// inside, or returns false. One thread only.
+template <class T>
+concept DelaysWorks = requires(const T transport, std::string_view type, std::function<void()> then) {
+    { transport.delay_work(type, then) } -> std::same_as<bool>;
+};
+
 namespace detail {
+
+/// A default one if the connection is gone already.
+template <class Socket>
+asio::ip::tcp::endpoint remote_endpoint_of(const Socket& socket) {
+    std::error_code ignored;
+    return socket.remote_endpoint(ignored);
+}
 
 /// A program that the host begins must not hold our ports and connections.
 template <class Socket>
@@ -82,6 +99,8 @@ public:
         thread_local std::mt19937_64 engine{std::random_device{}()};
         return engine();
     }
+
+    MachineLoad machine_load() const { return detail::machine_load(); }
 
     Strand make_strand() const { return asio::make_strand(executor_); }
 

@@ -20,7 +20,8 @@ struct WorkBatch {
         std::uint64_t id = 0;
         const WorkType* type = nullptr;
         std::span<const std::byte> body;
-        bool dropped = false;  // cancelled before it began, and answered so
+        bool dropped = false;          // cancelled before it began, and answered so
+        std::uint32_t timeout_ms = 0;  // that its execution may take; 0: any time
     };
 
     std::shared_ptr<Peer> peer;

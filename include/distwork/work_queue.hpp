@@ -19,10 +19,15 @@
 #include "context.hpp"
 #include "detail/asio.hpp"
 #include "detail/execution_list.hpp"
+#include "detail/execution_limits.hpp"
+#include "detail/probe.hpp"
+#include "detail/work_reply.hpp"
 #include "error.hpp"
 #include "frame.hpp"
 #include "registry.hpp"
 #include "reply.hpp"
+#include "slave_state.hpp"
+#include "transport.hpp"
 #include "work_batch.hpp"
 
 namespace distwork {
@@ -32,13 +37,16 @@ namespace distwork {
 ///
 /// One hand-over brings all works of a read; a runner occupies one slot and goes on to the next work without another.
 ///
+/// A work whose execution takes longer than its timeout is answered so at once and asked to stop; it keeps its slot until
+/// it returns, and what it returns then is dropped.
+///
 /// *Thread-safety*: all functions. *Lifetime*: shared by its role and the runners.
 template <class Transport>
 class WorkQueue : public std::enable_shared_from_this<WorkQueue<Transport>> {
 public:
     /// `immediate`: works are executed inside `push`, by the caller, who runs on `executor`.
     WorkQueue(Transport transport, asio::any_io_executor executor, bool immediate, std::size_t slots)
-        : transport_{std::move(transport)}, executor_{std::move(executor)}, immediate_{immediate}, slots_{slots} {}
+        : transport_{std::move(transport)}, executor_{std::move(executor)}, immediate_{immediate}, slots_{slots}, limits_{transport_} {}
 
     void push(std::shared_ptr<WorkBatch> batch) {
         {
@@ -59,7 +67,11 @@ public:
         std::vector<std::stop_source> asked;
         {
             const std::lock_guard lock{mutex_};
-            executing_.mark(asked, [&](const Execution& at) { return at.peer == &peer && at.id == id; });
+            executing_.mark(asked, [&](const Execution& at) {
+                if (at.peer != &peer || at.id != id) return false;
+                DISTWORK_MARK(cancel_running);
+                return true;
+            });
             for (const auto& batch : waiting_) {
                 if (batch->peer.get() != &peer) continue;
                 for (std::size_t i = batch->next; i < batch->items.size(); ++i)
@@ -68,7 +80,9 @@ public:
             }
         }
         for (std::stop_source& source : asked) source.request_stop();
-        if (found) found->peer->reply(id, FrameKind::error, error_body({}, Errc::cancelled, "", "before it began"));
+        if (!found) return;
+        DISTWORK_MARK(cancel_queued_at_slave);
+        found->peer->reply(id, FrameKind::error, error_body({}, Errc::cancelled, "", "before it began"));
     }
 
     /// A session ended: its works that were not begun are dropped, those that run are asked to stop.
@@ -92,6 +106,7 @@ public:
             waiting_.clear();
             idle_.swap(idle);
             executing_.mark(asked, [](const Execution&) { return true; });
+            limits_.rest();
         }
         for (std::stop_source& source : asked) source.request_stop();
         if (idle) idle();
@@ -100,6 +115,17 @@ public:
     bool is_idle() const {
         const std::lock_guard lock{mutex_};
         return stopped_ || (waiting_.empty() && running_ == 0);
+    }
+
+    /// What runs, and what waits for a slot.
+    SlaveState state() const {
+        const std::lock_guard lock{mutex_};
+        std::size_t queued = 0;  // by batches: there may be a million works, and few of them were dropped
+        for (const auto& batch : waiting_) queued += batch->items.size() - batch->next;
+        SlaveState state;
+        state.running = static_cast<std::uint32_t>(executing_.size());
+        state.queued = static_cast<std::uint32_t>(queued);
+        return state;
     }
 
     /// Calls `then` once nothing waits and nothing runs: from here, or from a thread that executed a work.
@@ -118,6 +144,7 @@ private:
     using TimePoint = std::chrono::steady_clock::time_point;
     using Execution = detail::Execution;
     using ExecutionList = detail::ExecutionList;
+    using Limits = detail::ExecutionLimits<Transport>;
     static constexpr auto longest_turn = std::chrono::milliseconds{10};
 
     /// What a runner holds of the work that it executes.
@@ -138,8 +165,15 @@ private:
         TimePoint now = transport_.now();
         const TimePoint until = now + longest_turn;
         while (begin(begun, execution)) {
+            if constexpr (DelaysWorks<Transport>) {
+                if (delay(begun, execution)) {
+                    if (!go_on()) return;
+                    continue;
+                }
+            }
             if (begun.item.type->execute_async) {
-                if (!spawn(std::move(begun), execution)) return;
+                spawn(std::move(begun), take_over(execution), transport_.now());
+                if (!go_on()) return;
                 continue;
             }
             execute(begun, execution, answer, now);
@@ -147,6 +181,15 @@ private:
             end(execution);
             return post_runner();
         }
+    }
+
+    /// Under the lock.
+    void limit(const Begun& begun, Execution& execution) {
+        limits_.begin(execution, begun.batch->peer, std::chrono::milliseconds{begun.item.timeout_ms}, [this] {
+            return [queue = this->weak_from_this()] {
+                if (const auto there = queue.lock()) there->answer_overdue();
+            };
+        });
     }
 
     /// Takes the next work and puts it into the list of those that are executed, in place of the one that was executed
@@ -159,9 +202,11 @@ private:
             const std::lock_guard lock{mutex_};
             executing_.unlink(execution);
             if (!next(begun)) {
-                if (--running_ == 0) idle.swap(idle_);
+                if (!DISTWORK_PLANTED(leak_a_slot)) --running_;
+                if (running_ == 0) idle.swap(idle_), limits_.rest();
             } else {
                 execution.reset(begun.batch->peer.get(), begun.item.id);
+                if (begun.item.timeout_ms != 0) limit(begun, execution);
                 executing_.link(execution);
                 found = true;
                 more = !immediate_ && take_slot();
@@ -207,21 +252,38 @@ private:
             broken = std::current_exception();
         }
         const TimePoint before = std::exchange(now, transport_.now());
-        reply(begun, now - before, thrown, broken, answer);
+        reply(begun, execution, now - before, thrown, broken, answer);
     }
 
-    static void reply(const Begun& begun, std::chrono::nanoseconds time, const std::exception_ptr& thrown,
-                      const std::exception_ptr& broken, ByteBuffer& answer) {
-        Peer& peer = *begun.batch->peer;
-        if (thrown) {
-            const auto text = detail::describe(thrown);
-            peer.reply(begun.item.id, FrameKind::error, error_body(time, Errc::work_failed, text.type, text.text));
-        } else if (broken) {
-            peer.reply(begun.item.id, FrameKind::error, error_body(time, broken, begun.item.type->name));
-        } else {
-            write_execution_time(answer, time);
-            peer.reply(begun.item.id, FrameKind::answer, std::move(answer));
+    void reply(const Begun& begun, Execution& execution, std::chrono::nanoseconds time,
+               const std::exception_ptr& thrown, const std::exception_ptr& broken, ByteBuffer& answer) {
+        if (DISTWORK_PLANTED(forget_an_answer) && begun.item.id % 13 == 0) return;
+        if (begun.item.timeout_ms != 0 && !is_in_time(begun, execution, time)) return;
+        detail::reply(*begun.batch->peer, begun.item, time,
+                      DISTWORK_PLANTED(swallow_the_exception) ? nullptr : thrown, broken, answer);
+    }
+
+    /// Whether the answer is still to be given by the caller: neither did the timer, nor is it known here to be late.
+    bool is_in_time(const Begun& begun, Execution& execution, std::chrono::nanoseconds time) {
+        std::shared_ptr<Peer> peer;
+        {
+            const std::lock_guard lock{mutex_};
+            peer.swap(execution.answers_to);
         }
+        if (peer && time < std::chrono::milliseconds{begun.item.timeout_ms}) return true;
+        if (peer) typename Limits::Overdue{std::move(peer), begun.item.id, time}.answer();
+        return false;
+    }
+
+    void answer_overdue() {
+        std::vector<typename Limits::Overdue> overdue;
+        std::vector<std::stop_source> asked;
+        {
+            const std::lock_guard lock{mutex_};
+            if (!stopped_) overdue = limits_.take_overdue(executing_, asked);
+        }
+        for (const auto& work : overdue) work.answer();
+        for (std::stop_source& source : asked) source.request_stop();
     }
 
     void end(Execution& execution) {
@@ -229,25 +291,61 @@ private:
         executing_.unlink(execution);
     }
 
-    /// The slot goes with the coroutine; when that ends, a runner takes it on. True: the runner may go on, on another.
-    bool spawn(Begun begun, Execution& waiting) {
-        auto execution = std::make_unique<Execution>(mutex_);
-        {
-            const std::lock_guard lock{mutex_};
-            executing_.unlink(waiting);
-            execution->reset(waiting.peer, waiting.id);
-            execution->stop_requested = waiting.stop_requested;
-            executing_.link(*execution);
-        }
-        auto self = this->shared_from_this();
-        asio::co_spawn(executor_, execute_async(self, std::move(begun), std::move(execution)),
-                       [self](const std::exception_ptr&) { self->run(); });
+    // Works that outlast their runner: the slot goes with them; when they end, a runner takes it on.
+
+    /// Whether a runner without its slot may go on, on another.
+    bool go_on() {
         const std::lock_guard lock{mutex_};
         return immediate_ && take_slot();
     }
 
+    std::unique_ptr<Execution> take_over(Execution& runners) {
+        auto execution = std::make_unique<Execution>(mutex_);
+        const std::lock_guard lock{mutex_};
+        executing_.unlink(runners);
+        execution->continues(runners);
+        executing_.link(*execution);
+        return execution;
+    }
+
+    /// False: the work runs now. It counts as running from here.
+    bool delay(Begun& begun, Execution& runners) {
+        struct Delayed {
+            std::shared_ptr<WorkQueue> queue;
+            Begun begun;
+            std::unique_ptr<Execution> execution;
+            TimePoint since;
+            ~Delayed() {
+                if (execution) queue->end(*execution);
+            }
+        };
+        const auto delayed = std::make_shared<Delayed>();
+        delayed->queue = this->shared_from_this();
+        const auto work = [delayed] {
+            auto& [queue, begun_work, execution, since] = *delayed;
+            if (begun_work.item.type->execute_async)
+                return queue->spawn(std::move(begun_work), std::move(execution), since);
+            ByteBuffer answer;
+            queue->execute(begun_work, *execution, answer, since);
+            queue->end(*execution);
+            queue->run();
+        };
+        const auto go = [executor = executor_, work] { asio::dispatch(executor, work); };
+        if (!transport_.delay_work(begun.item.type->name, go)) return false;
+        delayed->begun = std::move(begun);
+        delayed->execution = take_over(runners);
+        delayed->since = transport_.now();
+        return true;
+    }
+
+    void spawn(Begun begun, std::unique_ptr<Execution> execution, TimePoint since) {
+        auto self = this->shared_from_this();
+        asio::co_spawn(executor_, execute_async(self, std::move(begun), std::move(execution), since),
+                       [self](const std::exception_ptr&) { self->run(); });
+    }
+
     static asio::awaitable<void> execute_async(std::shared_ptr<WorkQueue> self, Begun begun,
-                                               std::unique_ptr<Execution> execution) {
+                                               std::unique_ptr<Execution> execution, TimePoint since) {
         struct Unlink {
             WorkQueue& queue;
             Execution& execution;
@@ -258,14 +356,13 @@ private:
         answer.extend(reply_head_bytes);
         std::exception_ptr thrown;
         std::exception_ptr broken;
-        const TimePoint before = self->transport_.now();
         try {
             thrown =
                 co_await begun.item.type->execute_async(begun.item.body, context, answer, begun.batch->peer->limits());
         } catch (...) {
             broken = std::current_exception();
         }
-        reply(begun, self->transport_.now() - before, thrown, broken, answer);
+        self->reply(begun, *execution, self->transport_.now() - since, thrown, broken, answer);
     }
 
     Transport transport_;
@@ -278,6 +375,7 @@ private:
     std::deque<std::shared_ptr<WorkBatch>> waiting_;
     std::size_t running_ = 0;  // slots taken: by a runner, or by a coroutine that waits
     ExecutionList executing_;
+    Limits limits_;
     bool stopped_ = false;
     std::function<void()> idle_;
 };

@@ -191,7 +191,7 @@ TEST_CASE("an answer that makes no sense settles no call", "[integration]") {
     stranger.join(10, {&distwork::work_type<Plain>()});
     REQUIRE(run_until(cluster.io, [&] { return cluster.master.connected_slave_count() == 1; }));
     std::string how;
-    cluster.master.async_call(Plain{},
+    cluster.master.async_call(Plain{}, distwork::SubmitOptions{}.max_attempts(1),
                               [&](const std::exception_ptr& error) { how = error ? text_of(error) : "value"; });
     // The first call of a session has the first id, of the first place.
     auto reply = Stranger::frame(distwork::FrameKind::error, std::vector<std::byte>(9));

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <exception>
 #include <initializer_list>
+#include <limits>
 #include <memory>
 #include <new>
 #include <numeric>
@@ -27,6 +28,7 @@
 #include "distwork/introduction.hpp"
 #include "distwork/outbox.hpp"
 #include "distwork/reply.hpp"
+#include "distwork/slave_state.hpp"
 #include "distwork/transport.hpp"
 #include "distwork/typed_call.hpp"
 #include "support/catch.hpp"
@@ -169,6 +171,22 @@ TEST_CASE("any sixteen bytes are a header, and come back", "[unit]") {
     }
 }
 
+TEST_CASE("a flag means something in work frames that are long enough for it, and nowhere else", "[unit]") {
+    for (unsigned kind = 0; kind < 256; ++kind) {
+        for (unsigned flags = 0; flags < 256; ++flags) {
+            FrameHeader header{.length = 4,
+                               .kind = static_cast<FrameKind>(kind),
+                               .flags = static_cast<std::uint8_t>(flags),
+                               .type = 0,
+                               .id = 0};
+            CAPTURE(kind, flags);
+            REQUIRE(has_known_flags(header) == (flags == 0 || (flags == 1 && kind == 5)));
+            header.length = 3;
+            REQUIRE(has_known_flags(header) == (flags == 0));
+        }
+    }
+}
+
 TEST_CASE("the numbers of the kinds of frames are the wire's", "[unit]") {
     const std::pair<FrameKind, int> kinds[] = {
         {FrameKind::hello, 1},  {FrameKind::welcome, 2},   {FrameKind::refuse, 3},  {FrameKind::types, 4},
@@ -186,6 +204,10 @@ TEST_CASE("the numbers of the errors are the wire's", "[unit]") {
                                            {Errc::too_many_waiting, 5},
                                            {Errc::no_slave, 6},
                                            {Errc::stopped, 7},
+                                           {Errc::queue_timeout, 8},
+                                           {Errc::execution_timeout, 9},
+                                           {Errc::deadline, 10},
+                                           {Errc::failed_for_good, 11},
                                            {Errc::malformed, 16},
                                            {Errc::too_large, 17},
                                            {Errc::unknown_type, 18},
@@ -987,6 +1009,46 @@ TEST_CASE("what keeps a work from being executed is told by its reason and the w
     CHECK(told(std::make_exception_ptr(std::bad_alloc{})).first == Errc::malformed);
     CHECK(told(std::make_exception_ptr(std::invalid_argument{"negative"})).second == "Sum: negative");
     CHECK(told(std::make_exception_ptr(5)).first == Errc::malformed);
+}
+
+namespace {
+
+std::vector<std::byte> load_bytes(const SlaveState& state) {
+    const auto body = encode(state);
+    return {body.begin() + 8, body.begin() + 12};
+}
+
+}  // namespace
+
+TEST_CASE("the body of a slave's heartbeat is these bytes, and comes back", "[unit]") {
+    SlaveState state;
+    state.running = 0x04030201;
+    state.queued = 5;
+    state.load_average = 1.5;
+    state.free_memory = 0x1817161514131211;
+    const auto body = encode(state);
+    CHECK(hex(body) == "01 02 03 04 05 00 00 00 dc 05 00 00 00 00 00 00 11 12 13 14 15 16 17 18");
+    SlaveState again;
+    REQUIRE_FALSE(decode(body, again));
+    CHECK(again == state);
+    // No load of a machine is more than fits, or less than nothing.
+    state.load_average = 1e12;
+    CHECK(hex(load_bytes(state)) == "ff ff ff ff");
+    state.load_average = -1;
+    CHECK(hex(load_bytes(state)) == "00 00 00 00");
+    state.load_average = std::numeric_limits<double>::quiet_NaN();
+    CHECK(hex(load_bytes(state)) == "00 00 00 00");
+}
+
+TEST_CASE("a slave's heartbeat of any other length is refused, what is reserved is not looked at", "[unit]") {
+    SlaveState state;
+    for (std::size_t size = 0; size < 64; ++size) {
+        const std::vector<std::byte> body(size, std::byte{0xff});
+        CAPTURE(size);
+        CHECK(!decode(body, state) == (size == slave_state_bytes));
+    }
+    CHECK(state.running == 0xffff'ffff);
+    CHECK(state.load_average > 4e6);
 }
 
 TEST_CASE("no bytes from a stranger do worse than an error", "[unit]") {

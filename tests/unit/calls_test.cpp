@@ -32,6 +32,7 @@
 #include "distwork/context.hpp"
 #include "distwork/frame_reader.hpp"
 #include "distwork/liveness.hpp"
+#include "distwork/no_retry.hpp"
 #include "distwork/outgoing.hpp"
 #include "distwork/register.hpp"
 #include "distwork/registry.hpp"
@@ -131,6 +132,9 @@ public:
     void fail(std::exception_ptr) noexcept override {}
     void deliver(std::shared_ptr<Call>) override {}
     const std::byte* bytes() const { return bytes_; }
+    std::chrono::milliseconds execution_timeout() const noexcept override { return timeout; }
+
+    std::chrono::milliseconds timeout{};
 
 private:
     calls::Silent work_;
@@ -330,6 +334,57 @@ TEST_CASE("a work frame is these bytes", "[unit]") {
     CHECK(call->id == 0x0100'0000);
     CHECK(hex({static_cast<const std::byte*>(buffers[0].data()), buffers[0].size()}) ==
           "03 00 00 00 05 00 01 00 00 00 00 01 00 00 00 00 07 07 07");
+}
+
+TEST_CASE("a work frame with a timeout is these bytes", "[unit]") {
+    Leaving leaving;
+    const auto sent = [&](std::chrono::milliseconds timeout, std::size_t bytes) {
+        const auto call = plain(bytes);
+        call->timeout = timeout;
+        REQUIRE_FALSE(leaving.outgoing.send(call).error);
+        Outbox taken;
+        REQUIRE(leaving.outgoing.take(taken));
+        std::vector<asio::const_buffer> buffers;
+        taken.gather(buffers, 1 << 30);
+        std::vector<std::byte> all;
+        for (const auto& buffer : buffers) {
+            const auto* from = static_cast<const std::byte*>(buffer.data());
+            all.insert(all.end(), from, from + buffer.size());
+        }
+        REQUIRE(all.size() == taken.size());
+        return all;
+    };
+    // The length includes the timeout.
+    CHECK(hex(sent(0x4030201ms, 3)) == "07 00 00 00 05 01 01 00 00 00 00 01 00 00 00 00 01 02 03 04 07 07 07");
+    CHECK(hex(sent(0ms, 1)) == "01 00 00 00 05 00 01 00 01 00 00 01 00 00 00 00 07");
+    CHECK(hex(sent(-1ms, 1)) == "01 00 00 00 05 00 01 00 02 00 00 01 00 00 00 00 07");
+    CHECK(hex(sent(1000h * 24 * 365, 0)) == "04 00 00 00 05 01 01 00 03 00 00 01 00 00 00 00 ff ff ff ff");
+    // A large body is not copied, the timeout stands before it all the same.
+    const auto large = sent(258ms, large_body_bytes);
+    REQUIRE(large.size() == frame_header_bytes + timeout_bytes + large_body_bytes);
+    CHECK(read_header(large.data()).length == timeout_bytes + large_body_bytes);
+    CHECK(hex(std::span{large}.subspan(4, 18)) == "05 01 01 00 04 00 00 01 00 00 00 00 02 01 00 00 07 07");
+}
+
+TEST_CASE("a timeout counts for what the peer takes, and a held call keeps its own", "[unit]") {
+    Leaving leaving{1 << 20, 1};
+    const auto timed = [&](std::size_t bytes) {
+        const auto call = plain(bytes);
+        call->timeout = 1ms;
+        return call;
+    };
+    Introduction peer;
+    peer.types = {{"plain 0", 1}};
+    leaving.outgoing.introduce(PeerTypes{{&plain_type(0)}, peer}, 1, 100);
+    CHECK(leaving.outgoing.send(timed(97)).error == Errc::too_large);
+    const auto first = timed(96);
+    REQUIRE_FALSE(leaving.outgoing.send(first).error);
+    REQUIRE_FALSE(leaving.outgoing.send(timed(5)).error);
+    CHECK(leaving.write().size() == 1);
+    leaving.answer({first->id});
+    Outbox taken;
+    REQUIRE(leaving.outgoing.take(taken));
+    CHECK(taken.size() == frame_header_bytes + timeout_bytes + 5);
 }
 
 TEST_CASE("a registered work's body is its members", "[unit]") {
@@ -847,10 +902,65 @@ TEST_CASE("a call to the peer that is cancelled completes at once, and its late 
 namespace {
 
 /// Time that goes by only when the test says so.
-struct Clock {
-    std::shared_ptr<std::chrono::steady_clock::time_point> time =
-        std::make_shared<std::chrono::steady_clock::time_point>(1h);
-    std::chrono::steady_clock::time_point now() const { return *time; }
+class Clock {
+    using TimePoint = std::chrono::steady_clock::time_point;
+
+    struct Waiting {
+        TimePoint until;
+        asio::any_io_executor executor;
+        std::function<void(std::error_code)> then;
+    };
+    struct Shared {
+        TimePoint now{1h};
+        std::map<const void*, Waiting> waiting;  // by timer
+        asio::any_io_executor executor;
+    };
+
+public:
+    explicit Clock(const asio::any_io_executor& executor) { shared_->executor = executor; }
+
+    struct Strand : asio::strand<asio::any_io_executor> {
+        std::shared_ptr<Shared> shared;
+    };
+    class Timer {
+    public:
+        explicit Timer(const Strand& strand) : strand_{strand} {}
+        ~Timer() { cancel(); }
+        void expires_after(TimePoint::duration time) {
+            cancel();
+            until_ = strand_.shared->now + time;
+        }
+        void async_wait(std::function<void(std::error_code)> then) {
+            strand_.shared->waiting[this] = {until_, strand_, std::move(then)};
+        }
+        void cancel() {
+            if (auto node = strand_.shared->waiting.extract(this))
+                asio::post(strand_, [then = node.mapped().then] { then(asio::error::operation_aborted); });
+        }
+
+    private:
+        Strand strand_;
+        TimePoint until_{};
+    };
+
+    TimePoint now() const { return shared_->now; }
+    Strand make_strand() const { return {asio::make_strand(shared_->executor), shared_}; }
+
+    void pass(TimePoint::duration time) {
+        shared_->now += time;
+        std::erase_if(shared_->waiting, [this](const auto& each) {
+            const Waiting& waiting = each.second;
+            if (waiting.until > shared_->now) return false;
+            asio::post(waiting.executor, [then = waiting.then] { then({}); });
+            return true;
+        });
+    }
+
+    /// Timers that somebody waits for.
+    std::size_t waiting() const { return shared_->waiting.size(); }
+
+private:
+    std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
 };
 
 /// What the works of these tests do: the id is in their body.
@@ -940,12 +1050,16 @@ struct Queue {
         on_await = nullptr;
     }
 
-    void push(std::vector<int> ids, const WorkType& type = scripted(), std::shared_ptr<FakePeer> from = nullptr) {
+    void push(std::vector<int> ids, const WorkType& type = scripted(), std::shared_ptr<FakePeer> from = nullptr,
+              std::chrono::milliseconds timeout = {}) {
         std::vector<WorkBatch::Item> items;
         std::deque<std::array<std::byte, 2>> bodies;
         for (const int id : ids) {
             bodies.push_back({static_cast<std::byte>(id & 255), static_cast<std::byte>(id >> 8)});
-            items.push_back({.id = static_cast<std::uint64_t>(id), .type = &type, .body = bodies.back()});
+            items.push_back({.id = static_cast<std::uint64_t>(id),
+                             .type = &type,
+                             .body = bodies.back(),
+                             .timeout_ms = static_cast<std::uint32_t>(timeout.count())});
         }
         queue->push(WorkBatch::copy(from ? from : peer, items));
     }
@@ -976,8 +1090,8 @@ struct Queue {
         return io.poll();
     }
 
-    Clock clock;
     asio::io_context io;
+    Clock clock{io.get_executor()};
     Gate gate{io.get_executor()};
     std::shared_ptr<FakePeer> peer = std::make_shared<FakePeer>(io.get_executor());
     std::shared_ptr<FakePeer> other = std::make_shared<FakePeer>(io.get_executor());
@@ -1014,7 +1128,7 @@ TEST_CASE("a work's answer has its execution time, and leaves before the slot be
     std::vector<std::string> log;
     on_execute = [&](int id, Context&) {
         log.push_back("begin " + std::to_string(id));
-        *queue.clock.time += id * 1ms;
+        queue.clock.pass(id * 1ms);
     };
     queue.peer->on_reply = [&](std::uint64_t id) { log.push_back("answer " + std::to_string(id)); };
     queue.push({3, 4});
@@ -1110,7 +1224,7 @@ TEST_CASE("a long turn lets others on the executor have theirs", "[unit]") {
     std::vector<std::string> log;
     on_execute = [&](int id, Context&) {
         log.push_back(std::to_string(id));
-        *queue.clock.time += 6ms;
+        queue.clock.pass(6ms);
     };
     queue.push({1, 2, 3, 4});
     asio::post(queue.io, [&] { log.push_back("other"); });
@@ -1251,6 +1365,24 @@ TEST_CASE("who waits for a queue that is stopped is told so", "[unit]") {
     queue.poll();
 }
 
+TEST_CASE("a queue tells how many works run, and how many wait", "[unit]") {
+    Queue queue{2};
+    CHECK(queue.queue->state() == SlaveState{});
+    queue.push({1, 2, 3}, coroutine());
+    queue.push({4}, coroutine());
+    CHECK(queue.queue->state().queued == 4);
+    queue.poll();
+    CHECK(queue.queue->state().running == 2);
+    CHECK(queue.queue->state().queued == 2);
+    queue.gate.open();
+    queue.poll();
+    CHECK(queue.queue->state().running == 2);
+    CHECK(queue.queue->state().queued == 0);
+    queue.gate.open();
+    queue.poll();
+    CHECK(queue.queue->state() == SlaveState{});
+}
+
 TEST_CASE("who waits for a queue to be idle is told once nothing waits and nothing runs", "[unit]") {
     Queue queue{2};
     CHECK(queue.idle());
@@ -1340,6 +1472,181 @@ TEST_CASE("registered works are decoded, executed and answered", "[unit]") {
     CHECK(queue.peer->replies[3].read().exception_type == "std::out_of_range");
     CHECK(queue.peer->replies[4].kind == FrameKind::answer);
     CHECK(queue.peer->replies[4].read().value.empty());
+}
+
+// Timeouts
+
+namespace {
+
+/// What a coroutine of these tests does: it waits for the gate, whatever is asked of it.
+void note_tokens(Queue& queue, std::vector<std::stop_token>& tokens) {
+    on_await = [&queue, &tokens](int id, Context& context) -> asio::awaitable<void> {
+        queue.begun.push_back(id);
+        tokens.push_back(context.stop_token());
+        co_await queue.gate.wait();
+    };
+}
+
+}  // namespace
+
+TEST_CASE("a work whose time is over is answered at once and asked to stop, and keeps its slot until it returns",
+          "[unit]") {
+    const bool immediate = GENERATE(false, true);
+    Queue queue{1, immediate};
+    std::vector<std::stop_token> tokens;
+    note_tokens(queue, tokens);
+    queue.push({1}, coroutine(), nullptr, 50ms);
+    queue.push({2}, coroutine());
+    queue.poll();
+    REQUIRE(tokens.size() == 1);
+    queue.clock.pass(49ms);
+    queue.poll();
+    CHECK(queue.peer->replies.empty());
+    CHECK_FALSE(tokens[0].stop_requested());
+
+    bool stopped_before_answer = false;
+    queue.peer->on_reply = [&](std::uint64_t) { stopped_before_answer |= tokens[0].stop_requested(); };
+    queue.clock.pass(1ms);
+    queue.poll();
+    REQUIRE(queue.answered() == std::vector<int>{1});
+    const Reply reply = queue.peer->replies[0].read();
+    CHECK(reply.error == Errc::execution_timeout);
+    CHECK(reply.execution_time == 50ms);
+    CHECK(reply.text == "after 50 ms");
+    CHECK_FALSE(stopped_before_answer);
+    CHECK(tokens[0].stop_requested());
+    CHECK(queue.begun == std::vector<int>{1});
+    CHECK_FALSE(queue.queue->is_idle());
+
+    // What it returns is dropped.
+    queue.gate.open();
+    queue.poll();
+    CHECK(queue.begun == std::vector<int>{1, 2});
+    CHECK(queue.answered() == std::vector<int>{1});
+    queue.gate.open();
+    queue.poll();
+    CHECK(queue.answered() == std::vector<int>{1, 2});
+    CHECK(queue.peer->replies[1].kind == FrameKind::answer);
+    CHECK(queue.idle());
+}
+
+TEST_CASE("a work that returns in time is answered as ever, and nobody waits for its time any more", "[unit]") {
+    Queue queue{2};
+    std::vector<std::stop_token> tokens;
+    note_tokens(queue, tokens);
+    queue.push({1, 2}, coroutine(), nullptr, 50ms);
+    queue.poll();
+    CHECK(queue.clock.waiting() == 1);  // one timer for all
+    queue.clock.pass(49ms);
+    queue.gate.open();
+    queue.poll();
+    CHECK(queue.answered() == std::vector<int>{1, 2});
+    CHECK(queue.peer->replies[0].kind == FrameKind::answer);
+    CHECK(queue.idle());
+    CHECK(queue.clock.waiting() == 0);
+    queue.clock.pass(1h);
+    queue.run();  // returns: nothing keeps the context
+    CHECK(queue.peer->replies.size() == 2);
+    CHECK_FALSE(tokens[0].stop_requested());
+}
+
+TEST_CASE("each work has its own time, by the clock of its own beginning", "[unit]") {
+    Queue queue{3};
+    std::vector<std::stop_token> tokens;
+    note_tokens(queue, tokens);
+    queue.push({1}, coroutine(), nullptr, 100ms);
+    queue.push({2}, coroutine(), nullptr, 30ms);
+    queue.poll();
+    queue.clock.pass(20ms);
+    queue.push({3}, coroutine(), queue.other, 30ms);
+    queue.push({4}, coroutine(), nullptr, 1ms);  // waits: its time does not run yet
+    queue.poll();
+    queue.clock.pass(10ms);
+    queue.poll();
+    CHECK(queue.answered() == std::vector<int>{2});
+    queue.clock.pass(19ms);
+    queue.poll();
+    CHECK(queue.answered(queue.other).empty());
+    queue.clock.pass(1ms);
+    queue.poll();
+    CHECK(queue.answered(queue.other) == std::vector<int>{3});
+    queue.clock.pass(50ms);
+    queue.poll();
+    CHECK(queue.answered() == std::vector<int>{2, 1});
+    CHECK(queue.begun == count_to(3));
+    queue.gate.open();
+    queue.poll();
+    queue.gate.open();
+    queue.poll();
+    CHECK(queue.answered() == std::vector<int>{2, 1, 4});
+    CHECK(queue.peer->replies[2].kind == FrameKind::answer);
+    CHECK(queue.idle());
+}
+
+TEST_CASE("a work that returns late before anybody noticed is answered as late, by the time that was measured",
+          "[unit]") {
+    const bool immediate = GENERATE(false, true);
+    Queue queue{1, immediate};
+    on_execute = [&](int id, Context&) {
+        queue.clock.pass(id * 10ms);
+        if (id == 9) throw std::out_of_range{"also late"};
+    };
+    queue.push({4, 5, 9, 3}, scripted(), nullptr, 50ms);
+    queue.push({8});
+    queue.run();
+    REQUIRE(queue.answered() == std::vector<int>{4, 5, 9, 3, 8});
+    CHECK(queue.peer->replies[0].kind == FrameKind::answer);
+    CHECK(queue.peer->replies[1].read().error == Errc::execution_timeout);
+    CHECK(queue.peer->replies[2].read().error == Errc::execution_timeout);
+    CHECK(queue.peer->replies[2].read().execution_time == 90ms);
+    CHECK(queue.peer->replies[3].kind == FrameKind::answer);
+    CHECK(queue.peer->replies[4].kind == FrameKind::answer);
+    CHECK(queue.clock.waiting() == 0);
+}
+
+TEST_CASE("a queue that was stopped, or is gone, waits for no work's time", "[unit]") {
+    Queue queue{1};
+    std::vector<std::stop_token> tokens;
+    note_tokens(queue, tokens);
+    queue.push({1}, coroutine(), nullptr, 50ms);
+    queue.poll();
+    const bool by_stop = GENERATE(true, false);
+    if (by_stop) {
+        queue.queue->stop();
+        queue.poll();
+        CHECK(queue.clock.waiting() == 0);
+        CHECK(tokens[0].stop_requested());
+    }
+    queue.queue.reset();
+    queue.gate.open();
+    queue.clock.pass(1h);
+    queue.run();
+    CHECK(queue.clock.waiting() == 0);
+    CHECK(queue.peer->replies.size() == 1);
+}
+
+TEST_CASE("an exception that is not to be retried is answered so", "[unit]") {
+    struct Hopeless : std::range_error, NoRetry {
+        using std::range_error::range_error;
+    };
+    Queue queue{1};
+    on_execute = [](int id, Context&) {
+        if (id == 1) throw Hopeless{"never"};
+        if (id == 2) throw FinalError{"for good"};
+        throw NoRetry{};
+    };
+    queue.push({1, 2, 3});
+    queue.run();
+    REQUIRE(queue.answered() == count_to(3));
+    for (const auto& reply : queue.peer->replies) CHECK(reply.read().error == Errc::failed_for_good);
+    CHECK(queue.peer->replies[0].read().text == "never");
+    CHECK(queue.peer->replies[1].read().exception_type == "distwork::FinalError");
+    CHECK(queue.peer->replies[2].read().exception_type == "distwork::NoRetry");
+
+    // Its caller sees a work that failed.
+    const auto error = to_exception(queue.peer->replies[1].read(), *plain(), "somewhere");
+    CHECK(code_of(error) == Errc::work_failed);
+    CHECK_THROWS_AS(std::rethrow_exception(error), RemoteError);
 }
 
 TEST_CASE("bodies of a batch outlive the buffer that they were read into", "[unit]") {

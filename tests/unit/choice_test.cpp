@@ -750,13 +750,26 @@ struct Distributor {
             answers[i].reply.error = error;
         }
         held.erase(held.begin(), held.begin() + static_cast<std::ptrdiff_t>(count));
-        container.answered(ids[who], answers, {}, now += 1s);
+        retries = container.answered(ids[who], answers, {}, now += 1s);
+    }
+    std::vector<SubmissionPtr> retries;  // of the last answers
+
+    /// So that the works' type is measured.
+    void answer_once(std::size_t who = 0) {
+        submit(numbered(0));
+        answer(who, 1us);
+        container.round_trip(ids[who], 1ms, {}, {});
     }
 
     /// Its session ends.
     std::vector<SubmissionPtr> disconnect(std::size_t who) {
-        return container.remove_socket(ids[who], std::exchange(peers[who]->sent, {}));
+        lost = std::exchange(peers[who]->sent, {});
+        auto works = container.remove_socket(ids[who], lost, "slave " + std::to_string(who));
+        again = std::move(works.again);
+        return std::move(works.waited);
     }
+    std::vector<std::shared_ptr<Call>> lost;  // with the last slave that left
+    std::vector<SubmissionPtr> again;         // its works that go again
 
     SocketInformation information(std::size_t who) const {
         SocketInformation found;
@@ -939,7 +952,7 @@ TEST_CASE("a pinned work is refused where its socket has no such type, or left",
     master.connect();
     CHECK(master.submit(pinned_to(master.ids[0], 1)) == Admission::unknown_type);
     CHECK(master.held(0).empty());  // its session may know better by now: but it was refused
-    master.submit_many(2, 2);
+    master.submit_many(2, 2, SubmitOptions{}.max_attempts(1));
     const auto waits = pinned_to(master.ids[1], 3);
     CHECK(master.submit(waits) == Admission::queued);
     const auto given_back = master.disconnect(1);
@@ -1223,7 +1236,7 @@ TEST_CASE("a selector is offered those with credit, type and labels, and at leas
 TEST_CASE("a slave that left gets nothing, and what was in flight on it is in flight no more", "[unit]") {
     Distributor<> master;
     for (int i = 0; i < 3; ++i) master.connect({.slots = 2});
-    const auto works = master.submit_many(1, 8);
+    const auto works = master.submit_many(1, 8, SubmitOptions{}.max_attempts(1));
     master.take_sent();
     CHECK(master.disconnect(1).empty());
     CHECK(master.container.size() == 2);
@@ -1244,7 +1257,7 @@ TEST_CASE("a slave that left gets nothing, and what was in flight on it is in fl
     // Nobody knows it any more.
     CHECK(master.disconnect(1).empty());
     master.container.drain(master.ids[1]);
-    master.container.round_trip(master.ids[1], 1ms, {});
+    master.container.round_trip(master.ids[1], 1ms, {}, {});
     CHECK(master.container.size() == 3);
 }
 
@@ -1264,7 +1277,7 @@ TEST_CASE("works that a session gave up are in flight nowhere, while others of i
     master.container.answered(master.ids[0], answers, {}, master.now);
     CHECK(master.information(0).in_flight == 0);
     CHECK(master.container.quiet());
-    master.container.remove_socket(master.ids[0], {});
+    master.disconnect(0);
     CHECK(master.container.quiet());
 }
 
@@ -1281,11 +1294,11 @@ TEST_CASE("a work that a session refuses goes to another slave, until the sessio
 
     SECTION("by an answer or a pong") {
         master.peers[1]->refuses = {};
-        master.container.round_trip(master.ids[1], 1ms, {});
+        master.container.round_trip(master.ids[1], 1ms, {}, {});
         CHECK(master.held(1) == Numbers{9});
     }
     SECTION("and refuses again: the work goes on waiting") {
-        master.container.round_trip(master.ids[1], 1ms, {});
+        master.container.round_trip(master.ids[1], 1ms, {}, {});
         CHECK(master.peers[1]->refused == 2);
         CHECK(master.container.backlog_size() == 1);
     }
@@ -1306,7 +1319,7 @@ TEST_CASE("a pinned work that its session refuses waits for it", "[unit]") {
     CHECK(master.submit(work) == Admission::queued);
     CHECK(master.held(1).empty());
     master.peers[0]->refuses = {};
-    master.container.round_trip(master.ids[0], 1ms, {});
+    master.container.round_trip(master.ids[0], 1ms, {}, {});
     CHECK(master.held(0) == Numbers{1});
 }
 
@@ -1321,7 +1334,7 @@ TEST_CASE("a draining slave gets nothing new, and finishes what it has", "[unit]
     CHECK(master.held(0) == Numbers{1});
     CHECK(master.held(1) == Numbers{2, 3});
     master.answer(0);
-    master.container.round_trip(master.ids[0], 1ms, {});
+    master.container.round_trip(master.ids[0], 1ms, {}, {});
     CHECK(master.held(0).empty());
     CHECK(master.container.backlog_size() == 2);
     CHECK(master.submit(pinned_to(master.ids[0], 6)) == Admission::queued);
@@ -1368,12 +1381,201 @@ TEST_CASE("a container that lets go of its sockets holds no session, and nothing
     CHECK(master.disconnect(0).empty());
 }
 
+TEST_CASE("works of a lost slave go again, and stand where they stood", "[unit]") {
+    Distributor<> master;
+    master.connect({.slots = 2});
+    master.answer_once();  // its type is measured: it may hold more than it has slots
+    auto works = master.submit_many(1, 3);
+    REQUIRE(master.held(0) == std::vector{1, 2, 3});
+    master.submit_many(4, 5, SubmitOptions{}.label("gpu"));
+    REQUIRE(master.disconnect(0).empty());
+
+    CHECK(master.lost.empty());
+    REQUIRE(master.again == std::vector<SubmissionPtr>{works[2], works[1], works[0]});
+    CHECK_FALSE(master.container.quiet());
+    // The first two had begun; the other counts no attempt.
+    CHECK(works[1]->attempts == 1);
+    CHECK(works[2]->attempts == 0);
+    for (const auto& work : master.again) CHECK(master.container.send_again(work));
+    CHECK_FALSE(master.container.send_again(works[0]));
+    master.submit_many(6, 6);
+    CHECK(master.container.backlog_size() == 6);
+    master.connect({.slots = 4});
+    CHECK(master.held(1) == std::vector{1, 2, 3, 6});
+    CHECK(works[0]->attempt() == 2);
+    CHECK(master.container.statistics().requeued == 3);
+}
+
+TEST_CASE("a work that was lost too often, or may be executed once only, is lost for good", "[unit]") {
+    Distributor<> master;
+    const auto lose = [&](std::size_t who) {
+        master.connect({.slots = 1});
+        REQUIRE(master.held(who).size() == 1);
+        master.disconnect(who);
+        for (const auto& work : master.again) CHECK(master.container.send_again(work));
+        return !master.lost.empty();
+    };
+    const auto work = numbered(1);
+    master.submit(work);
+    CHECK_FALSE(lose(0));
+    CHECK_FALSE(lose(1));
+    CHECK(lose(2));
+    CHECK(work->lost_on() == "slave 0, slave 1, slave 2");
+    CHECK(work->attempt() == 3);
+
+    master.submit(numbered(2, SubmitOptions{}.max_attempts(1)));
+    CHECK(lose(3));
+    CHECK(master.container.quiet());
+}
+
+TEST_CASE("a work goes again free ten times at most, and one that may go only once not at all", "[unit]") {
+    Distributor<> master;
+    std::size_t who = 0;
+    const auto begun = numbered(1, SubmitOptions{}.max_attempts(1000));
+    const auto waits = numbered(2);
+    master.connect({.slots = 1});
+    master.answer_once();
+    for (const auto& work : {begun, waits}) master.submit(work);
+    for (int i = 0; i < 10; ++i) {
+        REQUIRE(master.held(who).size() == 2);
+        master.disconnect(who++);
+        CHECK(master.lost.empty());
+        for (const auto& work : master.again) CHECK(master.container.send_again(work));
+        master.connect({.slots = 1});
+        CHECK(waits->attempts == 1);
+    }
+    master.disconnect(who);
+    REQUIRE(master.lost.size() == 1);
+    CHECK(master.lost[0] == waits);
+    CHECK(begun->attempts == 11);
+
+    // Whether it had begun cannot be known for sure.
+    Distributor<> other;
+    other.connect({.slots = 1});
+    other.answer_once();
+    other.submit(numbered(1));
+    other.submit(numbered(2, SubmitOptions{}.max_attempts(1)));
+    REQUIRE(other.held(0).size() == 2);
+    other.disconnect(0);
+    CHECK(other.lost.size() == 1);
+    CHECK(other.again.size() == 1);
+}
+
+TEST_CASE("a work that waits to go again can be cancelled, and is taken out when all ends", "[unit]") {
+    Distributor<> master;
+    master.connect({.slots = 2});
+    const auto works = master.submit_many(1, 2);
+    master.disconnect(0);
+    REQUIRE(master.again.size() == 2);
+    REQUIRE(works[0]->claim(Errc::cancelled));
+    master.container.cancel(*works[0]);
+    CHECK_FALSE(master.container.send_again(works[0]));
+    CHECK_FALSE(master.container.quiet());
+    CHECK(master.container.take_waiting() == std::vector<SubmissionPtr>{works[1]});
+    CHECK_FALSE(master.container.send_again(works[1]));
+    CHECK(master.container.quiet());
+}
+
+TEST_CASE("a work that threw goes again as often as it asked for, and an answer that is not the last word is kept back",
+          "[unit]") {
+    Distributor<> master;
+    master.connect({.slots = 4});
+    const auto never = numbered(1);
+    const auto twice = numbered(2, SubmitOptions{}.retry_on_error(RetryPolicy{2}));
+    master.submit(never);
+    master.submit(twice);
+    master.answer(0, 1s, 1, Errc::work_failed);
+    CHECK(master.retries.empty());
+    for (unsigned i = 1; i <= 2; ++i) {
+        master.answer(0, 1s, 1, Errc::work_failed);
+        REQUIRE(master.retries == std::vector<SubmissionPtr>{twice});
+        CHECK(twice->retries() == i);
+        CHECK_FALSE(master.container.quiet());
+        CHECK(master.container.send_again(twice));
+    }
+    master.answer(0, 1s, 1, Errc::work_failed);
+    CHECK(master.retries.empty());
+    CHECK(master.container.quiet());
+
+    // Retries are a count of their own: losses do not use them up, nor they the attempts.
+    const auto both = numbered(3, SubmitOptions{}.max_attempts(2).retry_on_error(RetryPolicy{1}));
+    master.submit(both);
+    master.answer(0, 1s, 1, Errc::work_failed);
+    REQUIRE(master.container.send_again(both));
+    master.disconnect(0);
+    REQUIRE(master.again.size() == 1);
+
+    const auto final = numbered(4, SubmitOptions{}.retry_on_error(RetryPolicy{9}));
+    master.connect({.slots = 4});
+    master.submit(final);
+    master.answer(1, 1s, 1, Errc::failed_for_good);
+    CHECK(master.retries.empty());
+}
+
+TEST_CASE("pauses before retries double up to a bound, with full jitter", "[unit]") {
+    const RetryPolicy policy{5, std::chrono::milliseconds{100}, std::chrono::milliseconds{500}};
+    CHECK(policy.pause(1, 0) == 0ns);
+    CHECK(policy.pause(1, 100'000'000) == 100ms);
+    CHECK(policy.pause(1, 100'000'001) == 0ns);
+    CHECK(policy.pause(2, 200'000'000) == 200ms);
+    CHECK(policy.pause(3, 400'000'000) == 400ms);
+    CHECK(policy.pause(4, 500'000'000) == 500ms);
+    CHECK(policy.pause(70, 500'000'000) == 500ms);
+}
+
+TEST_CASE("a work that waited for too long is taken out unless it was ever sent", "[unit]") {
+    Distributor<> master;
+    const auto waits = numbered(1);
+    master.submit(waits);
+    CHECK(master.container.expire(*waits));
+    CHECK(waits->outcome() == Errc::queue_timeout);
+    CHECK_FALSE(master.container.expire(*waits));
+    CHECK(master.container.quiet());
+
+    const auto sent = numbered(2);
+    master.connect({.slots = 1});
+    master.submit(sent);
+    CHECK_FALSE(master.container.expire(*sent));
+    master.disconnect(0);
+    CHECK(master.container.send_again(sent));
+    CHECK_FALSE(master.container.expire(*sent));
+    CHECK(master.container.backlog_size() == 1);
+}
+
+TEST_CASE("what waits is told by kind, with the reason, and what nobody can take once", "[unit]") {
+    Distributor<> master;
+    master.submit_many(1, 3);
+    auto waiting = master.container.waiting();
+    REQUIRE(waiting.size() == 1);
+    CHECK(waiting[0].reason == WaitReason::no_slave);
+    CHECK(waiting[0].works == 3);
+    CHECK(master.container.take_stranded().size() == 1);
+    CHECK(master.container.take_stranded().empty());
+
+    master.connect({.slots = 1});
+    master.submit_many(4, 5, SubmitOptions{}.label("gpu"));
+    waiting = master.container.waiting();
+    REQUIRE(waiting.size() == 2);
+    CHECK(waiting[0].reason == WaitReason::no_credit);
+    CHECK(waiting[0].works == 2);
+    CHECK(waiting[1].reason == WaitReason::no_capable);
+    CHECK(waiting[1].labels == std::vector<std::string>{"gpu"});
+    CHECK(master.container.take_stranded().size() == 1);
+    master.submit_many(6, 7, SubmitOptions{}.label("gpu"));
+    CHECK(master.container.take_stranded().empty());
+    master.connect({.slots = 1, .labels = {"gpu"}});
+    CHECK(master.container.waiting().size() == 2);
+    // Once for each kind, as long as any of it waits.
+    master.disconnect(1);
+    CHECK(master.container.take_stranded().empty());
+}
+
 TEST_CASE("a work whose session gave it up, and left before that was told, is not looked for there", "[unit]") {
     Distributor<> master;
     master.connect();
     const auto work = master.submit_many(1, 1).front();
     const auto given_up = std::exchange(master.peers[0]->sent, {});
-    master.container.remove_socket(master.ids[0], {});
+    master.disconnect(0);
     CHECK(work->stage == Stage::done);
     REQUIRE(work->claim());
     master.container.cancel(*work);
@@ -1638,7 +1840,7 @@ private:
 
     void submit() {
         SubmitOptions options;
-        options.priority(static_cast<int>(random_() % 6 ? 0 : random_() % 3));
+        options.max_attempts(1).priority(static_cast<int>(random_() % 6 ? 0 : random_() % 3));
         // Who pins a work to a slave saw to it that it has the labels.
         const bool pinned = random_() % 10 == 0 && !sockets_.empty();
         if (random_() % 4 == 0 && !pinned) options.label("gpu");
@@ -1796,7 +1998,7 @@ private:
     void pong(std::size_t who, Nanoseconds time) {
         socket_of(who).round_trip = time;
         socket_of(who).heard_refused = master_.peers[who]->refused;
-        master_.container.round_trip(master_.ids[who], time, {});
+        master_.container.round_trip(master_.ids[who], time, {}, {});
     }
 
     void refuse() {

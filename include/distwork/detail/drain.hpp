@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
+#include <memory>
 #include <system_error>
 #include <utility>
 
@@ -19,7 +21,7 @@ class Drain {
 
 public:
     Drain(Transport transport, const typename Transport::Strand& strand)
-        : transport_{std::move(transport)}, changed_{strand}, ended_{strand} {
+        : transport_{std::move(transport)}, strand_{strand}, changed_{strand}, ended_{strand} {
         ended_.expires_after(longest);
     }
 
@@ -49,6 +51,12 @@ public:
     /// What `quiet()` looks at may have changed.
     void look_again() { changed_.cancel(); }
 
+    /// The same, to be called from any thread. Keeps `owner` alive, whom the drain is a part of.
+    template <class Owner>
+    std::function<void()> looking_again(std::shared_ptr<Owner> owner) {
+        return [this, owner = std::move(owner)] { asio::post(strand_, [this, owner] { look_again(); }); };
+    }
+
     void end() {
         over_ = true;
         ended_.cancel();
@@ -64,6 +72,7 @@ private:
     static constexpr std::chrono::milliseconds longest = std::chrono::hours{24 * 365};
 
     Transport transport_;
+    const typename Transport::Strand strand_;
     typename Transport::Timer changed_;
     typename Transport::Timer ended_;  // cancelled by the end
     TimePoint deadline_{};

@@ -1,9 +1,13 @@
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <utility>
 #include <vector>
 
 #include "../context.hpp"
@@ -13,6 +17,8 @@ namespace distwork::detail {
 /// A work while it is executed, for its context and for those who want it to stop. Guarded by the mutex of the queue.
 class Execution final : public Context::Execution {
 public:
+    using TimePoint = std::chrono::steady_clock::time_point;
+
     explicit Execution(std::mutex& mutex) : mutex_{mutex} {}
 
     std::stop_token stop_token() override {
@@ -27,11 +33,35 @@ public:
         id = number;
         stop_requested = false;
         source_.reset();
+        if (is_timed()) answers_to.reset();
+    }
+
+    /// It begins now, and may take so long.
+    void limit(std::shared_ptr<Peer> to, TimePoint now, std::chrono::milliseconds timeout) {
+        answers_to = std::move(to);
+        began = now;
+        deadline = now + timeout;
+    }
+    /// Whether it has a timeout and was not answered yet.
+    bool is_timed() const noexcept { return answers_to != nullptr; }
+
+    /// Goes on with what another one, which is in no list, began.
+    void continues(Execution& begun) {
+        reset(begun.peer, begun.id);
+        stop_requested = begun.stop_requested;
+        answers_to = std::move(begun.answers_to);
+        began = begun.began;
+        deadline = begun.deadline;
     }
 
     const Peer* peer = nullptr;
     std::uint64_t id = 0;
     bool stop_requested = false;
+
+    // Works that have a timeout only. Whoever takes `answers_to` answers.
+    std::shared_ptr<Peer> answers_to;
+    TimePoint began{};
+    TimePoint deadline{};
 
 private:
     friend class ExecutionList;
@@ -58,6 +88,12 @@ public:
         *execution.link_ = execution.next_;
         if (execution.next_) execution.next_->link_ = execution.link_;
         execution.link_ = nullptr;
+    }
+
+    std::size_t size() const {
+        std::size_t count = 0;
+        for (const Execution* at = first_; at; at = at->next_) ++count;
+        return count;
     }
 
     /// Marks those to be stopped. `asked` are for the caller to ask when the lock is free: users' callbacks run then.

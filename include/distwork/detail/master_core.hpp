@@ -8,17 +8,13 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
-#include <mutex>
-#include <optional>
 #include <span>
 #include <string>
 #include <system_error>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "../call.hpp"
-#include "../deliveries.hpp"
 #include "../error.hpp"
 #include "../role_options.hpp"
 #include "../session.hpp"
@@ -27,8 +23,13 @@
 #include "../work_executor.hpp"
 #include "../work_queue.hpp"
 #include "accepted_works.hpp"
+#include "alarms.hpp"
 #include "asio.hpp"
 #include "drain.hpp"
+#include "listener.hpp"
+#include "outcomes.hpp"
+#include "probe.hpp"
+#include "session_set.hpp"
 #include "slave_waiters.hpp"
 
 namespace distwork::detail {
@@ -40,6 +41,7 @@ class MasterCore final : public SessionHost<Transport>,
                          public std::enable_shared_from_this<MasterCore<Selector, Transport>> {
     using typename SessionHost<Transport>::SessionPtr;
     using Container = SocketContainer<Selector>;
+    using TimePoint = std::chrono::steady_clock::time_point;
 
 public:
     MasterCore(Transport transport, MasterOptions options, Selector selector)
@@ -48,11 +50,10 @@ public:
           transport_{std::move(transport)},
           strand_{transport_.make_strand()},
           settings_{settings_of(options_)},
-          acceptor_{transport_.listen(strand_, options_.address, options_.port)},
-          local_endpoint_{acceptor_.local_endpoint()},
-          timer_{strand_},
+          listener_{transport_, strand_, options_.address, options_.port},
           drain_{transport_, strand_},
-          deliveries_{std::make_shared<Deliveries>(executor_)},
+          outcomes_{executor_},
+          alarms_{std::make_shared<Alarms<Transport>>(transport_, strand_)},
           container_{std::move(selector), options_.waiting},
           accepted_{transport_, options_.work_executor, options_.slots} {}
 
@@ -62,7 +63,7 @@ public:
     const typename Transport::Strand& strand() const noexcept { return strand_; }
     const asio::any_io_executor& executor() const noexcept { return executor_; }
     const ArchiveLimits& limits() const noexcept { return settings_->limits; }
-    asio::ip::tcp::endpoint local_endpoint() const noexcept { return local_endpoint_; }
+    asio::ip::tcp::endpoint local_endpoint() const noexcept { return listener_.local_endpoint(); }
 
     void log(LogLevel level, std::string_view line) const {
         if (options_.log) options_.log(level, line);
@@ -76,6 +77,7 @@ public:
     }
 
     void submit_encoded(const SubmissionPtr& call) {
+        watch(call);
         const Admission admission = container_.submit(call, true);
         if (admission == Admission::sent || admission == Admission::queued) call->admitted();
         else if (admission != Admission::waiting)
@@ -87,17 +89,20 @@ public:
     void submit_now(const SubmissionPtr& call) {
         ByteBuffer room;
         call->encode(room, limits());
+        watch(call);
         const Admission admission = container_.submit(call, false);
         notice();
-        if (admission != Admission::sent && admission != Admission::queued) throw refusal(admission, call->name());
+        if (admission == Admission::sent || admission == Admission::queued) return;
+        outcomes_.count_refused();
+        throw refusal(admission, call->name());
     }
 
-    void cancel(const SubmissionPtr& call) {
-        if (!call->claim()) return;
-        container_.cancel(*call);
-        auto error = std::make_exception_ptr(Error{Errc::cancelled, std::string{call->name()}});
-        if (!call->take_refusal(error)) settle(call, std::move(error));
-        notice();
+    void cancel(const SubmissionPtr& call) { end(call, Errc::cancelled); }
+
+    Statistics statistics() const {
+        Statistics all = container_.statistics();
+        outcomes_.add_to(all);
+        return all;
     }
 
     bool update_socket_information(std::uint64_t socket, std::any value) {
@@ -135,13 +140,15 @@ public:
 
     static asio::awaitable<void> run(std::shared_ptr<MasterCore> self) {
         if (std::exchange(self->running_, true)) throw Error{Errc::already_running, "master"};
-        co_await self->accept();
+        auto accepted = [&self](typename Transport::Socket socket) { self->begin_session(std::move(socket)); };
+        auto failed = [&self](const std::string& text) { self->log(LogLevel::warning, "accepting failed: " + text); };
+        co_await self->listener_.run(accepted, failed);
     }
 
     /// Admits nothing more, waits for what was admitted and for works of slaves, for at most `timeout`, then ends all.
     static asio::awaitable<void> stop(std::shared_ptr<MasterCore> self, std::chrono::milliseconds timeout) {
         self->container_.close();
-        self->close_acceptor();
+        self->listener_.close();
         self->slave_waiters_.end();
         if (self->drain_.begin(timeout))
             asio::co_spawn(self->strand_, drain(self), [self](const std::exception_ptr&) {});
@@ -151,7 +158,7 @@ public:
     static asio::awaitable<void> drain(std::shared_ptr<MasterCore> self) {
         self->stopping_ = true;
         co_await self->drain_.until([&self] { return self->container_.quiet() && self->works_are_done(); });
-        for (const auto& session : self->take_sessions()) {
+        for (const auto& session : self->sessions_.take()) {
             self->give_up(session);
             session->leave(Errc::stopped, "the master stopped");
         }
@@ -162,15 +169,14 @@ public:
     /// Ends all at once: every submission is settled when this returns, its handler called by its executor.
     void abort() {
         container_.close();
-        for (const auto& session : take_sessions()) {
+        for (const auto& session : sessions_.take()) {
             give_up(session);
             session->close(Errc::stopped);
         }
         abandon();
         container_.clear();
         asio::post(strand_, [self = this->shared_from_this()] {
-            self->close_acceptor();
-            self->timer_.cancel();
+            self->listener_.close();
             self->slave_waiters_.end();
             self->drain_.look_again();
         });
@@ -210,11 +216,15 @@ public:
     }
 
     void answered(const SessionPtr& session, std::span<Answer> answers) override {
-        container_.answered(session->tag, answers, session->traffic(), transport_.now());
+        const TimePoint now = transport_.now();
+        for (const auto& work : container_.answered(session->tag, answers, session->traffic(), now)) {
+            const auto pause = work->options.retry_on_error().pause(work->retries(), transport_.random());
+            work->keep_alarm(at(pause, work, &MasterCore::send_again));
+        }
         notice();
     }
 
-    void deliver(std::vector<std::shared_ptr<Call>> settled) override { deliveries_->deliver(std::move(settled)); }
+    void deliver(std::vector<std::shared_ptr<Call>> settled) override { outcomes_.deliver(std::move(settled)); }
 
     bool accepts(const WorkType& type) const override { return accepted_.contains(type); }
     std::shared_ptr<WorkQueue<Transport>> works() override { return accepted_.queue(); }
@@ -224,8 +234,8 @@ public:
         notice();
     }
 
-    void round_trip(const SessionPtr& session, std::chrono::nanoseconds time) override {
-        container_.round_trip(session->tag, time, session->traffic());
+    void round_trip(const SessionPtr& session, std::chrono::nanoseconds time, const SlaveState& peer) override {
+        container_.round_trip(session->tag, time, session->traffic(), peer);
         notice();
     }
 
@@ -238,109 +248,128 @@ public:
     void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
                 std::vector<std::shared_ptr<Call>> unanswered) override {
         if (session->accepted()) --seats_;
+        LostWorks lost;
         if (session->tag) {
-            const auto waiting = container_.remove_socket(session->tag, unanswered);
-            unanswered.insert(unanswered.end(), waiting.begin(), waiting.end());
+            lost = container_.remove_socket(session->tag, unanswered, session->description(), session->traffic());
+            unanswered.insert(unanswered.end(), lost.waited.begin(), lost.waited.end());
         }
         const std::string text = reason.message() + (detail.empty() ? "" : " (" + detail + ")");
         log(LogLevel::info, "Disconnected from: " + to_string(session->remote_endpoint()) + ": " + text);
-        settle_lost(session, std::move(unanswered), Errc::lost, text);
+        fail_all(session, std::move(unanswered), Errc::lost, text);
+        for (const auto& work : lost.again) send_again(work);
         notice();
-        const std::lock_guard lock{sessions_mutex_};
-        sessions_.erase(session);
+        sessions_.remove(*session);
     }
 
 private:
-    static constexpr auto shortest_pause = std::chrono::milliseconds{10};
-    static constexpr auto longest_pause = std::chrono::milliseconds{500};
-
-    asio::awaitable<void> accept() {
-        auto pause = shortest_pause;
-        while (acceptor_.is_open()) {
-            std::exception_ptr failed;
-            try {
-                auto socket = co_await transport_.accept(acceptor_);
-                begin_session(std::move(socket));
-                pause = shortest_pause;
-            } catch (const std::system_error&) {
-                failed = std::current_exception();
-            }
-            if (!failed || !acceptor_.is_open()) continue;
-            // Out of descriptors, as a rule: accepting again at once would fail again, millions of times a second.
-            log(LogLevel::warning, "accepting failed: " + describe(failed).text);
-            timer_.expires_after(pause);
-            std::error_code ignored;
-            co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-            pause = std::min(pause * 2, longest_pause);
-        }
-    }
-
     /// Whether the works of slaves are executed; if not, the drain looks again when they are.
     bool works_are_done() {
         const auto queue = works();
         if (!queue || queue->is_idle()) return true;
-        queue->when_idle(
-            [self = this->shared_from_this()] { asio::post(self->strand_, [self] { self->drain_.look_again(); }); });
+        queue->when_idle(drain_.looking_again(this->shared_from_this()));
         return false;
     }
 
-    void refuse(const SubmissionPtr& call, std::exception_ptr error) {
-        if (call->claim() && !call->take_refusal(error)) settle(call, std::move(error));
+    // Works that wait for a time, or for another attempt
+
+    /// Has the submission end when its times are over.
+    void watch(const SubmissionPtr& call) {
+        const SubmitOptions& options = call->options;
+        if (options.queue_timeout().count() != 0)
+            call->keep_alarm(at(options.queue_timeout(), call, &MasterCore::expire));
+        if (options.deadline().count() != 0) call->keep_alarm(at(options.deadline(), call, &MasterCore::overdue));
     }
 
-    void settle(const SubmissionPtr& call, std::exception_ptr error) {
-        call->fail(std::move(error));
-        deliver_one(executor_, call);
+    /// The submission does not live longer for it.
+    std::shared_ptr<void> at(std::chrono::nanoseconds time, const SubmissionPtr& call,
+                             void (MasterCore::*action)(const SubmissionPtr&)) {
+        return alarms_->set(time, [core = this->weak_from_this(), weak = std::weak_ptr{call}, action] {
+            const auto there = core.lock();
+            const auto still = weak.lock();
+            if (there && still) (*there.*action)(still);
+        });
+    }
+
+    void expire(const SubmissionPtr& call) {
+        if (container_.expire(*call)) ended(call, Errc::queue_timeout);
+    }
+
+    void overdue(const SubmissionPtr& call) {
+        if (DISTWORK_PLANTED(ignore_deadline)) return;
+        end(call, Errc::deadline);
+    }
+
+    void send_again(const SubmissionPtr& work) {
+        ByteBuffer room;
+        auto error = exception_of([&] { work->encode(room, limits()); });
+        if (!error && container_.send_again(work)) return notice();
+        // It changed since it was encoded first, and does not encode any more.
+        if (!error || !work->claim(Errc::malformed)) return;
+        container_.cancel(*work);
+        outcomes_.fail(work, std::move(error));
+    }
+
+    // How submissions end here
+
+    void end(const SubmissionPtr& call, Errc reason) {
+        if (!call->claim(reason)) {
+            DISTWORK_MARK(cancel_lost_the_race);
+            return;
+        }
+        if (reason == Errc::deadline) DISTWORK_MARK(deadline);
+        container_.cancel(*call);
+        if (!DISTWORK_PLANTED(drop_on_cancel)) ended(call, reason);
+    }
+
+    /// It was claimed, and waits nowhere.
+    void ended(const SubmissionPtr& call, Errc reason) {
+        auto error = std::make_exception_ptr(Error{reason, std::string{call->name()}});
+        fail(call, std::move(error));
+        notice();
+    }
+
+    void refuse(const SubmissionPtr& call, std::exception_ptr error) {
+        if (call->claim(Errc::backlog_full)) fail(call, std::move(error));
+    }
+
+    void fail(const SubmissionPtr& call, std::exception_ptr error) {
+        if (call->take_refusal(error)) outcomes_.count_refused();
+        else outcomes_.fail(call, std::move(error));
     }
 
     void begin_session(typename Transport::Socket socket) {
         const auto strand = socket.get_executor();
         auto session = std::make_shared<Session<Transport>>(transport_, executor_, std::move(socket), settings_,
                                                             this->shared_from_this());
-        {
-            const std::lock_guard lock{sessions_mutex_};
-            if (ended_ || sessions_.size() >= options_.max_slaves + options_.max_strangers) return;
-            sessions_.insert(session);
-        }
+        if (!sessions_.add(session, options_.max_slaves + options_.max_strangers)) return;
         asio::co_spawn(strand, Session<Transport>::run(session), [session](const std::exception_ptr&) {});
-    }
-
-    std::vector<SessionPtr> take_sessions() {
-        const std::lock_guard lock{sessions_mutex_};
-        ended_ = true;
-        std::vector<SessionPtr> sessions{sessions_.begin(), sessions_.end()};
-        sessions_.clear();
-        return sessions;
     }
 
     /// Settles what is in flight on a session, whether or not its strand ever runs again.
     void give_up(const SessionPtr& session) {
         auto calls = session->give_up();
         container_.forget(calls);
-        settle_lost(session, std::move(calls), Errc::stopped, "the master stopped");
+        fail_all(session, std::move(calls), Errc::stopped, "the master stopped");
     }
 
-    void settle_lost(const SessionPtr& session, std::vector<std::shared_ptr<Call>> calls, Errc reason,
-                     const std::string& text) {
-        std::erase_if(calls, [](const auto& call) { return !call->claim(); });
-        for (const auto& call : calls)
-            call->fail(
-                std::make_exception_ptr(Error{reason, std::string{call->name()} + " on " + session->name() + " (" +
-                                                          to_string(session->remote_endpoint()) + "), attempt " +
-                                                          std::to_string(call->attempt()) + ": " + text}));
-        deliver_all(executor_, std::move(calls));
+    void fail_all(const SessionPtr& session, std::vector<std::shared_ptr<Call>> calls, Errc reason,
+                  const std::string& why) {
+        outcomes_.fail_all(std::move(calls), reason, [&](const Call& call) {
+            std::string text{call.name()};
+            const unsigned attempts = call.attempt();
+            const std::string_view lost_on = call.chosen() ? static_cast<const Submission&>(call).lost_on() : "";
+            text += attempts == 1 ? ", 1 attempt" : ", " + std::to_string(attempts) + " attempts";
+            return text.append(" on ").append(lost_on.empty() ? session->description() : lost_on) + ": " + why;
+        });
     }
 
     /// Settles what waits, and stops executing works of slaves.
     void abandon() {
-        std::vector<std::shared_ptr<Call>> calls;
-        for (auto& work : container_.take_waiting())
-            if (work->claim()) {
-                work->fail(std::make_exception_ptr(Error{Errc::stopped, std::string{work->name()}}));
-                calls.push_back(std::move(work));
-            }
-        deliver_all(executor_, std::move(calls));
-        if (const auto queue = works()) queue->stop();
+        alarms_->stop();
+        const auto works = container_.take_waiting();
+        outcomes_.fail_all({works.begin(), works.end()}, Errc::stopped,
+                           [](const Call& call) { return std::string{call.name()}; });
+        if (const auto queue = this->works()) queue->stop();
     }
 
     /// What the container did under its lock and others must hear of outside.
@@ -348,13 +377,10 @@ private:
         for (const auto& work : container_.take_admitted()) work->admitted();
         if (const auto error = container_.take_selector_error())
             log(LogLevel::error, "the selector threw: " + describe(error).text);
+        for (const std::string& work : container_.take_stranded())
+            log(LogLevel::info, work + " waits: no connected slave can take it");
         if (stopping_.load(std::memory_order_relaxed) && container_.quiet())
-            asio::post(strand_, [self = this->shared_from_this()] { self->drain_.look_again(); });
-    }
-
-    void close_acceptor() {
-        std::error_code ignored;
-        static_cast<void>(acceptor_.close(ignored));
+            drain_.looking_again(this->shared_from_this())();
     }
 
     const MasterOptions options_;
@@ -364,23 +390,18 @@ private:
     const std::shared_ptr<const SessionSettings> settings_;
 
     // strand_
-    typename Transport::Acceptor acceptor_;
-    const asio::ip::tcp::endpoint local_endpoint_;
-    typename Transport::Timer timer_;
+    Listener<Transport> listener_;
     Drain<Transport> drain_;
     SlaveWaiters slave_waiters_;
     bool running_ = false;
 
-    const std::shared_ptr<Deliveries> deliveries_;
+    Outcomes outcomes_;
+    const std::shared_ptr<Alarms<Transport>> alarms_;
     Container container_;
     AcceptedWorks<Transport> accepted_;
     std::atomic<bool> stopping_{false};
     std::atomic<std::size_t> seats_{0};  // slaves that were admitted and are there
-
-    std::mutex sessions_mutex_;
-    // guarded by sessions_mutex_
-    std::unordered_set<SessionPtr> sessions_;
-    bool ended_ = false;  // no session begins any more
+    SessionSet<Transport> sessions_;
 };
 
 }  // namespace distwork::detail

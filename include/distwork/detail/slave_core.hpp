@@ -22,6 +22,8 @@
 #include "../work_queue.hpp"
 #include "asio.hpp"
 #include "drain.hpp"
+#include "probe.hpp"
+#include "reconnect.hpp"
 
 namespace distwork::detail {
 
@@ -33,14 +35,13 @@ class SlaveCore final : public SessionHost<Transport>, public std::enable_shared
     using Milliseconds = std::chrono::milliseconds;
 
 public:
-    SlaveCore(Transport transport, std::string host, std::uint16_t port, SlaveOptions options)
-        : options_{checked(host, port, std::move(options))},
-          host_{std::move(host)},
-          port_{port},
+    SlaveCore(Transport transport, std::vector<MasterAddress> masters, SlaveOptions options)
+        : options_{checked(masters, std::move(options))},
           executor_{transport.get_executor()},
           transport_{std::move(transport)},
           strand_{transport_.make_strand()},
           settings_{settings_of(options_)},
+          search_{std::move(masters), options_.reconnect_after, options_.reconnect_at_most},
           timer_{strand_},
           drain_{transport_, strand_} {
         const WorkExecutor& where = options_.work_executor;
@@ -78,12 +79,17 @@ public:
         const auto session = self->current_session();
         if (session && self->connected_) {
             session->send_drain();
+            if (!self->works_->is_idle()) DISTWORK_MARK(drain_with_works);
+            if (DISTWORK_PLANTED(drain_at_once)) self->master_drained_ = true, self->works_->stop();
             co_await self->drain_.until([&self, &session] {
                 const bool quiet = self->master_drained_ && self->works_->is_idle() && session->awaiting() == 0;
                 return quiet || self->current_session() != session;
             });
         }
-        if (session) session->leave(Errc::connection_closed, "the slave left");
+        if (session) {
+            session->leave(Errc::connection_closed, "the slave left");
+            co_await self->drain_.until([&self, &session] { return self->current_session() != session; });
+        }
         self->drain_.end();
     }
 
@@ -116,11 +122,17 @@ public:
     bool accepts(const WorkType&) const override { return true; }
     std::shared_ptr<WorkQueue<Transport>> works() override { return works_; }
     void has_room(const SessionPtr&) override {}
-    void round_trip(const SessionPtr&, std::chrono::nanoseconds) override {}
+    void round_trip(const SessionPtr&, std::chrono::nanoseconds, const SlaveState&) override {}
+    std::optional<SlaveState> own_state() override {
+        SlaveState state = works_->state();
+        const MachineLoad machine = transport_.machine_load();
+        state.load_average = machine.load_average;
+        state.free_memory = machine.free_memory;
+        return state;
+    }
     void peer_drains(const SessionPtr&) override {
         master_drained_ = true;
-        works_->when_idle(
-            [self = this->shared_from_this()] { asio::post(self->strand_, [self] { self->drain_.look_again(); }); });
+        works_->when_idle(drain_.looking_again(this->shared_from_this()));
     }
 
     void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
@@ -137,49 +149,80 @@ public:
 
 private:
     asio::awaitable<void> run() {
-        Milliseconds pause = options_.reconnect_after;
         while (!stopped_) {
             std::exception_ptr failed;
-            reason_.clear();
-            served_ = false;
             try {
-                // Who cancels the run, and who stops the slave, end the attempt.
-                const auto state = co_await asio::this_coro::cancellation_state;
-                const Forwarded forwarded{state.slot(), connecting_};
-                auto token = asio::bind_cancellation_slot(connecting_.slot(), asio::use_awaitable);
-                auto socket = co_await asio::co_spawn(strand_, connect(), token);
-                if (stopped_) break;
-                check_peer(*socket);
-                co_await serve(std::move(*socket));
+                co_await attempt();
             } catch (const std::system_error&) {
                 failed = std::current_exception();
             }
-            if (stopped_) break;
-            if (failed) {
-                const std::string text = describe(failed).text;
-                if (!options_.reconnect || !passes(failed)) std::rethrow_exception(failed);
-                log(LogLevel::info, "No connection to " + host_ + ':' + std::to_string(port_) + ": " + text);
-            } else if (served_) {
-                pause = options_.reconnect_after;
-            }
-            if (!options_.reconnect) break;
+            if (stopped_ || (!failed && !options_.reconnect) || DISTWORK_PLANTED(no_reconnect)) break;
+            const Milliseconds pause = failed ? after_failure(failed) : search_.lost();
+            if (pause.count() == 0) continue;
             timer_.expires_after(jittered(pause));
             std::error_code ignored;
             co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-            pause = std::min(pause * 2, options_.reconnect_at_most);
         }
     }
 
-    /// Passes on what a slot is told, while it lives.
-    struct Forwarded {
-        Forwarded(asio::cancellation_slot from, asio::cancellation_signal& to) : slot{from} {
-            if (slot.is_connected()) slot.assign([&to](asio::cancellation_type type) { to.emit(type); });
+    /// One connection to one master, from its beginning to its end. Throws unless a session was opened.
+    asio::awaitable<void> attempt() {
+        reason_.clear();
+        served_ = false;
+        auto socket = co_await reach();
+        if (stopped_) co_return;
+        check_peer(*socket);
+        co_await serve(std::move(*socket));
+    }
+
+    /// How long to pause until the next attempt. Throws `failed` where there is to be none.
+    Milliseconds after_failure(const std::exception_ptr& failed) {
+        const std::string master = search_.name();
+        const std::string text = describe(failed).text;
+        const auto pause = passes(failed) ? search_.failed() : search_.strike();
+        if (!pause || (!options_.reconnect && pause->count() != 0)) std::rethrow_exception(failed);
+        log(LogLevel::info, "No connection to " + master + (passes(failed) ? ": " : ", nor any further attempt: ") + text);
+        return *pause;
+    }
+
+    /// Connects; who cancels the run, and who stops the slave, end that, and so does silence.
+    asio::awaitable<std::optional<typename Transport::Socket>> reach() {
+        const auto state = co_await asio::this_coro::cancellation_state;
+        const Attempt attempt{*this, state.slot()};
+        auto token = asio::bind_cancellation_slot(connecting_.slot(), asio::use_awaitable);
+        std::optional<typename Transport::Socket> socket;
+        try {
+            socket = co_await asio::co_spawn(strand_, connect(), token);
+        } catch (const std::system_error&) {
+            if (!silent_) throw;
         }
-        Forwarded(const Forwarded&) = delete;
-        ~Forwarded() {
-            if (slot.is_connected()) slot.clear();
+        if (!socket) throw Error{Errc::peer_silent, search_.name()};
+        co_return socket;
+    }
+
+    /// An attempt to connect: passes on what a slot is told, and ends it after a time.
+    struct Attempt {
+        Attempt(SlaveCore& core, asio::cancellation_slot from) : core_{core}, slot_{from} {
+            core.silent_ = false;
+            if (slot_.is_connected())
+                slot_.assign([&core](asio::cancellation_type type) { core.connecting_.emit(type); });
+            core.timer_.expires_after(core.options_.link.dead_after);
+            core.timer_.async_wait([self = core.shared_from_this(), number = ++core.attempts_](std::error_code cancelled) {
+                if (cancelled || number != self->attempts_) return;
+                self->silent_ = true;
+                self->connecting_.emit(asio::cancellation_type::terminal);
+            });
         }
-        asio::cancellation_slot slot;
+        Attempt(const Attempt&) = delete;
+        ~Attempt() {
+            ++core_.attempts_;
+            core_.timer_.cancel();
+            if (slot_.is_connected()) slot_.clear();
+        }
+
+    private:
+        SlaveCore& core_;
+        asio::cancellation_slot slot_;
     };
 
     void stop_running() {
@@ -190,13 +233,13 @@ private:
 
     /// Optional: what a coroutine of its own gives must be default-constructible.
     asio::awaitable<std::optional<typename Transport::Socket>> connect() {
-        co_return co_await transport_.connect(strand_, host_, port_);
+        co_return co_await transport_.connect(strand_, search_.master().host, search_.master().port);
     }
 
     /// A name may resolve to anything.
     void check_peer(const typename Transport::Socket& socket) const {
         if (!options_.insecure_plaintext && !socket.remote_endpoint().address().is_loopback())
-            throw Error{Errc::needs_credentials, host_ + " is " + to_string(socket.remote_endpoint())};
+            throw Error{Errc::needs_credentials, search_.master().host + " is " + to_string(socket.remote_endpoint())};
     }
 
     asio::awaitable<void> serve(typename Transport::Socket socket) {
@@ -217,7 +260,7 @@ private:
     }
 
     void settle(std::vector<std::shared_ptr<Call>> calls, Errc reason, const std::string& text) {
-        std::erase_if(calls, [](const auto& call) { return !call->claim(); });
+        std::erase_if(calls, [reason](const auto& call) { return !call->claim(reason); });
         for (const auto& call : calls)
             call->fail(std::make_exception_ptr(Error{reason, std::string{call->name()} + ": " + text}));
         deliver_all(executor_, std::move(calls));
@@ -244,8 +287,6 @@ private:
     }
 
     const SlaveOptions options_;
-    const std::string host_;
-    const std::uint16_t port_;
     const asio::any_io_executor executor_;
     Transport transport_;
     const typename Transport::Strand strand_;
@@ -255,7 +296,8 @@ private:
     std::atomic<bool> connected_{false};
 
     // strand_
-    Timer timer_;                           // until the next attempt to connect
+    Reconnect search_;
+    Timer timer_;                           // until the next attempt to connect, and while that is under way
     asio::cancellation_signal connecting_;  // the attempt under way
     Drain<Transport> drain_;
     bool master_drained_ = false;  // it sends nothing more
@@ -264,6 +306,8 @@ private:
     bool running_ = false;
     bool stopped_ = false;
     bool served_ = false;  // the last session was opened
+    bool silent_ = false;  // the last attempt to connect got no answer
+    std::uint64_t attempts_ = 0;
 
     mutable std::mutex session_mutex_;
     // guarded by session_mutex_

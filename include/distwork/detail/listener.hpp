@@ -1,0 +1,71 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "../transport.hpp"
+#include "asio.hpp"
+#include "type_name.hpp"
+
+namespace distwork::detail {
+
+/// Where a master listens, and the loop that accepts.
+///
+/// *Executor*: the strand that it was made on. *Thread-safety*: `local_endpoint`.
+template <class Transport>
+class Listener {
+public:
+    /// Throws Error (address_in_use, bad_address).
+    Listener(Transport transport, const typename Transport::Strand& strand, const std::string& address,
+             std::uint16_t port)
+        : transport_{std::move(transport)},
+          acceptor_{transport_.listen(strand, address, port)},
+          local_endpoint_{acceptor_.local_endpoint()},
+          timer_{strand} {}
+
+    asio::ip::tcp::endpoint local_endpoint() const noexcept { return local_endpoint_; }
+
+    /// Until it is closed. `accepted(Socket)` may throw; `failed(text)` is told why accepting failed.
+    template <class Accepted, class Failed>
+    asio::awaitable<void> run(Accepted accepted, Failed failed) {
+        auto pause = shortest_pause;
+        while (acceptor_.is_open()) {
+            std::exception_ptr error;
+            try {
+                accepted(co_await transport_.accept(acceptor_));
+                pause = shortest_pause;
+            } catch (const std::system_error&) {
+                error = std::current_exception();
+            }
+            if (!error || !acceptor_.is_open()) continue;
+            // Out of descriptors, as a rule: accepting again at once would fail again, millions of times a second.
+            failed(describe(error).text);
+            timer_.expires_after(pause);
+            std::error_code ignored;
+            auto token = asio::redirect_error(asio::use_awaitable, ignored);
+            co_await timer_.async_wait(token);
+            pause = std::min(pause * 2, longest_pause);
+        }
+    }
+
+    void close() {
+        std::error_code ignored;
+        static_cast<void>(acceptor_.close(ignored));
+        timer_.cancel();
+    }
+
+private:
+    static constexpr auto shortest_pause = std::chrono::milliseconds{10};
+    static constexpr auto longest_pause = std::chrono::milliseconds{500};
+
+    Transport transport_;
+    typename Transport::Acceptor acceptor_;
+    const asio::ip::tcp::endpoint local_endpoint_;
+    typename Transport::Timer timer_;
+};
+
+}  // namespace distwork::detail

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../call.hpp"
+#include "../deliveries.hpp"
+#include "../error.hpp"
+#include "../statistics.hpp"
+#include "../submission.hpp"
+#include "asio.hpp"
+#include "probe.hpp"
+
+namespace distwork::detail {
+
+/// Where a master's calls end: each is counted once and calls back once.
+///
+/// *Thread-safety*: all functions.
+class Outcomes {
+public:
+    explicit Outcomes(asio::any_io_executor executor)
+        : executor_{executor}, deliveries_{std::make_shared<Deliveries>(std::move(executor))} {}
+
+    /// Calls that answers settled.
+    void deliver(std::vector<std::shared_ptr<Call>> settled) {
+        count(settled);
+        deliveries_->deliver(std::move(settled));
+    }
+
+    /// A call that was claimed, and not sent or not answered.
+    void fail(const std::shared_ptr<Call>& call, std::exception_ptr error) {
+        std::vector<std::shared_ptr<Call>> one{call};
+        call->fail(std::move(error));
+        count(one);
+        deliver_all(executor_, std::move(one));
+    }
+
+    /// Claims and fails those that nobody claimed before; `text(call)` says why, for people.
+    template <class Text>
+    void fail_all(std::vector<std::shared_ptr<Call>> calls, Errc reason, Text text) {
+        std::erase_if(calls, [reason](const auto& call) { return !call->claim(reason); });
+        for (const auto& call : calls) call->fail(std::make_exception_ptr(Error{reason, text(*call)}));
+        count(calls);
+        deliver_all(executor_, std::move(calls));
+    }
+
+    void count_refused() noexcept { refused_.fetch_add(1, std::memory_order_relaxed); }
+
+    void add_to(Statistics& all) const noexcept {
+        all.refused += refused_.load(std::memory_order_relaxed);
+        all.succeeded += succeeded_.load(std::memory_order_relaxed);
+        all.failed += failed_.load(std::memory_order_relaxed);
+        all.cancelled += cancelled_.load(std::memory_order_relaxed);
+        all.timed_out += timed_out_.load(std::memory_order_relaxed);
+        all.lost += lost_.load(std::memory_order_relaxed);
+    }
+
+private:
+    using Counter = std::atomic<std::uint64_t>;
+
+    void count(const std::vector<std::shared_ptr<Call>>& settled) noexcept {
+        std::uint64_t succeeded = 0;
+        for (const auto& call : settled) {
+            if (!call->chosen()) continue;
+            if (DISTWORK_PLANTED(forget_to_count) && call->outcome() == Errc::cancelled) continue;
+            if (!static_cast<const Submission&>(*call).is_admitted) count_refused();
+            else if (call->outcome() == Errc{}) ++succeeded;
+            else counter_of(call->outcome()).fetch_add(1, std::memory_order_relaxed);
+        }
+        if (succeeded != 0) succeeded_.fetch_add(succeeded, std::memory_order_relaxed);
+    }
+
+    Counter& counter_of(Errc outcome) noexcept {
+        switch (outcome) {
+            case Errc::cancelled: return cancelled_;
+            case Errc::queue_timeout:
+            case Errc::execution_timeout:
+            case Errc::deadline: return timed_out_;
+            case Errc::lost:
+            case Errc::stopped: return lost_;
+            default: return failed_;
+        }
+    }
+
+    const asio::any_io_executor executor_;
+    const std::shared_ptr<Deliveries> deliveries_;
+    Counter refused_{0};
+    Counter succeeded_{0};
+    Counter failed_{0};
+    Counter cancelled_{0};
+    Counter timed_out_{0};
+    Counter lost_{0};
+};
+
+}  // namespace distwork::detail

@@ -1,0 +1,386 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <list>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "admission.hpp"
+#include "backlog.hpp"
+#include "detail/probe.hpp"
+#include "selector.hpp"
+#include "session_host.hpp"
+#include "socket_table.hpp"
+#include "statistics.hpp"
+#include "submission.hpp"
+
+namespace distwork {
+
+/// What a lost slave had.
+struct LostWorks {
+    std::vector<SubmissionPtr> again;  ///< to be sent again, the newest first
+    std::vector<SubmissionPtr> waited;  ///< for this slave alone
+};
+
+/// Decides which slave gets which work, and when: the state machine of a SocketContainer, without its lock. No I/O, no
+/// clock.
+///
+/// A work that was admitted is always in exactly one place: the backlog, in flight on a socket, or returning (it came
+/// back from a slave and is not offered yet); `quiet` means that no place has any.
+template <class Selector>
+class Dispatcher {
+public:
+    using TimePoint = std::chrono::steady_clock::time_point;
+    using Stage = Submission::Stage;
+
+    Dispatcher(Selector chooses, ContainerLimits limits) : selector{std::move(chooses)}, limits_{limits} {}
+
+    Selector selector;
+    SocketTable table;
+    Statistics counted;                    // what is counted here: not the outcomes
+    std::vector<SubmissionPtr> admitted;   // since they waited for room, to be told so
+    std::exception_ptr selector_error;     // what a selector threw last; the work it was asked for counts as declined
+    std::vector<std::string> stranded;     // what waits for a slave that is not there, for the log
+    bool closed = false;                   // admits nothing
+    bool ended = false;                    // nothing goes again either
+
+    std::size_t backlog_size() const noexcept { return backlog_.size(); }
+    bool quiet() const noexcept {
+        return backlog_.empty() && waiting_.empty() && returning_.empty() && in_flight_ == 0;
+    }
+
+    // Submissions
+
+    Admission submit(const SubmissionPtr& work, bool may_wait) {
+        work->sequence = ++last_sequence_;
+        if (table.size() == 0 && work->options.when_unavailable() == WhenUnavailable::refuse)
+            return Admission::no_slave;
+        if (closed) return Admission::stopped;
+        if (work->pinned) {
+            const Socket* const socket = table.find(work->pinned);
+            if (!socket) return Admission::gone;
+            if (!table.knows(*socket, work->type())) return unknown(*socket, work->type());
+            if (work->bytes() > socket->max_body_bytes) return Admission::too_large;
+        }
+        if (table.is_too_large(work->bytes())) return Admission::too_large;
+        if (work->claimed()) return Admission::queued;  // cancelled before it came here
+        const Verdict verdict = offer_in_turn(work);
+        if (verdict == Verdict::sent) {
+            admit(*work);
+            return Admission::sent;
+        }
+        // Those who wait for room came first.
+        if (waiting_.empty() && has_room(*work)) {
+            admit(*work);
+            enter_backlog(work, verdict == Verdict::no_socket);
+            return Admission::queued;
+        }
+        DISTWORK_MARK(backlog_full);
+        if (!may_wait) return Admission::backlog_full;
+        if (waiting_.size() >= limits_.max_waiting && !DISTWORK_PLANTED(unbounded_line))
+            return Admission::too_many_waiting;
+        work->keep_body();
+        work->stage = Stage::waiting;
+        waiting_.push(work, verdict == Verdict::no_socket);
+        return Admission::waiting;
+    }
+
+    bool has_room_for_all(std::span<const std::uint64_t> sockets, const WorkType& type, std::size_t bytes) const {
+        const std::size_t works = table.count_without_credit(sockets, type, bytes);
+        return works == 0 || (waiting_.empty() && backlog_.size() + works <= limits_.max_backlog &&
+                              backlog_.bytes() + works * bytes <= limits_.max_backlog_bytes);
+    }
+
+    void cancel(Submission& work) {
+        switch (std::exchange(work.stage, Stage::done)) {
+            case Stage::waiting:
+                DISTWORK_MARK(cancel_waiting);
+                waiting_.remove(work);
+                dispatch();
+                break;
+            case Stage::backlog:
+                DISTWORK_MARK(cancel_backlog);
+                backlog_.remove(work);
+                dispatch();
+                break;
+            case Stage::returning:
+                DISTWORK_MARK(cancel_returning);
+                returning_.erase(work.at);
+                break;
+            case Stage::in_flight:
+                DISTWORK_MARK(cancel_in_flight);
+                work.stage = Stage::in_flight;
+                if (!DISTWORK_PLANTED(no_cancel_frame)) work.socket->peer->cancel(work);
+                break;
+            default: break;
+        }
+    }
+
+    /// Takes out a work that was never sent; false if it was, or somebody else settles it.
+    bool expire(Submission& work) {
+        if (DISTWORK_PLANTED(ignore_queue_timeout)) return false;
+        const bool waits = work.stage == Stage::waiting || work.stage == Stage::backlog;
+        if (!waits || work.was_sent() || !work.claim(Errc::queue_timeout)) return false;
+        DISTWORK_MARK(queue_timeout);
+        cancel(work);
+        return true;
+    }
+
+    /// Takes a work back that is to go again, with its body: it stands where it stood before. False: not any more.
+    bool send_again(const SubmissionPtr& work) {
+        if (work->stage != Stage::returning) return false;
+        returning_.erase(work->at);
+        work->stage = Stage::done;
+        if (work->claimed()) return false;
+        enter_backlog(work, false);
+        dispatch();
+        return true;
+    }
+
+    // Answers and losses
+
+    /// Counts the answers of one read; those that are not the last word are taken out, and returned.
+    std::vector<SubmissionPtr> answered(Socket* socket, std::span<Answer> answers, TimePoint now) {
+        std::vector<SubmissionPtr> again;
+        for (Answer& answer : answers) {
+            if (!answer.call) {
+                DISTWORK_MARK(late_answer);
+                ++counted.late_answers;
+            }
+            if (!socket || !answer.call || !answer.call->chosen()) continue;
+            auto& work = static_cast<Submission&>(*answer.call);
+            if (work.stage != Stage::in_flight) continue;
+            count(*socket, work, answer.reply);
+            if (!work.wants_retry(answer.reply.error)) continue;
+            DISTWORK_MARK(retry);
+            ++counted.retries;
+            work.note_retry();
+            again.push_back(std::static_pointer_cast<Submission>(std::exchange(answer.call, nullptr)));
+            enter_returning(again.back());
+        }
+        if (socket) socket->in_flight.answered(now);
+        return again;
+    }
+
+    /// The socket goes, and with it what was in flight there: `unanswered`, from which those are taken that go again.
+    LostWorks remove(Socket& socket, std::vector<std::shared_ptr<Call>>& unanswered, const std::string& slave) {
+        LostWorks lost;
+        // Before any of them is taken away: that lets others begin.
+        for (const auto& call : unanswered)
+            if (call->chosen()) static_cast<Submission&>(*call).note_whether_begun();
+        const std::uint64_t id = socket.information.id;
+        std::erase_if(unanswered, [&](const std::shared_ptr<Call>& call) {
+            if (!call->chosen()) return false;
+            auto work = std::static_pointer_cast<Submission>(call);
+            if (!take_back(*work) || ended || !work->may_go_again(slave)) return false;
+            DISTWORK_MARK(requeued);
+            ++counted.requeued;
+            if (DISTWORK_PLANTED(forget_the_requeue)) return true;
+            enter_returning(work);
+            lost.again.push_back(std::move(work));
+            return true;
+        });
+        std::sort(lost.again.begin(), lost.again.end(),
+                  [](const auto& one, const auto& other) { return one->sequence > other->sequence; });
+        const auto is_pinned = [id](const Submission& work) { return work.pinned == id; };
+        lost.waited = backlog_.extract(is_pinned);
+        for (auto& work : waiting_.extract(is_pinned)) lost.waited.push_back(std::move(work));
+        for (const auto& work : lost.waited) work->stage = Stage::done;
+        in_flight_ -= socket.information.in_flight;
+        counted.bytes_sent += socket.information.bytes_sent;
+        counted.bytes_received += socket.information.bytes_received;
+        socket.in_flight.abandon();
+        table.remove(socket);
+        dispatch();
+        return lost;
+    }
+
+    /// Works that a session gave up before it was removed: they are in flight nowhere.
+    void forget(std::span<const std::shared_ptr<Call>> unanswered) {
+        for (const auto& call : unanswered)
+            if (call->chosen()) take_back(static_cast<Submission&>(*call));
+    }
+
+    /// Nothing goes on from here: takes out everything that waits.
+    std::vector<SubmissionPtr> end() {
+        ended = true;
+        const auto every = [](const Submission&) { return true; };
+        auto works = backlog_.extract(every);
+        for (auto& work : waiting_.extract(every)) works.push_back(std::move(work));
+        for (auto& work : returning_) works.push_back(std::move(work));
+        returning_.clear();
+        for (const auto& work : works) work->stage = Stage::done;
+        return works;
+    }
+
+    void clear() {
+        table.clear();
+        in_flight_ = 0;
+    }
+
+    // Choice
+
+    /// Offers everything that waits. To be called after each change of who has credit, or room.
+    void dispatch() {
+        const auto any_credit = [this] { return table.anybody_has_credit(); };
+        if (!backlog_.empty()) backlog_.round([this](const SubmissionPtr& work) { return offer(work); }, any_credit);
+        if (waiting_.empty()) return;
+        // What waits for room behind a full backlog of works that nobody can take may well find a slave itself.
+        waiting_.round(
+            [this](const SubmissionPtr& work) {
+                const Verdict verdict = offer_in_turn(work);
+                if (verdict == Verdict::sent) admit_later(work);
+                return verdict;
+            },
+            any_credit);
+        for (SubmissionPtr work; (work = waiting_.front()) && has_room(*work);) {
+            const bool no_socket = waiting_.holds_up(*work);
+            waiting_.remove(*work);
+            admit_later(work);
+            enter_backlog(work, no_socket);
+        }
+    }
+
+    /// What waits, by kind.
+    std::vector<Waiting> waiting() const {
+        std::vector<Waiting> all;
+        const auto add = [&](const Submission& first, std::size_t works, bool no_socket) {
+            WaitReason reason = no_socket ? WaitReason::no_credit : WaitReason::declined;
+            if (table.size() == 0) reason = WaitReason::no_slave;
+            else if (!table.anybody_can_take(first)) reason = WaitReason::no_capable;
+            all.push_back({reason, first.type().name, first.options.labels(), first.options.priority(), works});
+        };
+        backlog_.for_each_lane(add);
+        waiting_.for_each_lane(add);
+        return all;
+    }
+
+    /// Tells, once, of each kind of works that no connected slave can take.
+    void look_for_stranded() {
+        backlog_.report_lanes([this](const Submission& first) {
+            if (table.anybody_can_take(first)) return false;
+            DISTWORK_MARK(no_capable_slave);
+            std::string text = first.type().name;
+            for (const std::string& label : first.options.labels()) text += " [" + label + ']';
+            stranded.push_back(std::move(text));
+            return true;
+        });
+    }
+
+private:
+    using Verdict = Backlog::Verdict;
+
+    /// Offers one work to the selector, and sends it to the socket that it names.
+    Verdict offer(const SubmissionPtr& work) {
+        for (;;) {
+            const auto candidates = table.candidates(*work);
+            if (candidates.sockets.empty()) return Verdict::no_socket;
+            Socket* const socket = work->pinned ? table.find(work->pinned) : select_socket(*work, candidates);
+            if (!socket) return Verdict::declined;
+            const std::error_code refused = socket->peer->send(work);
+            if (!refused) {
+                work->stage = Stage::in_flight;
+                work->socket = socket;
+                ++work->attempts;
+                ++counted.attempts;
+                socket->in_flight.push(*work, table.times.estimate(work->type()));
+                ++socket->information.in_flight;
+                ++in_flight_;
+                table.update(*socket);
+                return Verdict::sent;
+            }
+            // Its types have changed, and we were not told yet.
+            if (refused == Errc::unknown_type || refused == Errc::shape_differs) return Verdict::declined;
+            if (refused == Errc::outbox_full) DISTWORK_MARK(outbox_full);
+            // Its session is ending, or does not drain: somebody else, then.
+            socket->closing = true;
+            table.update(*socket);
+        }
+    }
+
+    /// A work does not overtake those of its lane that wait for credit, or that wait for room and came before it.
+    Verdict offer_in_turn(const SubmissionPtr& work) {
+        const bool behind = work->stage == Stage::fresh && waiting_.has_lane_of(*work);
+        return behind || backlog_.holds_up(*work) ? Verdict::no_socket : offer(work);
+    }
+
+    /// Null: the selector declined. It may have named a socket that is not among the candidates; that counts the same.
+    Socket* select_socket(const Submission& work, const SocketTable::Candidates& candidates) {
+        DistributeContext context{work, candidates.sockets, candidates.all};
+        const SocketInformation* chosen = nullptr;
+        try {
+            chosen = selector(context);
+        } catch (...) {
+            selector_error = std::current_exception();
+        }
+        return chosen && candidates.contains(chosen) ? table.at(chosen->place) : nullptr;
+    }
+
+    void count(Socket& socket, Submission& work, const Reply& reply) {
+        take_back(work);
+        SocketInformation& information = socket.information;
+        ++(reply.error == Errc{} ? information.completed : information.failed);
+        information.last_finished = &work.type();
+        if (reply.error != Errc{} && reply.error != Errc::work_failed && reply.error != Errc::failed_for_good)
+            return;  // it was not executed
+        ExecutionTimes::measure(information.mean_execution_time, reply.execution_time);
+        table.times.measure(work.type(), reply.execution_time);
+    }
+
+    /// It is in flight no more. False if it was not.
+    bool take_back(Submission& work) {
+        if (work.stage != Stage::in_flight) return false;
+        work.stage = Stage::done;
+        work.socket->in_flight.remove(work);
+        --work.socket->information.in_flight;
+        --in_flight_;
+        return true;
+    }
+
+    static Admission unknown(const Socket& socket, const WorkType& type) {
+        const bool differs = socket.peer->why_unknown(type) == Errc::shape_differs;
+        return differs ? Admission::shape_differs : Admission::unknown_type;
+    }
+
+    void admit(Submission& work) noexcept {
+        work.is_admitted = true;
+        ++counted.admitted;
+    }
+    void admit_later(const SubmissionPtr& work) {
+        admit(*work);
+        admitted.push_back(work);
+    }
+
+    bool has_room(const Submission& work) const noexcept {
+        if (DISTWORK_PLANTED(unbounded_backlog)) return true;
+        return backlog_.size() < limits_.max_backlog &&
+               (backlog_.empty() || backlog_.bytes() + work.bytes() <= limits_.max_backlog_bytes);
+    }
+
+    void enter_backlog(const SubmissionPtr& work, bool no_socket) {
+        work->keep_body();
+        work->stage = Stage::backlog;
+        if (backlog_.push(work, no_socket) && no_socket) look_for_stranded();
+    }
+
+    void enter_returning(const SubmissionPtr& work) {
+        work->stage = Stage::returning;
+        work->at = returning_.insert(returning_.end(), work);
+    }
+
+    const ContainerLimits limits_;
+    std::uint64_t last_sequence_ = 0;
+    Backlog backlog_;
+    Backlog waiting_;                     // submissions that wait for room in the backlog
+    std::list<SubmissionPtr> returning_;  // until their body was encoded anew, and their backoff is over
+    std::size_t in_flight_ = 0;           // on all sockets
+};
+
+}  // namespace distwork

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <system_error>
+#include <typeinfo>
+#include <utility>
+
+#include "../detail/asio.hpp"
+#include "host.hpp"
+
+namespace distwork::sim {
+
+/// The host whose executor it is. *Errors*: std::invalid_argument for an executor that is not of a simulation.
+inline Host& host_of(const asio::any_io_executor& executor) {
+    // Asked for another type than it has, target() of older versions gives a pointer all the same.
+    if (executor.target_type() == typeid(Executor))
+        return static_cast<Host&>(asio::query(executor, asio::execution::context));
+    using Strand = asio::strand<asio::any_io_executor>;
+    if (executor.target_type() == typeid(Strand)) return host_of(executor.target<Strand>()->get_inner_executor());
+    throw std::invalid_argument{"not an executor of a simulated host"};
+}
+
+/// Like asio::steady_timer, by the clock of a simulated host.
+class Timer {
+public:
+    using executor_type = asio::any_io_executor;
+
+    /// *Errors*: see host_of.
+    explicit Timer(asio::any_io_executor executor)
+        : executor_{std::move(executor)}, state_{&host_of(executor_).take_timer()} {}
+    Timer(Timer&& other) noexcept : executor_{other.executor_}, state_{std::exchange(other.state_, nullptr)} {}
+    Timer& operator=(Timer&&) = delete;
+
+    ~Timer() {
+        if (!state_) return;
+        state_->cancel();
+        state_->host().give_back(*state_);
+    }
+
+    const executor_type& get_executor() const noexcept { return executor_; }
+    TimePoint expiry() const noexcept { return state_->expiry(); }
+
+    /// Cancels who waits; returns how many those were.
+    std::size_t expires_at(TimePoint time) { return state_->expires_at(time); }
+    std::size_t expires_after(Duration time) {
+        const TimePoint now = state_->host().now();
+        return expires_at(time > TimePoint::max() - now ? TimePoint::max() : now + time);
+    }
+    std::size_t cancel() { return state_->cancel(); }
+
+    /// `void(std::error_code)`: operation_aborted for those that were cancelled before it expired.
+    template <class Token>
+    auto async_wait(Token&& token) {
+        return asio::async_initiate<Token, void(std::error_code)>(
+            [this](auto handler) {
+                start<std::error_code>(
+                    std::move(handler), executor_, [this](auto wait) { return state_->wait(std::move(wait)); },
+                    [state = state_](std::uint64_t number) { state->cancel_one(number); });
+            },
+            token);
+    }
+
+private:
+    asio::any_io_executor executor_;
+    Host::TimerState* state_;
+};
+
+}  // namespace distwork::sim

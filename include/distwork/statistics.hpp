@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace distwork {
+
+/// What a master did since it began. When all is quiet: admitted = succeeded + failed + cancelled + timed_out + lost.
+struct Statistics {
+    std::uint64_t admitted = 0;   ///< submissions that were sent or entered the backlog; a broadcast is one for each slave
+    std::uint64_t refused = 0;    ///< submissions that were not admitted, or cancelled before
+    std::uint64_t succeeded = 0;  ///< outcomes, by kind
+    std::uint64_t failed = 0;     ///< the work threw, or could not be executed or decoded
+    std::uint64_t cancelled = 0;
+    std::uint64_t timed_out = 0;  ///< queue_timeout, execution_timeout and deadline
+    std::uint64_t lost = 0;       ///< with its slaves, or because the master stopped
+
+    std::uint64_t attempts = 0;      ///< works sent
+    std::uint64_t requeued = 0;      ///< works of lost slaves that went again
+    std::uint64_t retries = 0;       ///< works that went again because they threw
+    std::uint64_t late_answers = 0;  ///< answers that nobody waited for: late, doubled or invented
+
+    std::uint64_t bytes_sent = 0;
+    std::uint64_t bytes_received = 0;
+
+    std::uint64_t completed() const noexcept { return succeeded + failed + cancelled + timed_out + lost; }
+};
+
+/// Why works wait.
+enum class WaitReason {
+    no_slave,    ///< none is connected
+    no_capable,  ///< none of those that are has the type, the labels and the room for it
+    no_credit,   ///< those that could take it are busy
+    declined,    ///< the selector did not want to send it now
+};
+
+/// Works of one kind that wait.
+struct Waiting {
+    WaitReason reason{};
+    std::string type;
+    std::vector<std::string> labels;
+    int priority = 0;
+    std::size_t works = 0;
+};
+
+}  // namespace distwork

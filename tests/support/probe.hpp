@@ -1,0 +1,62 @@
+#pragma once
+
+// What DISTWORK_PROBE names: marks that the simulated runs reach, and bugs that they must find.
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#define DISTWORK_FOR_MARKS(X)                                                                                   \
+    X(retry) X(lost_for_good) X(freed_requeue) X(late_answer) X(heartbeat_death) X(cancel_waiting)              \
+    X(cancel_backlog) X(cancel_returning) X(cancel_in_flight) X(cancel_queued_at_slave) X(cancel_running)       \
+    X(cancel_lost_the_race) X(queue_timeout) X(deadline) X(execution_timeout) X(backlog_full) X(outbox_full)    \
+    X(stalled) X(partial_write) X(drain_with_works) X(refused_version)              \
+    X(second_master) X(executed_twice) X(reconnect) X(no_capable_slave) X(malformed) X(requeued)
+
+#define DISTWORK_FOR_BUGS(X)                                                                                    \
+    X(forget_the_requeue) X(deliver_twice) X(drop_on_cancel) X(leak_credit) X(ignore_at_most_once)              \
+    X(swallow_the_exception) X(no_second_look) X(ignore_queue_timeout) X(ignore_deadline)                       \
+    X(no_retry) X(retry_unasked) X(never_silent) X(no_reconnect) X(unbounded_backlog) X(unbounded_line)         \
+    X(forget_to_count) X(no_cancel_frame) X(leak_a_slot) X(forget_an_answer) X(write_twice)                     \
+    X(resend_a_part_of_a_broadcast) X(drain_at_once)
+
+namespace distwork::test {
+
+enum class Mark : std::size_t {
+#define X(name) name,
+    DISTWORK_FOR_MARKS(X)
+#undef X
+        count
+};
+
+enum class Bug : std::size_t {
+    none,
+#define X(name) name,
+    DISTWORK_FOR_BUGS(X)
+#undef X
+        count
+};
+
+inline constexpr std::array mark_names{
+#define X(name) std::string_view{#name},
+    DISTWORK_FOR_MARKS(X)
+#undef X
+};
+
+inline constexpr std::array bug_names{std::string_view{"none"},
+#define X(name) std::string_view{#name},
+                                      DISTWORK_FOR_BUGS(X)
+#undef X
+};
+
+inline std::array<std::uint64_t, static_cast<std::size_t>(Mark::count)> marks{};
+inline Bug planted = Bug::none;
+
+inline void reach(Mark mark) noexcept {
+    ++marks[static_cast<std::size_t>(mark)];
+}
+
+}  // namespace distwork::test
+
+#define DISTWORK_MARK(name) ::distwork::test::reach(::distwork::test::Mark::name)
+#define DISTWORK_PLANTED(name) (::distwork::test::planted == ::distwork::test::Bug::name)
