@@ -12,13 +12,13 @@
 
 namespace support {
 
-/// Whether a call ended as it may when slaves are lost under it.
-inline bool settled_well(const std::exception_ptr& error) {
+/// Whether a call ended as it may when slaves are lost under it: only what may be begun but once is lost with them.
+inline bool settled_well(const std::exception_ptr& error, const distwork::SubmitOptions& options) {
     if (!error) return true;
     try {
         std::rethrow_exception(error);
     } catch (const distwork::Error& failure) {
-        return failure.code() == distwork::Errc::lost;  // TIGHTEN: false, once works that were in flight go again
+        return failure.code() == distwork::Errc::lost && options.max_attempts() == 1;
     } catch (...) {
         return false;
     }
@@ -34,16 +34,17 @@ public:
     Tally& operator=(const Tally&) = delete;
 
     template <class Master, class Work, class Value>
-    void call(Master& master, Work work, Value expected) {
+    void call(Master& master, Work work, Value expected, distwork::SubmitOptions options = {}) {
         completions_.push_back(0);
-        master.async_call(std::move(work), [this, &count = completions_.back(), expected = std::move(expected)](
-                                               const std::exception_ptr& error, const Value& value) {
+        auto note = [this, &count = completions_.back(), expected = std::move(expected), options](
+                        const std::exception_ptr& error, const Value& value) {
             if (++count > 1) ++again_;
             else ++ended_;
             if (!error) ++(value == expected ? right_ : wrong_);
-            else if (settled_well(error)) ++lost_;
+            else if (settled_well(error, options)) ++lost_;
             else if (failed_++ == 0) first_failure_ = distwork::detail::describe(error).text;
-        });
+        };
+        master.async_call(std::move(work), options, std::move(note));
     }
 
     std::size_t begun() const noexcept { return completions_.size(); }
