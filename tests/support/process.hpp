@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 /// Another program of this build, killed at the end of its scope.
@@ -22,6 +23,8 @@ public:
         if (pid_ < 0) throw std::runtime_error{"fork failed"};
         if (pid_ != 0) return;
         if (output) dup2(fileno(output), STDOUT_FILENO);
+        // Connections that it inherited would not end when this process closes them.
+        close_range(STDERR_FILENO + 1, ~0u, 0);
         execv(argv[0], argv.data());
         _exit(127);
     }

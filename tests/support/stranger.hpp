@@ -15,9 +15,9 @@
 
 /// A connection that speaks bytes of its own.
 struct Stranger {
-    Stranger(asio::io_context& io, std::uint16_t port) : socket{io} {
-        socket.connect({asio::ip::address_v4::loopback(), port});
-    }
+    explicit Stranger(asio::io_context& io) : socket{io} { socket.open(asio::ip::tcp::v4()); }
+    Stranger(asio::io_context& io, std::uint16_t port) : Stranger{io} { connect(port); }
+    void connect(std::uint16_t port) { socket.connect({asio::ip::address_v4::loopback(), port}); }
     void say(const std::vector<std::byte>& bytes) { asio::write(socket, asio::buffer(bytes)); }
 
     static std::vector<std::byte> frame(distwork::FrameKind kind, const std::vector<std::byte>& body,
