@@ -95,7 +95,7 @@ struct Crowd {
 }  // namespace
 
 TEST_CASE("a thousand slaves whose processes are killed at once are missed at once, and others take their place",
-          "[integration][!mayfail]") {
+          "[integration][chaos][!mayfail]") {
     Crowd crowd;
     crowd.work();
     const auto gone = std::chrono::steady_clock::now();
@@ -105,7 +105,7 @@ TEST_CASE("a thousand slaves whose processes are killed at once are missed at on
     crowd.check_that_all_are_back(gone);
 }
 
-TEST_CASE("a thousand slaves whose connections are reset at once all come back", "[integration][!mayfail]") {
+TEST_CASE("a thousand slaves whose connections are reset at once all come back", "[integration][chaos][!mayfail]") {
     std::unique_ptr<FaultProxy> proxy;
     Crowd crowd{[&](std::uint16_t target) {
         proxy = std::make_unique<FaultProxy>(target);

@@ -115,7 +115,7 @@ struct Scene {
 
 }  // namespace
 
-TEST_CASE("a network that is slow to deliver delays works and loses none", "[integration]") {
+TEST_CASE("a network that is slow to deliver delays works and loses none", "[integration][chaos]") {
     Scene scene{patient()};
     scene.proxy.inject({.delay = 50ms});
     const Process first = loyal(scene.proxy.port(), and_patient());
@@ -130,7 +130,7 @@ TEST_CASE("a network that is slow to deliver delays works and loses none", "[int
     CHECK(scene.proxy.accepted() == 2);
 }
 
-TEST_CASE("a body that takes longer than dead_after to arrive is a sign of life", "[integration]") {
+TEST_CASE("a body that takes longer than dead_after to arrive is a sign of life", "[integration][chaos]") {
     auto options = watchful();
     options.link.dead_after = 1500ms;
     Scene scene{options};
@@ -145,7 +145,7 @@ TEST_CASE("a body that takes longer than dead_after to arrive is a sign of life"
     CHECK(scene.proxy.accepted() == 1);
 }
 
-TEST_CASE("frames that arrive byte by byte are put together", "[integration]") {
+TEST_CASE("frames that arrive byte by byte are put together", "[integration][chaos]") {
     const std::size_t slice = GENERATE(1u, 7u);
     Scene scene{patient()};
     scene.proxy.inject({.slice = slice});
@@ -159,7 +159,7 @@ TEST_CASE("frames that arrive byte by byte are put together", "[integration]") {
     CHECK(scene.proxy.accepted() == 1);
 }
 
-TEST_CASE("a connection that is reset in the middle of a work ends nothing but itself", "[integration]") {
+TEST_CASE("a connection that is reset in the middle of a work ends nothing but itself", "[integration][chaos]") {
     Scene scene{patient()};
     const Process slave = loyal(scene.proxy.port(), and_patient());
     std::size_t resets = 0;
@@ -175,7 +175,7 @@ TEST_CASE("a connection that is reset in the middle of a work ends nothing but i
     CHECK(scene.proxy.accepted() == resets + 1);
 }
 
-TEST_CASE("a connection that is reset in the middle of an answer ends nothing but itself", "[integration]") {
+TEST_CASE("a connection that is reset in the middle of an answer ends nothing but itself", "[integration][chaos]") {
     Scene scene{patient()};
     const Process slave = loyal(scene.proxy.port(), and_patient());
     std::size_t resets = 0;
@@ -190,7 +190,7 @@ TEST_CASE("a connection that is reset in the middle of an answer ends nothing bu
     CHECK(scene.proxy.accepted() == resets + 1);
 }
 
-TEST_CASE("a handshake may be cut off at any byte, and is begun again", "[integration]") {
+TEST_CASE("a handshake may be cut off at any byte, and is begun again", "[integration][chaos]") {
     Scene scene{patient()};
     const Process slave = loyal(scene.proxy.port(), and_patient());
     std::size_t resets = 0;
@@ -208,7 +208,7 @@ TEST_CASE("a handshake may be cut off at any byte, and is begun again", "[integr
     CHECK(scene.proxy.accepted() > resets);
 }
 
-TEST_CASE("a master finds that a slave is gone by its silence", "[integration]") {
+TEST_CASE("a master finds that a slave is gone by its silence", "[integration][chaos]") {
     Scene scene{watchful()};
     const Process slave = loyal(scene.proxy.port());
     REQUIRE(scene.wait_for_slaves(1));
@@ -223,7 +223,7 @@ TEST_CASE("a master finds that a slave is gone by its silence", "[integration]")
     scene.heal_and_finish();
 }
 
-TEST_CASE("a slave finds that its master is gone by its silence, and comes back", "[integration]") {
+TEST_CASE("a slave finds that its master is gone by its silence, and comes back", "[integration][chaos]") {
     Scene scene{watchful()};
     const Process slave = loyal(scene.proxy.port());
     REQUIRE(scene.wait_for_slaves(1));
@@ -237,7 +237,7 @@ TEST_CASE("a slave finds that its master is gone by its silence, and comes back"
     scene.heal_and_finish();
 }
 
-TEST_CASE("a link that forwards nothing and closes nothing is found dead at both ends", "[integration]") {
+TEST_CASE("a link that forwards nothing and closes nothing is found dead at both ends", "[integration][chaos]") {
     Scene scene{watchful()};
     const Process slave = loyal(scene.proxy.port());
     REQUIRE(scene.wait_for_slaves(1));
@@ -249,7 +249,7 @@ TEST_CASE("a link that forwards nothing and closes nothing is found dead at both
     scene.heal_and_finish();
 }
 
-TEST_CASE("answers that do not get through harm nobody but their slave", "[integration]") {
+TEST_CASE("answers that do not get through harm nobody but their slave", "[integration][chaos]") {
     Scene scene{watchful()};
     const Process stalled = loyal(scene.proxy.port(), {"slots=16", "handshake_timeout=300"});
     const Process other = loyal(scene.master().local_endpoint().port(), and_patient());
@@ -267,7 +267,7 @@ TEST_CASE("answers that do not get through harm nobody but their slave", "[integ
     scene.heal_and_finish();
 }
 
-TEST_CASE("a slave that cannot be written to is dropped when its outbox was full, and harms nobody", "[integration]") {
+TEST_CASE("a slave that cannot be written to is dropped when its outbox was full, and harms nobody", "[integration][chaos]") {
     auto options = patient();
     options.link.heartbeat = 100ms;
     options.link.stalled_after = 500ms;
@@ -286,7 +286,7 @@ TEST_CASE("a slave that cannot be written to is dropped when its outbox was full
     scene.heal_and_finish();
 }
 
-TEST_CASE("whoever answers a connection and says nothing is given up, at both ends", "[integration]") {
+TEST_CASE("whoever answers a connection and says nothing is given up, at both ends", "[integration][chaos]") {
     auto options = patient();
     options.link.handshake_timeout = 300ms;
     Scene scene{options};
@@ -302,7 +302,7 @@ TEST_CASE("whoever answers a connection and says nothing is given up, at both en
     scene.heal_and_finish();
 }
 
-TEST_CASE("everything ends once the connections of all slaves no longer break every 50 ms", "[integration]") {
+TEST_CASE("everything ends once the connections of all slaves no longer break every 50 ms", "[integration][chaos]") {
     Scene scene{watchful()};
     std::vector<Process> slaves;
     for (int i = 0; i < 3; ++i) slaves.push_back(loyal(scene.proxy.port(), {"slots=4"}));
