@@ -171,6 +171,13 @@ private:
 
 }  // namespace detail
 
+/// Claims and fails those that nobody claimed before; the others are taken away. `text(call)` says why, for people.
+template <class Text>
+void fail_unclaimed(std::vector<std::shared_ptr<Call>>& calls, Errc reason, Text text) {
+    std::erase_if(calls, [reason](const auto& call) { return !call->claim(reason); });
+    for (const auto& call : calls) call->fail(std::make_exception_ptr(Error{reason, text(*call)}));
+}
+
 /// Has those settled calls call back that have an executor of their own, and takes them away.
 inline void post_own(std::vector<std::shared_ptr<Call>>& calls) {
     std::erase_if(calls, [](std::shared_ptr<Call>& call) {

@@ -50,8 +50,9 @@ public:
 
     void hand_over_works(const SessionPtr& session, SessionHost<Transport>& host) {
         if (works_.empty()) return;
-        host.works()->push(WorkBatch::copy(session, works_));
+        auto batch = WorkBatch::copy(session, works_);
         works_.clear();
+        host.works()->push(std::move(batch));
     }
 
     /// False: the answer means nothing.

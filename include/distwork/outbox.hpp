@@ -28,22 +28,13 @@ struct SharedBody {
 /// gathered write without a copy.
 class Outbox {
 public:
-    /// Appends a whole frame; the header's length is the body's.
-    void append(FrameHeader header, std::span<const std::byte> body) {
-        header.length = static_cast<std::uint32_t>(body.size());
-        std::byte* to = extend(frame_header_bytes + body.size());
-        write_header(to, header);
-        if (!body.empty()) std::memcpy(to + frame_header_bytes, body.data(), body.size());
+    /// Appends a whole frame, in which `prefix` comes before the body; the header's length is that of both.
+    void append(FrameHeader header, std::span<const std::byte> body, std::span<const std::byte> prefix = {}) {
+        std::byte* const to = begin(header, prefix, body.size(), body.size());
+        if (!body.empty()) std::memcpy(to, body.data(), body.size());
     }
 
-    /// The same; the body begins with `prefix`.
-    void append(FrameHeader header, std::span<const std::byte> prefix, std::span<const std::byte> rest) {
-        std::byte* const to = begin(header, prefix, rest.size(), rest.size());
-        if (!rest.empty()) std::memcpy(to, rest.data(), rest.size());
-    }
-
-    /// Appends a frame that refers to its body: for bodies of `large_body_bytes` and more. What comes before that in
-    /// the frame, `prefix`, is copied.
+    /// The same, referring to the body: for those of `large_body_bytes` and more.
     void append_large(FrameHeader header, SharedBody body, std::span<const std::byte> prefix = {}) {
         begin(header, prefix, body.bytes.size(), 0);
         size_ += body.bytes.size();

@@ -50,9 +50,8 @@ public:
         const std::uint32_t number = types_.number(call->type());
         if (number >= PeerTypes::unknown) return {types_.why_unknown(call->type())};
         const std::uint32_t timeout = timeout_of(*call);
-        const std::size_t body_bytes = call->body_bytes() + (timeout != 0 ? timeout_bytes : 0);
-        if (body_bytes > max_body_bytes_) return {Errc::too_large};
-        const std::size_t bytes = frame_header_bytes + body_bytes;
+        const std::size_t bytes = frame_bytes(*call, timeout);
+        if (bytes - frame_header_bytes > max_body_bytes_) return {Errc::too_large};
         const std::size_t waiting = outbox_.size() + leaving_bytes_ + held_bytes_;
         if (waiting != 0 && waiting + bytes > max_outbox_bytes_) {
             refused_ = true;
@@ -192,6 +191,10 @@ private:
         return static_cast<std::uint32_t>(std::clamp<std::int64_t>(call.execution_timeout().count(), 0, most));
     }
 
+    static std::size_t frame_bytes(const Call& call, std::uint32_t timeout) noexcept {
+        return frame_header_bytes + call.body_bytes() + (timeout != 0 ? timeout_bytes : 0);
+    }
+
     void enter(const std::shared_ptr<Call>& call, std::uint32_t number, std::uint32_t timeout) {
         FrameHeader header{
             .kind = FrameKind::work, .type = static_cast<std::uint16_t>(number), .id = calls_.insert(call)};
@@ -203,8 +206,7 @@ private:
             before = prefix;
         }
         if (call->body_bytes() >= large_body_bytes) outbox_.append_large(header, call->shared_body(), before);
-        else if (before.empty()) outbox_.append(header, call->body());
-        else outbox_.append(header, before, call->body());
+        else outbox_.append(header, call->body(), before);
         call->release_body();
     }
 
@@ -213,7 +215,7 @@ private:
             const auto call = std::move(held_.front());
             held_.pop_front();
             const std::uint32_t timeout = timeout_of(*call);
-            held_bytes_ -= frame_header_bytes + call->body_bytes() + (timeout != 0 ? timeout_bytes : 0);
+            held_bytes_ -= frame_bytes(*call, timeout);
             if (call->claimed() && !call->chosen()) continue;
             enter(call, types_.number(call->type()), timeout);
             // Who cancelled it was not heard then: it was not in the table. Its place is given back by its answer.

@@ -100,9 +100,9 @@ public:
     int priority() const noexcept { return priority_; }
     unsigned max_attempts() const noexcept { return max_attempts_; }
     const RetryPolicy& retry_on_error() const noexcept { return set().retry; }
-    std::chrono::milliseconds queue_timeout() const noexcept { return set().queue_timeout; }  ///< zero: without end
-    std::chrono::milliseconds execution_timeout() const noexcept { return set().execution_timeout; }
-    std::chrono::milliseconds deadline() const noexcept { return set().deadline; }
+    std::chrono::milliseconds queue_timeout() const noexcept { return time(&Rare::queue_timeout); }  ///< zero: none
+    std::chrono::milliseconds execution_timeout() const noexcept { return time(&Rare::execution_timeout); }
+    std::chrono::milliseconds deadline() const noexcept { return time(&Rare::deadline); }
     WhenUnavailable when_unavailable() const noexcept { return when_unavailable_; }
     const std::vector<std::string>& labels() const noexcept { return set().labels; }  ///< sorted, each once
     const std::string& name() const noexcept { return set().name; }
@@ -122,6 +122,11 @@ private:
     static std::chrono::milliseconds positive(std::chrono::milliseconds value, const char* name) {
         if (value.count() <= 0) throw Error{Errc::bad_option, std::string{name} + " must be positive"};
         return std::min(value, std::chrono::milliseconds{0xffff'ffff});
+    }
+
+    /// Asked for each work, several times: without a look at the defaults.
+    std::chrono::milliseconds time(std::chrono::milliseconds Rare::*which) const noexcept {
+        return rare_ ? (*rare_).*which : std::chrono::milliseconds{};
     }
 
     const Rare& set() const noexcept {

@@ -113,6 +113,24 @@ struct Scene {
     FaultProxy proxy;
 };
 
+/// Resets the connection inside the large frame that `send` causes that way, again and again.
+template <class Send>
+void reset_inside(FaultProxy::Way way, Send send) {
+    Scene scene{patient()};
+    const Process slave = loyal(scene.proxy.port(), and_patient());
+    std::size_t resets = 0;
+    // In the header, right behind it, in the body, before its last byte.
+    for (const std::size_t bytes : {1u, 15u, 16u, 17u, 50'000u, 199'999u}) {
+        REQUIRE(scene.wait_for_slaves(1));
+        scene.proxy.reset_after(way, bytes);
+        send(scene);
+        REQUIRE(scene.wait([&] { return scene.proxy.resets() > resets && scene.tally.pending() == 0; }));
+        ++resets;
+    }
+    scene.heal_and_finish();
+    CHECK(scene.proxy.accepted() == resets + 1);
+}
+
 }  // namespace
 
 TEST_CASE("a network that is slow to deliver delays works and loses none", "[integration][chaos]") {
@@ -160,34 +178,11 @@ TEST_CASE("frames that arrive byte by byte are put together", "[integration][cha
 }
 
 TEST_CASE("a connection that is reset in the middle of a work ends nothing but itself", "[integration][chaos]") {
-    Scene scene{patient()};
-    const Process slave = loyal(scene.proxy.port(), and_patient());
-    std::size_t resets = 0;
-    // In the header, right behind it, in the body, before its last byte.
-    for (const std::size_t bytes : {1u, 15u, 16u, 17u, 50'000u, 199'999u}) {
-        REQUIRE(scene.wait_for_slaves(1));
-        scene.proxy.reset_after(FaultProxy::to_slave, bytes);
-        scene.echo(200'000);
-        REQUIRE(scene.wait([&] { return scene.proxy.resets() > resets && scene.tally.pending() == 0; }));
-        ++resets;
-    }
-    scene.heal_and_finish();
-    CHECK(scene.proxy.accepted() == resets + 1);
+    reset_inside(FaultProxy::to_slave, [](Scene& scene) { scene.echo(200'000); });
 }
 
 TEST_CASE("a connection that is reset in the middle of an answer ends nothing but itself", "[integration][chaos]") {
-    Scene scene{patient()};
-    const Process slave = loyal(scene.proxy.port(), and_patient());
-    std::size_t resets = 0;
-    for (const std::size_t bytes : {1u, 15u, 16u, 17u, 50'000u, 199'999u}) {
-        REQUIRE(scene.wait_for_slaves(1));
-        scene.proxy.reset_after(FaultProxy::to_master, bytes);
-        scene.grow(200'000);
-        REQUIRE(scene.wait([&] { return scene.proxy.resets() > resets && scene.tally.pending() == 0; }));
-        ++resets;
-    }
-    scene.heal_and_finish();
-    CHECK(scene.proxy.accepted() == resets + 1);
+    reset_inside(FaultProxy::to_master, [](Scene& scene) { scene.grow(200'000); });
 }
 
 TEST_CASE("a handshake may be cut off at any byte, and is begun again", "[integration][chaos]") {

@@ -578,19 +578,7 @@ TEST_CASE("a peer that breaks the protocol is told so, and only its session ends
         distwork::detail::encode_value(distwork::Introduction{1, 10, 1 << 20, {}, {}}, types, {});
         stranger.say(Stranger::frame(FrameKind::types, {types.data(), types.data() + types.size()}));
         stranger.say(nonsense);
-        std::vector<std::byte> heard;
-        run(cluster.io, [](Stranger& speaker, std::vector<std::byte>& all) -> asio::awaitable<void> {
-            all = co_await hear(speaker.socket);
-        }(stranger, heard));
-        distwork::Refusal refusal;
-        for (std::size_t at = 0; at + distwork::frame_header_bytes <= heard.size();) {
-            const auto header = distwork::read_header(heard.data() + at);
-            at += distwork::frame_header_bytes;
-            if (header.kind == FrameKind::bye)
-                CHECK_FALSE(decode(std::span{heard}.subspan(at, header.length), refusal));
-            at += header.length;
-        }
-        return refusal.reason;
+        return farewell_of(cluster.io, stranger);
     };
     CHECK(farewell_to(Stranger::frame(FrameKind{99}, {})) == Errc::protocol_violation);
     CHECK(farewell_to(Stranger::frame(FrameKind::hello, {})) == Errc::protocol_violation);

@@ -277,7 +277,7 @@ TEST_CASE("a simulated host that is frozen goes on where it was") {
     CHECK(expired);
 }
 
-TEST_CASE("a simulated host that crashes calls nobody; its peers see the end, or nothing when the power fails") {
+TEST_CASE("a simulated host that crashes calls nobody, and its peers see the end, or nothing when the power fails") {
     for (const sim::Crash how : {sim::Crash::killed, sim::Crash::power_loss}) {
         Pair pair;
         pair.spawn(pair.server, hear(pair.at_server));
@@ -386,7 +386,7 @@ TEST_CASE("a simulated connect is refused, cancelled, or waits for a partition t
     CHECK_FALSE(patient.error);
 }
 
-TEST_CASE("a simulated acceptor that closes ends who accepts; its address is free again") {
+TEST_CASE("a simulated acceptor that closes ends who accepts, and its address is free again") {
     Pair pair;
     std::error_code ended;
     pair.acceptor.async_accept([&](std::error_code error, sim::Endpoint*) { ended = error; });
@@ -504,6 +504,12 @@ sim::SimulationOptions with_work_times(sim::NetworkOptions network = {}) {
     return options;
 }
 
+void check_each_once(const Outcome& outcome) {
+    CHECK(outcome.done);
+    CHECK(outcome.others == 0);
+    CHECK_FALSE(outcome.twice);
+}
+
 }  // namespace
 
 TEST_CASE("in simulation, five slaves execute two hundred works, each once") {
@@ -523,9 +529,7 @@ TEST_CASE("in simulation, every call completes exactly once whatever the network
         auto network = sim::NetworkOptions::faulty(seed);
         if (seed % 2 == 0) network.reset_after = 200ms;
         const Outcome outcome = run_roles(seed, with_work_times(network));
-        CHECK(outcome.done);
-        CHECK(outcome.others == 0);
-        CHECK_FALSE(outcome.twice);
+        check_each_once(outcome);
         requeued += outcome.requeued;
     }
     CHECK(requeued > 0);
@@ -537,9 +541,7 @@ TEST_CASE("in simulation, every call completes exactly once whatever becomes of 
         for (std::uint64_t seed = 0; seed < 30; ++seed) {
             INFO("plight " << static_cast<int>(plight) << ", seed " << seed);
             const Outcome outcome = run_roles(seed, with_work_times(), plight);
-            CHECK(outcome.done);
-            CHECK(outcome.others == 0);
-            CHECK_FALSE(outcome.twice);
+            check_each_once(outcome);
             requeued += outcome.requeued;
         }
         CHECK(requeued > 0);

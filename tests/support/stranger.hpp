@@ -10,8 +10,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <distwork.hpp>
+#include <span>
 #include <system_error>
 #include <vector>
+
+#include "catch.hpp"
+#include "run.hpp"
 
 /// A connection that speaks bytes of its own.
 struct Stranger {
@@ -56,4 +60,21 @@ inline asio::awaitable<std::vector<std::byte>> hear(asio::ip::tcp::socket& socke
         heard.insert(heard.end(), some, some + count);
     }
     co_return heard;
+}
+
+/// Why a peer says that it leaves, of all that it says until it closes the connection; zero if it does not.
+inline distwork::Errc farewell_of(asio::io_context& io, Stranger& stranger) {
+    std::vector<std::byte> heard;
+    run(io, [](Stranger& speaker, std::vector<std::byte>& all) -> asio::awaitable<void> {
+        all = co_await hear(speaker.socket);
+    }(stranger, heard));
+    distwork::Refusal refusal;
+    for (std::size_t at = 0; at + distwork::frame_header_bytes <= heard.size();) {
+        const auto header = distwork::read_header(heard.data() + at);
+        at += distwork::frame_header_bytes;
+        if (header.kind == distwork::FrameKind::bye)
+            CHECK_FALSE(decode(std::span{heard}.subspan(at, header.length), refusal));
+        at += header.length;
+    }
+    return refusal.reason;
 }

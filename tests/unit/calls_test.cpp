@@ -852,7 +852,7 @@ TEST_CASE("answers settle the calls that nobody claimed before, each with what c
 
 // Context
 
-TEST_CASE("a work sends works to its peer without waiting; what becomes of them is logged if they fail", "[unit]") {
+TEST_CASE("a work sends works to its peer without waiting, and what becomes of them is logged if they fail", "[unit]") {
     Calls calls;
     const std::shared_ptr<Peer> peer = calls.peer;
     Context context{peer};

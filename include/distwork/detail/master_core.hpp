@@ -117,6 +117,7 @@ public:
     }
 
     void accept_work(const WorkType& type) { accepted_.accept(type); }
+
     /// Completes once that many slaves are connected.
     template <class Handler>
     void wait_for_slaves(std::size_t count, Handler handler) {
@@ -320,8 +321,7 @@ private:
 
     /// It was claimed, and waits nowhere.
     void ended(const SubmissionPtr& call, Errc reason) {
-        auto error = std::make_exception_ptr(Error{reason, std::string{call->name()}});
-        fail(call, std::move(error));
+        fail(call, std::make_exception_ptr(Error{reason, std::string{call->name()}}));
         notice();
     }
 

@@ -43,8 +43,7 @@ public:
     /// Claims and fails those that nobody claimed before; `text(call)` says why, for people.
     template <class Text>
     void fail_all(std::vector<std::shared_ptr<Call>> calls, Errc reason, Text text) {
-        std::erase_if(calls, [reason](const auto& call) { return !call->claim(reason); });
-        for (const auto& call : calls) call->fail(std::make_exception_ptr(Error{reason, text(*call)}));
+        fail_unclaimed(calls, reason, text);
         count(calls);
         deliver_all(executor_, std::move(calls));
     }

@@ -113,6 +113,7 @@ public:
 
     void opened(const SessionPtr& session, const Introduction&, const PeerTypes&) override {
         served_ = connected_ = true;
+        if (!search_.is_first()) DISTWORK_MARK(second_master);
         log(LogLevel::info, "Connected to: " + to_string(session->remote_endpoint()));
     }
 
@@ -260,9 +261,7 @@ private:
     }
 
     void settle(std::vector<std::shared_ptr<Call>> calls, Errc reason, const std::string& text) {
-        std::erase_if(calls, [reason](const auto& call) { return !call->claim(reason); });
-        for (const auto& call : calls)
-            call->fail(std::make_exception_ptr(Error{reason, std::string{call->name()} + ": " + text}));
+        fail_unclaimed(calls, reason, [&](const Call& call) { return std::string{call.name()} + ": " + text; });
         deliver_all(executor_, std::move(calls));
     }
 

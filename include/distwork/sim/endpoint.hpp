@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -49,9 +50,7 @@ public:
     template <class Buffers>
     std::uint64_t write(const Buffers& buffers, Transfer operation) {
         writing_ = std::move(operation);
-        leaving_.clear();
-        for (auto at = asio::buffer_sequence_begin(buffers); at != asio::buffer_sequence_end(buffers); ++at)
-            if (const asio::const_buffer buffer{*at}; buffer.size() != 0) leaving_.push_back(buffer);
+        leave(buffers);
         ++writes_;
         serve_writer();
         return writes_;
@@ -60,19 +59,12 @@ public:
     /// Writes what there is room for now: would_block instead of waiting.
     template <class Buffers>
     std::size_t write_now(const Buffers& buffers, std::error_code& error) {
-        error = open_ ? error_ : asio::error::bad_descriptor;
+        error = write_error();
         if (error) return 0;
-        leaving_.clear();
-        std::size_t wanted = 0;
-        for (auto at = asio::buffer_sequence_begin(buffers); at != asio::buffer_sequence_end(buffers); ++at)
-            if (const asio::const_buffer buffer{*at}; buffer.size() != 0) {
-                leaving_.push_back(buffer);
-                wanted += buffer.size();
-            }
-        const std::size_t count = wire_.some_of(std::min(wanted, peer_->room()));
-        if (count == 0 && wanted != 0) error = asio::error::would_block;
-        if (count != 0 && !peer_->lost_) peer_->copy(leaving_, count);
-        return count;
+        leave(buffers);
+        const auto count = transfer();
+        if (!count) error = asio::error::would_block;
+        return count.value_or(0);
     }
 
     void cancel_read(std::uint64_t number) {
@@ -247,16 +239,31 @@ private:
         else serve_writer();
     }
 
-    /// Takes what there is room for, and copies it to where it is on its way.
-    void serve_writer() {
-        if (!writing_) return;
-        if (error_ || !open_) return end_write(error_ ? error_ : asio::error::bad_descriptor, 0);
+    template <class Buffers>
+    void leave(const Buffers& buffers) {
+        leaving_.clear();
+        for (auto at = asio::buffer_sequence_begin(buffers); at != asio::buffer_sequence_end(buffers); ++at)
+            if (const asio::const_buffer buffer{*at}; buffer.size() != 0) leaving_.push_back(buffer);
+    }
+
+    std::error_code write_error() const noexcept {
+        return error_ || open_ ? error_ : std::error_code{asio::error::bad_descriptor};
+    }
+
+    /// Takes what there is room for, and copies it to where it is on its way; returns how much. None: no room.
+    std::optional<std::size_t> transfer() {
         std::size_t wanted = 0;
         for (const asio::const_buffer& buffer : leaving_) wanted += buffer.size();
         const std::size_t count = wire_.some_of(std::min(wanted, peer_->room()));
-        if (count == 0 && wanted != 0) return;
+        if (count == 0 && wanted != 0) return std::nullopt;
         if (count != 0 && !peer_->lost_) peer_->copy(leaving_, count);
-        end_write({}, count);
+        return count;
+    }
+
+    void serve_writer() {
+        if (!writing_) return;
+        if (const std::error_code error = write_error()) return end_write(error, 0);
+        if (const auto count = transfer()) end_write({}, *count);
     }
 
     void copy(const std::vector<asio::const_buffer>& from, std::size_t count) {
