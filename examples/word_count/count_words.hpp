@@ -23,7 +23,8 @@ inline void add(Counts& sum, const Counts& counts) {
     for (const auto& [word, count] : counts) sum[word] += count;
 }
 
-/// A part of a file. A word belongs to the part in which it begins, so that each is counted once wherever files are cut.
+/// A part of a file. A word belongs to the part in which it begins, so that each is counted once wherever files are
+/// cut.
 struct Part {
     static constexpr std::uint64_t to_the_end = std::numeric_limits<std::uint64_t>::max();
 

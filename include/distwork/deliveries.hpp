@@ -37,8 +37,8 @@ public:
 private:
     using Sessions = std::vector<std::shared_ptr<SessionPeer>>;
 
-    static constexpr std::size_t many = 32;   // sessions
-    static constexpr std::size_t dense = 8;   // works for each: worth a write
+    static constexpr std::size_t many = 32;  // sessions
+    static constexpr std::size_t dense = 8;  // works for each: worth a write
     static constexpr int longest_wait = 16;  // turns of the event loop
 
     struct Task {

@@ -25,7 +25,7 @@ namespace distwork {
 
 /// What a lost slave had.
 struct LostWorks {
-    std::vector<SubmissionPtr> again;  ///< to be sent again, the newest first
+    std::vector<SubmissionPtr> again;   ///< to be sent again, the newest first
     std::vector<SubmissionPtr> waited;  ///< for this slave alone
 };
 
@@ -44,12 +44,12 @@ public:
 
     Selector selector;
     SocketTable table;
-    Statistics counted;                    // what is counted here: not the outcomes
-    std::vector<SubmissionPtr> admitted;   // since they waited for room, to be told so
-    std::exception_ptr selector_error;     // what a selector threw last; the work it was asked for counts as declined
-    std::vector<std::string> stranded;     // what waits for a slave that is not there, for the log
-    bool closed = false;                   // admits nothing
-    bool ended = false;                    // nothing goes again either
+    Statistics counted;                   // what is counted here: not the outcomes
+    std::vector<SubmissionPtr> admitted;  // since they waited for room, to be told so
+    std::exception_ptr selector_error;    // what a selector threw last; the work it was asked for counts as declined
+    std::vector<std::string> stranded;    // what waits for a slave that is not there, for the log
+    bool closed = false;                  // admits nothing
+    bool ended = false;                   // nothing goes again either
 
     std::size_t backlog_size() const noexcept { return backlog_.size(); }
     bool quiet() const noexcept {

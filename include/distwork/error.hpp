@@ -12,14 +12,14 @@ namespace distwork {
 /// The numbers travel on the wire (error and refuse frames): they are never reused.
 enum class Errc : std::uint16_t {
     // how a submission ended, or why it was not admitted
-    work_failed = 1,       ///< the work threw: see RemoteError
-    cancelled = 2,         ///< the caller cancelled it; equivalent to std::errc::operation_canceled
-    lost = 3,              ///< each slave that it was sent to was lost before it answered; or it may go only once
-    backlog_full = 4,      ///< no slave has credit, and the backlog is at its bound
-    too_many_waiting = 5,  ///< the backlog is full, and so is the line of submissions that wait for room in it
-    no_slave = 6,          ///< no slave is connected, and the submission asked to be refused then
-    stopped = 7,           ///< the role stopped, or was destroyed, before the outcome was known
-    queue_timeout = 8,     ///< it was not sent to a slave within its queue_timeout
+    work_failed = 1,        ///< the work threw: see RemoteError
+    cancelled = 2,          ///< the caller cancelled it; equivalent to std::errc::operation_canceled
+    lost = 3,               ///< each slave that it was sent to was lost before it answered; or it may go only once
+    backlog_full = 4,       ///< no slave has credit, and the backlog is at its bound
+    too_many_waiting = 5,   ///< the backlog is full, and so is the line of submissions that wait for room in it
+    no_slave = 6,           ///< no slave is connected, and the submission asked to be refused then
+    stopped = 7,            ///< the role stopped, or was destroyed, before the outcome was known
+    queue_timeout = 8,      ///< it was not sent to a slave within its queue_timeout
     execution_timeout = 9,  ///< its execution took longer than its execution_timeout
     deadline = 10,          ///< its outcome did not come before its deadline
     failed_for_good = 11,   ///< on the wire only: the work threw a NoRetry; callers see work_failed

@@ -40,7 +40,8 @@ struct Greeting {
     std::string name;
 };
 
-/// The body of refuse, and of bye, which says why a session ends: Errc (2 bytes), then a text for people (2 + n bytes, n ≤ 256).
+/// The body of refuse, and of bye, which says why a session ends: Errc (2 bytes), then a text for people (2 + n bytes,
+/// n ≤ 256).
 struct Refusal {
     Errc reason{};
     std::string text;

@@ -22,7 +22,9 @@ public:
 
     /// Whether it was silent for too long. Only to be believed after its socket was read: a process that was stopped
     /// for a while finds its timers expired and its socket full.
-    bool is_silent(TimePoint now) const noexcept { return !DISTWORK_PLANTED(never_silent) && now - last_heard_ > dead_after_; }
+    bool is_silent(TimePoint now) const noexcept {
+        return !DISTWORK_PLANTED(never_silent) && now - last_heard_ > dead_after_;
+    }
 
     /// The id of a ping that is sent now.
     std::uint64_t ping(TimePoint now) noexcept {

@@ -105,7 +105,8 @@ private:
         SharedBody body;
     };
 
-    /// Header and prefix of a frame that goes on for `rest` bytes; returns where, of those, `room` bytes may be written.
+    /// Header and prefix of a frame that goes on for `rest` bytes; returns where, of those, `room` bytes may be
+    /// written.
     std::byte* begin(FrameHeader header, std::span<const std::byte> prefix, std::size_t rest, std::size_t room) {
         header.length = static_cast<std::uint32_t>(prefix.size() + rest);
         std::byte* const to = extend(frame_header_bytes + prefix.size() + room);

@@ -57,8 +57,8 @@ struct SlaveOptions {
     std::vector<std::string> labels{};                                      ///< what it has: see SubmitOptions::label
     bool insecure_plaintext = false;                        ///< needed to connect to addresses beyond loopback
     WorkExecutor work_executor = WorkExecutor::own_pool();  ///< where works are executed
-    bool reconnect = true;                                ///< false: its run ends with its first session, or without one
-    std::chrono::milliseconds reconnect_after{100};       ///< when no master of the list took it; doubles, with jitter,
+    bool reconnect = true;                           ///< false: its run ends with its first session, or without one
+    std::chrono::milliseconds reconnect_after{100};  ///< when no master of the list took it; doubles, with jitter,
     std::chrono::milliseconds reconnect_at_most{30'000};  ///< up to this, until a session is opened
     LinkOptions link{};
     Log log{};  ///< default: nowhere

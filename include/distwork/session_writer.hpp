@@ -19,8 +19,8 @@ namespace distwork {
 
 /// The writing half of a session: at most one write is under way, of all that gathered until it began.
 ///
-/// Its session has `now()`, `progressed(bool)`, called after each write, and `written(error)`, called when nothing waits any
-/// more, or a write failed.
+/// Its session has `now()`, `progressed(bool)`, called after each write, and `written(error)`, called when nothing
+/// waits any more, or a write failed.
 ///
 /// *Executor*: the session's strand. *Lifetime*: a part of its session, which a write under way keeps alive.
 template <class Socket>

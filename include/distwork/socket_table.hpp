@@ -157,8 +157,8 @@ public:
     /// Whether some slave could execute it, busy or not.
     bool anybody_can_take(const Submission& work) const {
         return std::any_of(by_place_.begin(), by_place_.end(), [&](const auto& socket) {
-            return socket && (!work.pinned || work.pinned == socket->information.id) &&
-                   !socket->information.draining && is_capable(*socket, work);
+            return socket && (!work.pinned || work.pinned == socket->information.id) && !socket->information.draining &&
+                   is_capable(*socket, work);
         });
     }
 

@@ -43,7 +43,8 @@ public:
     /// Called once, outside of any lock, when it was sent or entered the backlog.
     virtual void admitted() {}
 
-    /// It was not admitted. True: whoever waits for its admission was given the error, and nobody waits for its outcome.
+    /// It was not admitted. True: whoever waits for its admission was given the error, and nobody waits for its
+    /// outcome.
     virtual bool take_refusal(std::exception_ptr&) { return false; }
 
     enum class Stage { fresh, waiting, backlog, in_flight, returning, done };

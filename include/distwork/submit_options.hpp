@@ -18,8 +18,8 @@ enum class WhenUnavailable {
     refuse,  ///< Errc::no_slave at once, as the ancestor did
 };
 
-/// How often a work goes again that threw, and how long it waits before: a random time up to `first_pause`, doubled with
-/// each retry up to `longest_pause`.
+/// How often a work goes again that threw, and how long it waits before: a random time up to `first_pause`, doubled
+/// with each retry up to `longest_pause`.
 ///
 /// *Source*: M. Brooker, "Exponential Backoff And Jitter", 2015 (full jitter).
 struct RetryPolicy {

@@ -23,12 +23,13 @@
 
 namespace distwork {
 
-/// Where links, time, chance, threads for works and what a machine says of itself come from. Roles and sessions get all of these from their Transport
-/// and nowhere else, so that another one can simulate them.
+/// Where links, time, chance, threads for works and what a machine says of itself come from. Roles and sessions get all
+/// of these from their Transport and nowhere else, so that another one can simulate them.
 ///
 /// `Socket` has the part of asio::ip::tcp::socket that is used here: async_read_some, async_write_some, write_some
-/// (would_block instead of blocking), available, remote_endpoint, close. `Timer` has expires_after, async_wait and cancel. `connect` ends when it is cancelled.
-/// `WorkPool` executes works: what is posted to its executor runs until `join`, which waits for it.
+/// (would_block instead of blocking), available, remote_endpoint, close. `Timer` has expires_after, async_wait and
+/// cancel. `connect` ends when it is cancelled. `WorkPool` executes works: what is posted to its executor runs until
+/// `join`, which waits for it.
 template <class T>
 concept Transport = std::copy_constructible<T> &&
     requires(T transport, typename T::Strand strand, typename T::Acceptor acceptor, typename T::WorkPool pool,

@@ -18,8 +18,8 @@
 #include "byte_buffer.hpp"
 #include "context.hpp"
 #include "detail/asio.hpp"
-#include "detail/execution_list.hpp"
 #include "detail/execution_limits.hpp"
+#include "detail/execution_list.hpp"
 #include "detail/probe.hpp"
 #include "detail/work_reply.hpp"
 #include "error.hpp"
@@ -37,8 +37,8 @@ namespace distwork {
 ///
 /// One hand-over brings all works of a read; a runner occupies one slot and goes on to the next work without another.
 ///
-/// A work whose execution takes longer than its timeout is answered so at once and asked to stop; it keeps its slot until
-/// it returns, and what it returns then is dropped.
+/// A work whose execution takes longer than its timeout is answered so at once and asked to stop; it keeps its slot
+/// until it returns, and what it returns then is dropped.
 ///
 /// *Thread-safety*: all functions. *Lifetime*: shared by its role and the runners.
 template <class Transport>
@@ -46,7 +46,11 @@ class WorkQueue : public std::enable_shared_from_this<WorkQueue<Transport>> {
 public:
     /// `immediate`: works are executed inside `push`, by the caller, who runs on `executor`.
     WorkQueue(Transport transport, asio::any_io_executor executor, bool immediate, std::size_t slots)
-        : transport_{std::move(transport)}, executor_{std::move(executor)}, immediate_{immediate}, slots_{slots}, limits_{transport_} {}
+        : transport_{std::move(transport)},
+          executor_{std::move(executor)},
+          immediate_{immediate},
+          slots_{slots},
+          limits_{transport_} {}
 
     void push(std::shared_ptr<WorkBatch> batch) {
         {
@@ -259,8 +263,8 @@ private:
                const std::exception_ptr& thrown, const std::exception_ptr& broken, ByteBuffer& answer) {
         if (DISTWORK_PLANTED(forget_an_answer) && begun.item.id % 13 == 0) return;
         if (begun.item.timeout_ms != 0 && !is_in_time(begun, execution, time)) return;
-        detail::reply(*begun.batch->peer, begun.item, time,
-                      DISTWORK_PLANTED(swallow_the_exception) ? nullptr : thrown, broken, answer);
+        detail::reply(*begun.batch->peer, begun.item, time, DISTWORK_PLANTED(swallow_the_exception) ? nullptr : thrown,
+                      broken, answer);
     }
 
     /// Whether the answer is still to be given by the caller: neither did the timer, nor is it known here to be late.

@@ -357,7 +357,8 @@ TEST_CASE("peers with different limits send each other what both take", "[integr
     }(cluster.master));
     CHECK_FALSE(lost);
 
-    // The other way round: a work that no slave would take fails at once; it goes to one that does, and holds up nobody.
+    // The other way round: a work that no slave would take fails at once; it goes to one that does, and holds up
+    // nobody.
     auto small = with_slots(1);
     small.link.max_frame_bytes = 100'000;
     Cluster<> other{1, small};

@@ -262,7 +262,8 @@ TEST_CASE("answers that do not get through harm nobody but their slave", "[integ
     scene.heal_and_finish();
 }
 
-TEST_CASE("a slave that cannot be written to is dropped when its outbox was full, and harms nobody", "[integration][chaos]") {
+TEST_CASE("a slave that cannot be written to is dropped when its outbox was full, and harms nobody",
+          "[integration][chaos]") {
     auto options = patient();
     options.link.heartbeat = 100ms;
     options.link.stalled_after = 500ms;

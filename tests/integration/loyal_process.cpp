@@ -1,4 +1,5 @@
-// Slaves that come back to their master until they are killed: loyal_process NAME=VALUE…, milliseconds where it is time.
+// Slaves that come back to their master until they are killed: loyal_process NAME=VALUE…, milliseconds where it is
+// time.
 //   port  slaves (1)  slots (1)  heartbeat  dead_after  stalled_after  handshake_timeout
 
 #include <sys/prctl.h>

@@ -124,8 +124,7 @@ struct Babel {
 
 /// A master whose every frame the test decides.
 struct FakeMaster {
-    explicit FakeMaster(asio::io_context& io)
-        : acceptor{io, {asio::ip::address_v4::loopback(), 0}}, socket{io} {}
+    explicit FakeMaster(asio::io_context& io) : acceptor{io, {asio::ip::address_v4::loopback(), 0}}, socket{io} {}
 
     std::uint16_t port() const { return acceptor.local_endpoint().port(); }
 
@@ -272,12 +271,13 @@ TEST_CASE("flags that mean nothing end the session", "[integration]") {
     slave.start();
     const auto reason_for = [&](distwork::FrameHeader header, const std::vector<std::byte>& body) {
         Errc reason{};
-        run(io, [](FakeMaster& fake, distwork::FrameHeader head, const std::vector<std::byte>& content,
-                   Errc& result) -> asio::awaitable<void> {
-            co_await fake.accept();
-            fake.say(head, content);
-            result = co_await fake.farewell();
-        }(master, header, body, reason));
+        run(io,
+            [](FakeMaster& fake, distwork::FrameHeader head, const std::vector<std::byte>& content,
+               Errc& result) -> asio::awaitable<void> {
+                co_await fake.accept();
+                fake.say(head, content);
+                result = co_await fake.farewell();
+            }(master, header, body, reason));
         return reason;
     };
     const std::uint16_t type = distwork::work_type<Plain>().number;
@@ -327,9 +327,10 @@ TEST_CASE("a slave goes down its list of masters, and begins anew when it lost o
     const std::uint16_t first_port = free_port(io);
     auto second = make_master(io);
     const auto third = make_master(io);
-    distwork::Slave slave{io.get_executor(),
-                          {here(first_port), here(second->local_endpoint().port()), here(third->local_endpoint().port())},
-                          impatient()};
+    distwork::Slave slave{
+        io.get_executor(),
+        {here(first_port), here(second->local_endpoint().port()), here(third->local_endpoint().port())},
+        impatient()};
     slave.start();
     REQUIRE(run_until(io, [&] { return second->connected_slave_count() == 1; }));
     const auto first = make_master(io, first_port);
@@ -569,10 +570,9 @@ TEST_CASE("a slave tells how it is doing with its heartbeats, and selectors see 
     std::optional<std::string> ended;
     Seen::here().begun = 0;
     asio::cancellation_signal cancel;
-    cluster.master.async_call(Stubborn{}, asio::bind_cancellation_slot(cancel.slot(), [&](const std::exception_ptr& error,
-                                                                                          int) {
-        ended = text_of(error);
-    }));
+    cluster.master.async_call(
+        Stubborn{}, asio::bind_cancellation_slot(
+                        cancel.slot(), [&](const std::exception_ptr& error, int) { ended = text_of(error); }));
     REQUIRE(run_until(cluster.io, [&] { return go_on(held), Seen::here().begun == 1; }));
     REQUIRE(run_until(cluster.io, [&] { return state().running == 1; }));
     CHECK(state().queued == 0);

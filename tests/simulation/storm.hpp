@@ -229,8 +229,7 @@ private:
             });
         }
         if (random_.chance(0.5))
-            for (std::size_t i = 0; i < 3; ++i)
-                simulation_.after(random_.between(1s, 15s), [this] { broadcast(); });
+            for (std::size_t i = 0; i < 3; ++i) simulation_.after(random_.between(1s, 15s), [this] { broadcast(); });
     }
 
     void submit() {
@@ -259,7 +258,8 @@ private:
         else master_->async_call(Work{number, bytes}, options, asio::bind_cancellation_slot(slot, done));
         check_line();
         if (random_.chance(0.25))
-            simulation_.after(random_.between(0ms, random_.chance(0.5) ? 20ms : 3s), [this, number] { cancel(number); });
+            simulation_.after(random_.between(0ms, random_.chance(0.5) ? 20ms : 3s),
+                              [this, number] { cancel(number); });
     }
 
     void cancel(std::uint64_t number) {
@@ -388,8 +388,8 @@ private:
         const auto body = distwork::encode(
             distwork::Greeting{.oldest = 900, .newest = 901, .role = distwork::Role::slave, .name = "later"});
         std::vector<std::byte> frame(distwork::frame_header_bytes + body.size());
-        distwork::write_header(frame.data(), {.length = static_cast<std::uint32_t>(body.size()),
-                                              .kind = distwork::FrameKind::hello});
+        distwork::write_header(frame.data(),
+                               {.length = static_cast<std::uint32_t>(body.size()), .kind = distwork::FrameKind::hello});
         std::memcpy(frame.data() + distwork::frame_header_bytes, body.data(), body.size());
         for (std::size_t at = 0; at != frame.size();) {
             const std::array<asio::const_buffer, 1> rest{asio::buffer(frame.data() + at, frame.size() - at)};
@@ -505,8 +505,8 @@ private:
         // At once, by the virtual clock: the master itself is never frozen.
         if (entry.cancelled && is(Errc::cancelled) && entry.completed_at > entry.cancelled_at + 1ms)
             fail(work + "was cancelled late");
-        if (calm_ && is(Errc::cancelled) && entry.last_executed > entry.cancelled_at + 2 * most_latency_ +
-                                                                  most_work_time_ + 10ms)
+        if (calm_ && is(Errc::cancelled) &&
+            entry.last_executed > entry.cancelled_at + 2 * most_latency_ + most_work_time_ + 10ms)
             fail(work + "began after it was cancelled");
         if (options.deadline() != 0ms && entry.completed_at > entry.submitted + options.deadline() + 1ms)
             fail(work + "outlived its deadline");

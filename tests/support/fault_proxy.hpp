@@ -29,8 +29,8 @@ namespace support {
 
 /// Stands between slaves and their master, and does to their links what bad networks do.
 ///
-/// Runs in a thread of its own: a test may block. All functions return when what they ask for was done. Memory is bounded:
-/// a link holds at most `most_held` bytes each way, and reads no more until they have left.
+/// Runs in a thread of its own: a test may block. All functions return when what they ask for was done. Memory is
+/// bounded: a link holds at most `most_held` bytes each way, and reads no more until they have left.
 class FaultProxy {
     using Tcp = asio::ip::tcp;
     using Clock = std::chrono::steady_clock;

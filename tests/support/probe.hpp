@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string_view>
 
+// It takes these for nested calls.
+// clang-format off
 #define DISTWORK_FOR_MARKS(X)                                                                                   \
     X(retry) X(lost_for_good) X(freed_requeue) X(late_answer) X(heartbeat_death) X(cancel_waiting)              \
     X(cancel_backlog) X(cancel_returning) X(cancel_in_flight) X(cancel_queued_at_slave) X(cancel_running)       \
@@ -19,6 +21,7 @@
     X(no_retry) X(retry_unasked) X(never_silent) X(no_reconnect) X(unbounded_backlog) X(unbounded_line)         \
     X(forget_to_count) X(no_cancel_frame) X(leak_a_slot) X(forget_an_answer) X(write_twice)                     \
     X(resend_a_part_of_a_broadcast) X(drain_at_once)
+// clang-format on
 
 namespace distwork::test {
 

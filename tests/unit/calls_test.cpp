@@ -1,7 +1,7 @@
 // A work from the caller to whoever executes it, and back: calls, what waits to leave, and the queue of works.
 
-// Before any work is registered: cereal binds a type to the archives that it knows by then. Clang 19 refuses the RapidJSON
-// behind it (an assignment to a const member).
+// Before any work is registered: cereal binds a type to the archives that it knows by then. Clang 19 refuses the
+// RapidJSON behind it (an assignment to a const member).
 #ifndef __clang__
 #include <cereal/archives/json.hpp>
 #endif
@@ -1432,9 +1432,9 @@ TEST_CASE("a body that does not decode fails its own work", "[unit]") {
     const WorkType& type = waits ? coroutine() : scripted();
     on_await = [](int, Context&) -> asio::awaitable<void> { co_return; };
     const std::byte id{2};
-    queue.queue->push(WorkBatch::copy(
-        queue.peer,
-        std::vector<WorkBatch::Item>{{.id = 1, .type = &type, .body = {}}, {.id = 2, .type = &type, .body = {&id, 1}}}));
+    queue.queue->push(
+        WorkBatch::copy(queue.peer, std::vector<WorkBatch::Item>{{.id = 1, .type = &type, .body = {}},
+                                                                 {.id = 2, .type = &type, .body = {&id, 1}}}));
     queue.run();
     REQUIRE(queue.answered() == count_to(2));
     const Reply reply = queue.peer->replies[0].read();

@@ -27,7 +27,8 @@ public:
     Alarms(Transport transport, typename Transport::Strand strand)
         : transport_{std::move(transport)}, strand_{std::move(strand)}, timer_{strand_} {}
 
-    /// The action is called off when the last copy of what is returned goes, if it did not run before. Null, once stopped.
+    /// The action is called off when the last copy of what is returned goes, if it did not run before. Null, once
+    /// stopped.
     std::shared_ptr<void> set(std::chrono::nanoseconds after, std::function<void()> action) {
         const std::lock_guard lock{mutex_};
         if (stopped_) return nullptr;

@@ -182,7 +182,8 @@ private:
         const std::string text = describe(failed).text;
         const auto pause = passes(failed) ? search_.failed() : search_.strike();
         if (!pause || (!options_.reconnect && pause->count() != 0)) std::rethrow_exception(failed);
-        log(LogLevel::info, "No connection to " + master + (passes(failed) ? ": " : ", nor any further attempt: ") + text);
+        log(LogLevel::info,
+            "No connection to " + master + (passes(failed) ? ": " : ", nor any further attempt: ") + text);
         return *pause;
     }
 
@@ -208,11 +209,12 @@ private:
             if (slot_.is_connected())
                 slot_.assign([&core](asio::cancellation_type type) { core.connecting_.emit(type); });
             core.timer_.expires_after(core.options_.link.dead_after);
-            core.timer_.async_wait([self = core.shared_from_this(), number = ++core.attempts_](std::error_code cancelled) {
-                if (cancelled || number != self->attempts_) return;
-                self->silent_ = true;
-                self->connecting_.emit(asio::cancellation_type::terminal);
-            });
+            core.timer_.async_wait(
+                [self = core.shared_from_this(), number = ++core.attempts_](std::error_code cancelled) {
+                    if (cancelled || number != self->attempts_) return;
+                    self->silent_ = true;
+                    self->connecting_.emit(asio::cancellation_type::terminal);
+                });
         }
         Attempt(const Attempt&) = delete;
         ~Attempt() {
