@@ -17,7 +17,6 @@
 #include <cstdint>
 #include <deque>
 #include <future>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <system_error>
@@ -49,7 +48,7 @@ public:
 
     static constexpr std::size_t most_held = 256 * 1024;
 
-    explicit FaultProxy(std::uint16_t target) : target_{target}, acceptor_{io_, {loopback(), 0}} {
+    explicit FaultProxy(std::uint16_t target) : target_{target}, acceptor_{io_, {asio::ip::address_v4::loopback(), 0}} {
         port_ = acceptor_.local_endpoint().port();
         asio::co_spawn(io_, accept(), [](const std::exception_ptr&) {});
         thread_ = std::thread{[this] { io_.run(); }};
@@ -140,8 +139,8 @@ private:
             pipes.emplace_back(io, master, slave, to_slave);
         }
         void reset() {
+            std::error_code ignored;
             for (Tcp::socket* const socket : {&slave, &master}) {
-                std::error_code ignored;
                 static_cast<void>(socket->set_option(asio::socket_base::linger{true, 0}, ignored));
                 static_cast<void>(socket->close(ignored));
             }
@@ -160,17 +159,15 @@ private:
     };
     using LinkPtr = std::shared_ptr<Link>;
 
-    static asio::ip::address_v4 loopback() { return asio::ip::address_v4::loopback(); }
-
     template <class Action>
     void in_thread(Action action) {
-        std::promise<void> done;
-        asio::post(io_, [&] {
+        const auto done = std::make_shared<std::promise<void>>();  // it is still being set when we go on
+        asio::post(io_, [&, done] {
             action();
             for (const auto& link : links_there()) link->changed();
-            done.set_value();
+            done->set_value();
         });
-        done.get_future().wait();
+        done->get_future().wait();
     }
 
     std::vector<LinkPtr> links_there() {
@@ -197,7 +194,7 @@ private:
 
     asio::awaitable<void> connect(LinkPtr link) {
         std::error_code error;
-        const Tcp::endpoint target{loopback(), target_};
+        const Tcp::endpoint target{asio::ip::address_v4::loopback(), target_};
         co_await link->master.async_connect(target, asio::redirect_error(asio::use_awaitable, error));
         if (error || !link->slave.is_open()) co_return;  // it was reset meanwhile
         for (Tcp::socket* const socket : {&link->slave, &link->master}) {
@@ -215,8 +212,8 @@ private:
         while (!error) {
             if (!link->cut && (faults_[pipe.way].stalled || pipe.held_bytes >= most_held)) {
                 co_await wait(pipe.changed_reader, Clock::time_point::max());
-                if (!pipe.from.is_open()) break;
-                continue;
+                if (pipe.from.is_open()) continue;
+                break;
             }
             // Memory is taken when bytes are there: a thousand idle links hold none.
             co_await pipe.from.async_wait(Tcp::socket::wait_read, asio::redirect_error(asio::use_awaitable, error));
