@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -67,6 +68,7 @@ public:
     /// others answered before it was lost on their way: one that may be executed once only counts as begun.
     bool may_go_again(const std::string& slave) {
         History& history = this->history();
+        ++history.losses;
         if (!history.slaves.empty()) history.slaves += ", ";
         history.slaves += slave;
         const bool once = options.max_attempts() == 1 && !DISTWORK_PLANTED(ignore_at_most_once);
@@ -81,6 +83,17 @@ public:
         ++history.freed;
         --attempts;
         return true;
+    }
+
+    /// Before it goes again after a loss. Slaves that died together are missed one after the other: at once it would go
+    /// from each to the next, until all its attempts were spent on the dead. `random` is any number.
+    std::chrono::nanoseconds pause_after_loss(std::uint64_t random) const noexcept {
+        constexpr std::uint64_t first = 100'000'000;
+        constexpr unsigned most_doublings = 6;
+        const unsigned losses = history_ ? history_->losses : 0;
+        if (losses == 0) return {};
+        const std::uint64_t most = first << std::min(losses - 1, most_doublings);
+        return std::chrono::nanoseconds{static_cast<std::int64_t>(most - random % (most / 2))};
     }
 
     /// Whether an answer with this error is not the last word.
@@ -103,6 +116,7 @@ private:
 
     /// What few submissions have.
     struct History {
+        unsigned losses = 0;   // of its slaves
         unsigned freed = 0;    // sendings that did not count
         unsigned retries = 0;  // of the attempts: after its own exception
         std::string slaves;    // that were lost with it

@@ -256,7 +256,8 @@ public:
         const std::string text = reason.message() + (detail.empty() ? "" : " (" + detail + ")");
         log(LogLevel::info, "Disconnected from: " + to_string(session->remote_endpoint()) + ": " + text);
         fail_all(session, std::move(unanswered), Errc::lost, text);
-        for (const auto& work : lost.again) send_again(work);
+        for (const auto& work : lost.again)
+            work->keep_alarm(at(work->pause_after_loss(transport_.random()), work, &MasterCore::send_again));
         notice();
         sessions_.remove(*session);
     }
