@@ -38,11 +38,11 @@ public:
             try {
                 accepted(co_await transport_.accept(acceptor_));
                 pause = shortest_pause;
-            } catch (const std::system_error&) {
+            } catch (...) {
                 error = std::current_exception();
             }
             if (!error || !acceptor_.is_open()) continue;
-            // Out of descriptors, as a rule: accepting again at once would fail again, millions of times a second.
+            // Out of descriptors or memory, as a rule: accepting again at once would fail again, millions of times a second.
             failed(describe(error).text);
             timer_.expires_after(pause);
             std::error_code ignored;
