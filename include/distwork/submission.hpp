@@ -108,8 +108,8 @@ public:
     /// For people: where it was lost. Empty if it never was.
     std::string_view lost_on() const noexcept { return history_ ? std::string_view{history_->slaves} : ""; }
 
-    /// What is to happen to it at some time; called off when the submission ends.
-    void keep_alarm(std::shared_ptr<void> alarm) { history().alarms.push_back(std::move(alarm)); }
+    /// What is to happen to it at some time is called off when these go.
+    std::vector<std::shared_ptr<void>>& alarms() { return history().alarms; }
 
 private:
     friend class InFlight;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -44,6 +45,14 @@ public:
     std::shared_ptr<WorkQueue<Transport>> queue() const {
         const std::shared_lock lock{mutex_};
         return queue_;
+    }
+
+    /// Whether what came is executed; if not, `then` is called when it is.
+    bool are_done(std::function<void()> then) const {
+        const auto queue = this->queue();
+        if (!queue || queue->is_idle()) return true;
+        queue->when_idle(std::move(then));
+        return false;
     }
 
     /// Waits for what runs on own threads.

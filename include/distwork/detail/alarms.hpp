@@ -27,16 +27,16 @@ public:
     Alarms(Transport transport, typename Transport::Strand strand)
         : transport_{std::move(transport)}, strand_{std::move(strand)}, timer_{strand_} {}
 
-    /// The action is called off when the last copy of what is returned goes, if it did not run before. Null, once
-    /// stopped.
-    std::shared_ptr<void> set(std::chrono::nanoseconds after, std::function<void()> action) {
+    /// What is added to `kept` calls the action off when it goes, if that did not run before. Nothing is, once stopped.
+    /// Under the lock, so that what an action leads to may set others for the same owner.
+    void set(std::chrono::nanoseconds after, std::function<void()> action, std::vector<std::shared_ptr<void>>& kept) {
         const std::lock_guard lock{mutex_};
-        if (stopped_) return nullptr;
+        if (stopped_) return;
         const Key key{transport_.now() + after, ++last_};
+        kept.push_back(std::make_shared<Setting>(this->weak_from_this(), key));
         pending_.emplace(key, std::move(action));
         // Only the first needs the timer to be set anew.
         if (pending_.begin()->first == key) asio::post(strand_, [self = this->shared_from_this()] { self->wait(); });
-        return std::make_shared<Setting>(this->weak_from_this(), key);
     }
 
     void stop() {

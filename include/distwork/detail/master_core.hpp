@@ -157,7 +157,8 @@ public:
 
     static asio::awaitable<void> drain(std::shared_ptr<MasterCore> self) {
         self->stopping_ = true;
-        co_await self->drain_.until([&self] { return self->container_.quiet() && self->works_are_done(); });
+        co_await self->drain_.until(
+            [&self] { return self->container_.quiet() && self->accepted_.are_done(self->drain_.looking_again(self)); });
         for (const auto& session : self->sessions_.take()) {
             self->give_up(session);
             session->leave(Errc::stopped, "the master stopped");
@@ -219,7 +220,7 @@ public:
         const TimePoint now = transport_.now();
         for (const auto& work : container_.answered(session->tag, answers, session->traffic(), now)) {
             const auto pause = work->options.retry_on_error().pause(work->retries(), transport_.random());
-            work->keep_alarm(at(pause, work, &MasterCore::send_again));
+            at(pause, work, &MasterCore::send_again);
         }
         notice();
     }
@@ -257,38 +258,30 @@ public:
         log(LogLevel::info, "Disconnected from: " + to_string(session->remote_endpoint()) + ": " + text);
         fail_all(session, std::move(unanswered), Errc::lost, text);
         for (const auto& work : lost.again)
-            work->keep_alarm(at(work->pause_after_loss(transport_.random()), work, &MasterCore::send_again));
+            at(work->pause_after_loss(transport_.random()), work, &MasterCore::send_again);
         notice();
         sessions_.remove(*session);
     }
 
 private:
-    /// Whether the works of slaves are executed; if not, the drain looks again when they are.
-    bool works_are_done() {
-        const auto queue = works();
-        if (!queue || queue->is_idle()) return true;
-        queue->when_idle(drain_.looking_again(this->shared_from_this()));
-        return false;
-    }
-
     // Works that wait for a time, or for another attempt
 
     /// Has the submission end when its times are over.
     void watch(const SubmissionPtr& call) {
         const SubmitOptions& options = call->options;
-        if (options.queue_timeout().count() != 0)
-            call->keep_alarm(at(options.queue_timeout(), call, &MasterCore::expire));
-        if (options.deadline().count() != 0) call->keep_alarm(at(options.deadline(), call, &MasterCore::overdue));
+        if (options.queue_timeout().count() != 0) at(options.queue_timeout(), call, &MasterCore::expire);
+        if (options.deadline().count() != 0) at(options.deadline(), call, &MasterCore::overdue);
     }
 
     /// The submission does not live longer for it.
-    std::shared_ptr<void> at(std::chrono::nanoseconds time, const SubmissionPtr& call,
-                             void (MasterCore::*action)(const SubmissionPtr&)) {
-        return alarms_->set(time, [core = this->weak_from_this(), weak = std::weak_ptr{call}, action] {
+    void at(std::chrono::nanoseconds time, const SubmissionPtr& call,
+            void (MasterCore::*action)(const SubmissionPtr&)) {
+        const auto act = [core = this->weak_from_this(), weak = std::weak_ptr{call}, action] {
             const auto there = core.lock();
             const auto still = weak.lock();
             if (there && still) (*there.*action)(still);
-        });
+        };
+        alarms_->set(time, act, call->alarms());
     }
 
     void expire(const SubmissionPtr& call) {
