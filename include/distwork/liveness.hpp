@@ -15,15 +15,28 @@ public:
     using Duration = std::chrono::nanoseconds;
     using TimePoint = std::chrono::steady_clock::time_point;
 
-    explicit Liveness(Duration dead_after) : dead_after_{dead_after} {}
+    Liveness(Duration heartbeat, Duration dead_after) : heartbeat_{heartbeat}, dead_after_{dead_after} {}
 
-    void heard(TimePoint now) noexcept { last_heard_ = now; }
+    /// Whether it was suspected.
+    bool heard(TimePoint now) noexcept {
+        last_heard_ = now;
+        return std::exchange(suspected_, false);
+    }
     TimePoint last_heard() const noexcept { return last_heard_; }
 
-    /// Whether it was silent for too long. Only to be believed after its socket was read: a process that was stopped
-    /// for a while finds its timers expired and its socket full.
+    // Silence is only to be believed after the peer's socket was read: a process that was stopped for a while finds its
+    // timers expired and its socket full.
+
+    /// Whether it was silent for too long.
     bool is_silent(TimePoint now) const noexcept {
         return !DISTWORK_PLANTED(never_silent) && now - last_heard_ > dead_after_;
+    }
+
+    /// Whether it is suspected from now on: of a peer that lives, a pong was heard since the last heartbeat but one.
+    bool suspect(TimePoint now) noexcept {
+        if (suspected_ || now - last_heard_ < heartbeat_ * 3 / 2) return false;
+        DISTWORK_MARK(suspected);
+        return suspected_ = true;
     }
 
     /// The id of a ping that is sent now.
@@ -39,8 +52,10 @@ public:
     }
 
 private:
+    const Duration heartbeat_;
     const Duration dead_after_;
     TimePoint last_heard_{};
+    bool suspected_ = false;
     std::uint64_t last_ping_ = 0;
     std::optional<TimePoint> pinged_;  // when the last ping left, until its pong came
 };

@@ -54,7 +54,7 @@ public:
           reader_{stranger_bytes},
           writer_{socket_, outgoing_},
           handshake_{settings_->role, settings_->name},
-          liveness_{settings_->dead_after},
+          liveness_{settings_->heartbeat, settings_->dead_after},
           host_{std::move(host)},
           inbox_{settings_->window} {}
 
@@ -152,7 +152,7 @@ private:
     }
 
     void receive(std::size_t count) {
-        liveness_.heard(now());
+        if (liveness_.heard(now())) host_->suspected(this->shared_from_this(), false);
         bytes_received_ += count;
         outgoing_.stay_awake();
         const std::error_code broken =
@@ -269,13 +269,17 @@ private:
         while (!self->ended_ && !self->parting_) {
             co_await self->pause(self->settings_->heartbeat);
             const TimePoint now = self->now();
-            if (self->liveness_.is_silent(now) && self->socket_.available(error) == 0) {
+            const bool is_read = self->socket_.available(error) == 0;
+            if (is_read && self->liveness_.is_silent(now)) {
                 DISTWORK_MARK(heartbeat_death);
                 self->end(Errc::peer_silent, "");
             } else if (self->writer_.is_stalled(now, self->settings_->stalled_after)) {
                 DISTWORK_MARK(stalled);
                 self->end(Errc::peer_stalled, "");
-            } else if (!self->ended_ && !self->parting_) self->beat();
+            } else if (!self->ended_ && !self->parting_) {
+                if (is_read && self->liveness_.suspect(now)) self->host_->suspected(self, true);
+                self->beat();
+            }
         }
         // What waits leaves while the peer reads; one that does not keeps nobody waiting for a farewell.
         std::optional<std::uint64_t> left;

@@ -102,6 +102,8 @@ public:
     virtual std::shared_ptr<WorkQueue<Transport>> works() = 0;
     /// Calls were refused by this session's outbox, and need not be any more.
     virtual void has_room(const SessionPtr& session) = 0;
+    /// Nothing was heard of the peer for over a heartbeat: it may be gone. Or it spoke again.
+    virtual void suspected(const SessionPtr&, bool) {}
     /// A heartbeat came back, with what the peer last told of itself.
     virtual void round_trip(const SessionPtr& session, std::chrono::nanoseconds time, const SlaveState& peer) = 0;
     /// What a slave tells of itself with each heartbeat. Masters tell nothing.

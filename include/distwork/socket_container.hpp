@@ -140,6 +140,11 @@ public:
         change(id, [](Socket& socket) { socket.closing = false; });
     }
 
+    /// The slave may be gone: it gets nothing new until it is heard of, and what it has goes again if it is lost.
+    void suspect(std::uint64_t id, bool is) {
+        change(id, [is](Socket& socket) { socket.information.suspected = is; });
+    }
+
     /// The slave gets nothing new.
     void drain(std::uint64_t id) {
         change(id, [](Socket& socket) { socket.information.draining = true; });

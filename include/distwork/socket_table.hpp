@@ -117,7 +117,8 @@ public:
     /// To be called after each change of a socket.
     void update(Socket& socket) {
         greatest_worth_ = std::max(greatest_worth_, socket.in_flight.worth());
-        const bool takes = !socket.closing && !socket.information.draining;
+        const SocketInformation& information = socket.information;
+        const bool takes = !socket.closing && !information.draining && !information.suspected;
         const auto enter = [&](ReadySet& set, bool in) {
             if (in) set.insert(socket.information.place, &socket.information);
             else set.erase(socket.information.place);

@@ -548,6 +548,39 @@ TEST_CASE("in simulation, every call completes exactly once whatever becomes of 
     }
 }
 
+TEST_CASE("in simulation, slaves that fall silent together cost a work one attempt at most") {
+    std::uint64_t requeued = 0;
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+        INFO("seed " << seed);
+        sim::Simulation simulation{seed, with_work_times()};
+        sim::Host& host = simulation.add_host("master");
+        MasterOptions options;
+        options.port = 12345;
+        auto& master = host.make<Master<RoundRobin, sim::Transport>>(host.transport(), options);
+        master.start();
+        std::vector<sim::Host*> slaves;
+        // Their heartbeats fall at different times.
+        for (int i = 0; i < 12; ++i)
+            simulation.after(simulation.random().between(0s, 5s),
+                             [&, i] { slaves.push_back(&add_slave(simulation, i)); });
+        simulation.after(10s, [&] {
+            for (std::size_t i = 0; i < 9; ++i) slaves[i]->crash(sim::Crash::power_loss);
+        });
+        int succeeded = 0;
+        int failed = 0;
+        const auto call = [&](int i) {
+            master.async_call(Sum{i, 1}, SubmitOptions{}.max_attempts(2),
+                              [&](const std::exception_ptr& error, int) { ++(error ? failed : succeeded); });
+        };
+        // So few that each has begun where it was sent to.
+        for (int i = 0; i < 20; ++i) simulation.after(10s + i * 10ms, [&, i] { call(i); });
+        CHECK(simulation.run_until([&] { return succeeded + failed == 20; }, 600s));
+        CHECK(failed == 0);
+        requeued += master.statistics().requeued;
+    }
+    CHECK(requeued > 0);
+}
+
 TEST_CASE("in simulation, a run may end at any moment, and a role before it") {
     for (int events = 0; events < 300; ++events) {
         sim::Simulation simulation{1, with_work_times()};

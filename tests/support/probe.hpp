@@ -13,7 +13,8 @@
     X(cancel_backlog) X(cancel_returning) X(cancel_in_flight) X(cancel_queued_at_slave) X(cancel_running)       \
     X(cancel_lost_the_race) X(queue_timeout) X(deadline) X(execution_timeout) X(backlog_full) X(outbox_full)    \
     X(stalled) X(partial_write) X(partial_write_then_reset) X(drain_with_works) X(refused_version)              \
-    X(second_master) X(executed_twice) X(reconnect) X(no_capable_slave) X(malformed) X(requeued)
+    X(second_master) X(executed_twice) X(reconnect) X(no_capable_slave) X(malformed) X(requeued)     \
+    X(suspected)
 
 #define DISTWORK_FOR_BUGS(X)                                                                                    \
     X(forget_the_requeue) X(deliver_twice) X(drop_on_cancel) X(leak_credit) X(ignore_at_most_once)              \

@@ -246,7 +246,7 @@ TEST_CASE("a work behind a pointer round-trips through cereal's JSON and through
 
 TEST_CASE("a peer is silent when nothing was heard for too long", "[unit]") {
     using TimePoint = Liveness::TimePoint;
-    Liveness liveness{15s};
+    Liveness liveness{5s, 15s};
     liveness.heard(TimePoint{100s});
     CHECK_FALSE(liveness.is_silent(TimePoint{115s}));
     CHECK(liveness.is_silent(TimePoint{115s} + 1ns));
@@ -255,9 +255,21 @@ TEST_CASE("a peer is silent when nothing was heard for too long", "[unit]") {
     CHECK(liveness.last_heard() == TimePoint{115s});
 }
 
+TEST_CASE("a peer is suspected when two heartbeats brought nothing, until it is heard", "[unit]") {
+    using TimePoint = Liveness::TimePoint;
+    Liveness liveness{5s, 15s};
+    CHECK_FALSE(liveness.heard(TimePoint{100s}));
+    CHECK_FALSE(liveness.suspect(TimePoint{105s}));  // its pong may be on its way
+    CHECK(liveness.suspect(TimePoint{110s}));
+    CHECK_FALSE(liveness.suspect(TimePoint{115s}));  // as before
+    CHECK(liveness.heard(TimePoint{116s}));
+    CHECK_FALSE(liveness.heard(TimePoint{117s}));
+    CHECK_FALSE(liveness.suspect(TimePoint{120s}));
+}
+
 TEST_CASE("a pong counts once, and only for the last ping", "[unit]") {
     using TimePoint = Liveness::TimePoint;
-    Liveness liveness{15s};
+    Liveness liveness{5s, 15s};
     CHECK_FALSE(liveness.pong(0, TimePoint{1s}));
     const auto first = liveness.ping(TimePoint{1s});
     const auto second = liveness.ping(TimePoint{6s});

@@ -235,6 +235,11 @@ public:
         notice();
     }
 
+    void suspected(const SessionPtr& session, bool is) override {
+        container_.suspect(session->tag, is);
+        notice();
+    }
+
     void round_trip(const SessionPtr& session, std::chrono::nanoseconds time, const SlaveState& peer) override {
         container_.round_trip(session->tag, time, session->traffic(), peer);
         notice();
