@@ -2,9 +2,10 @@
 //
 // ping_pong                    a master and ten slaves in this process
 // ping_pong master PORT        a master; slaves join as they come
-// ping_pong slave HOST PORT    a slave, until its master leaves or SIGTERM
+// ping_pong slave HOST PORT    a slave, until its master leaves
 //   --forever                  one round a second, without end; else 20 rounds
 //   --insecure-plaintext       beyond this machine: anyone who reaches the port may join
+// SIGTERM ends each of them when what it has begun is done.
 
 #include <asio/signal_set.hpp>
 #include <asio/thread_pool.hpp>
@@ -32,7 +33,7 @@ void print(distwork::LogLevel level, std::string_view line) {
         std::cout << std::string{line} + '\n' << std::flush;
 }
 
-void play_rounds(distwork::Master<>& master) {
+void play_rounds(distwork::Master<>& master) try {
     std::cout << "Start!" << std::endl;
     for (int round = 0; forever || round < 20; ++round) {
         master.async_wait_for_slaves(1, asio::use_future).get();
@@ -40,7 +41,8 @@ void play_rounds(distwork::Master<>& master) {
         if (!returned.wait_for(10s)) std::cout << "A slave was lost in the middle of its round" << std::endl;
         if (forever) std::this_thread::sleep_for(1s);
     }
-    master.async_stop(1s, asio::use_future).get();
+} catch (const distwork::Error& error) {
+    if (error.code() != distwork::Errc::stopped) throw;  // by a signal
 }
 
 void run_master(std::uint16_t port, std::size_t own_slaves) {
@@ -52,11 +54,16 @@ void run_master(std::uint16_t port, std::size_t own_slaves) {
                              .log = print}};
     master.accept_work<MasterWork>();
     master.start();
+    asio::signal_set signals{io, SIGINT, SIGTERM};
+    signals.async_wait([&](std::error_code error, int) {
+        if (!error) master.async_stop(10s, asio::detached);
+    });
 
     std::vector<distwork::Slave<>> slaves;
     for (std::size_t i = 0; i < own_slaves; ++i) slaves.emplace_back(io.get_executor(), "127.0.0.1", port).start();
     master.async_wait_for_slaves(own_slaves, asio::use_future).get();
     play_rounds(master);
+    master.async_stop(1s, asio::use_future).get();
 }
 
 void run_slave(const std::string& host, std::uint16_t port) {

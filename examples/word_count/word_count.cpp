@@ -3,8 +3,10 @@
 // word_count PATH…    prints the 20 most frequent words, as COUNT WORD
 
 #include <algorithm>
+#include <asio/signal_set.hpp>
 #include <asio/thread_pool.hpp>
 #include <chrono>
+#include <csignal>
 #include <deque>
 #include <exception>
 #include <future>
@@ -92,7 +94,11 @@ void run_slave(const std::string& port) {
     asio::io_context io{1};
     distwork::Slave slave{
         io.get_executor(), "127.0.0.1", static_cast<std::uint16_t>(std::stoul(port)), {.slots = 1, .reconnect = false}};
-    slave.start();
+    asio::signal_set signals{io, SIGINT, SIGTERM};
+    signals.async_wait([&](std::error_code error, int) {
+        if (!error) slave.async_drain(asio::detached);
+    });
+    slave.async_run([&](std::exception_ptr) { signals.cancel(); });
     io.run();
 }
 
