@@ -29,6 +29,15 @@ struct LostWorks {
     std::vector<SubmissionPtr> waited;  ///< for this slave alone
 };
 
+/// What was done under the lock, and must be told outside of it.
+struct News {
+    std::vector<SubmissionPtr> admitted;  ///< since they waited for room
+    std::exception_ptr selector_error;    ///< what a selector threw last; the work it was asked for counts as declined
+    std::vector<std::string> stranded;    ///< kinds of works that no connected slave can take; each is told once
+
+    bool empty() const noexcept { return admitted.empty() && stranded.empty() && !selector_error; }
+};
+
 /// Decides which slave gets which work, and when: the state machine of a SocketContainer, without its lock. No I/O, no
 /// clock.
 ///
@@ -44,12 +53,10 @@ public:
 
     Selector selector;
     SocketTable table;
-    Statistics counted;                   // what is counted here: not the outcomes
-    std::vector<SubmissionPtr> admitted;  // since they waited for room, to be told so
-    std::exception_ptr selector_error;    // what a selector threw last; the work it was asked for counts as declined
-    std::vector<std::string> stranded;    // what waits for a slave that is not there, for the log
-    bool closed = false;                  // admits nothing
-    bool ended = false;                   // nothing goes again either
+    Statistics counted;  // what is counted here: not the outcomes
+    News news;
+    bool closed = false;  // admits nothing
+    bool ended = false;   // nothing goes again either
 
     std::size_t backlog_size() const noexcept { return backlog_.size(); }
     bool quiet() const noexcept {
@@ -269,7 +276,7 @@ public:
             DISTWORK_MARK(no_capable_slave);
             std::string text = first.type().name;
             for (const std::string& label : first.options.labels()) text += " [" + label + ']';
-            stranded.push_back(std::move(text));
+            news.stranded.push_back(std::move(text));
             return true;
         });
     }
@@ -318,7 +325,7 @@ private:
         try {
             chosen = selector(context);
         } catch (...) {
-            selector_error = std::current_exception();
+            news.selector_error = std::current_exception();
         }
         return chosen && candidates.contains(chosen) ? table.at(chosen->place) : nullptr;
     }
@@ -355,7 +362,7 @@ private:
     }
     void admit_later(const SubmissionPtr& work) {
         admit(*work);
-        admitted.push_back(work);
+        news.admitted.push_back(work);
     }
 
     bool has_room(const Submission& work) const noexcept {

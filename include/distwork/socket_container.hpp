@@ -1,11 +1,10 @@
 #pragma once
 
 #include <any>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
-#include <iterator>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -15,7 +14,6 @@
 #include <vector>
 
 #include "admission.hpp"
-#include "detail/leftover.hpp"
 #include "detail/probe.hpp"
 #include "dispatcher.hpp"
 #include "peer.hpp"
@@ -191,14 +189,13 @@ public:
         return dispatcher_.end();
     }
 
-    /// Works that were admitted since they waited for room, to be told so outside of the lock.
-    std::vector<SubmissionPtr> take_admitted() { return admitted_.take(mutex_); }
-
-    /// What a selector threw since it was asked for last; the work it was asked for counts as declined.
-    std::exception_ptr take_selector_error() { return selector_error_.take(mutex_); }
-
-    /// Kinds of works that no connected slave can take; each is told once while any of it waits.
-    std::vector<std::string> take_stranded() { return stranded_.take(mutex_); }
+    /// What the functions above left to be told outside of the lock. Takes none if there is nothing.
+    News take_news() {
+        if (!has_news_.load(std::memory_order_acquire)) return {};
+        const std::lock_guard lock{mutex_};
+        has_news_.store(false, std::memory_order_relaxed);
+        return std::exchange(dispatcher_.news, {});
+    }
 
     std::size_t size() const {
         const std::shared_lock lock{mutex_};
@@ -237,25 +234,16 @@ public:
     }
 
 private:
-    /// The exclusive lock. What must be told outside of it is left for whoever looks next.
+    /// The exclusive lock, for whatever may leave news.
     class Lock {
     public:
         explicit Lock(SocketContainer& all) : all_{all}, lock_{all.mutex_} {}
         Lock(const Lock&) = delete;
         ~Lock() {
-            auto& from = all_.dispatcher_;
-            if (!from.admitted.empty()) move_to_end(from.admitted, all_.admitted_.leave());
-            if (!from.stranded.empty()) move_to_end(from.stranded, all_.stranded_.leave());
-            if (from.selector_error) all_.selector_error_.leave() = std::exchange(from.selector_error, nullptr);
+            if (!all_.dispatcher_.news.empty()) all_.has_news_.store(true, std::memory_order_release);
         }
 
     private:
-        template <class T>
-        static void move_to_end(std::vector<T>& from, std::vector<T>& to) {
-            to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
-            from.clear();
-        }
-
         SocketContainer& all_;
         const std::lock_guard<std::shared_mutex> lock_;
     };
@@ -289,9 +277,7 @@ private:
     mutable std::shared_mutex mutex_;
     // guarded by mutex_
     Dispatcher<Selector> dispatcher_;
-    detail::Leftover<std::vector<SubmissionPtr>> admitted_;
-    detail::Leftover<std::exception_ptr> selector_error_;
-    detail::Leftover<std::vector<std::string>> stranded_;
+    std::atomic<bool> has_news_{false};  // also read without it
 };
 
 }  // namespace distwork

@@ -1022,18 +1022,18 @@ TEST_CASE("those who wait for room are admitted in order, and so many at most ma
     }
     CHECK(master.submit(numbered(7), true) == Admission::too_many_waiting);
     CHECK(master.submit(numbered(7), false) == Admission::backlog_full);
-    CHECK(master.container.take_admitted().empty());
+    CHECK(master.container.take_news().admitted.empty());
 
     master.answer(0);  // 2 is sent, 4 has room
-    auto admitted = master.container.take_admitted();
+    auto admitted = master.container.take_news().admitted;
     REQUIRE(admitted.size() == 1);
     CHECK(admitted[0] == line[0]);
     CHECK(line[0]->stage == Stage::backlog);
-    CHECK(master.container.take_admitted().empty());
+    CHECK(master.container.take_news().admitted.empty());
 
     master.answer(0);
     master.answer(0);
-    CHECK(master.container.take_admitted().size() == 2);
+    CHECK(master.container.take_news().admitted.size() == 2);
     CHECK(master.container.backlog_size() == 2);
     while (!master.peers[0]->sent.empty()) master.answer(0);
     CHECK(master.sent == Distributor<>::Sent{{0, 1}, {0, 2}, {0, 3}, {0, 4}, {0, 5}, {0, 6}});
@@ -1065,7 +1065,7 @@ TEST_CASE("a work that waits for room and is cancelled lets the next one in", "[
     master.container.cancel(*large);
     CHECK(small->stage == Stage::backlog);
     CHECK(master.container.backlog_size() == 2);
-    CHECK(master.container.take_admitted().size() == 1);
+    CHECK(master.container.take_news().admitted.size() == 1);
 }
 
 TEST_CASE("a cancelled work leaves whatever it waits in", "[unit]") {
@@ -1164,19 +1164,19 @@ TEST_CASE("a selector that throws declines the work, and what it threw is told o
                                      return context.sockets().front();
                                  }};
     master.connect({.slots = 5});
-    CHECK(master.container.take_selector_error() == nullptr);
+    CHECK(master.container.take_news().selector_error == nullptr);
     CHECK(master.submit(numbered(1)) == Admission::queued);
     CHECK(master.submit(numbered(2)) == Admission::queued);
-    const auto error = master.container.take_selector_error();
+    const auto error = master.container.take_news().selector_error;
     REQUIRE(error != nullptr);
     CHECK_THROWS_AS(std::rethrow_exception(error), std::runtime_error);
-    CHECK(master.container.take_selector_error() == nullptr);
+    CHECK(master.container.take_news().selector_error == nullptr);
 
     throws = false;
     CHECK(master.submit(numbered(3)) == Admission::sent);
     CHECK(master.container.update_socket_information(master.ids[0], 1));
     CHECK(master.held(0) == Numbers{3, 1, 2});
-    CHECK(master.container.take_selector_error() == nullptr);
+    CHECK(master.container.take_news().selector_error == nullptr);
 }
 
 TEST_CASE("a selector that declines a work is asked again when anything changed", "[unit]") {
@@ -1549,8 +1549,8 @@ TEST_CASE("what waits is told by kind, with the reason, and what nobody can take
     REQUIRE(waiting.size() == 1);
     CHECK(waiting[0].reason == WaitReason::no_slave);
     CHECK(waiting[0].works == 3);
-    CHECK(master.container.take_stranded().size() == 1);
-    CHECK(master.container.take_stranded().empty());
+    CHECK(master.container.take_news().stranded.size() == 1);
+    CHECK(master.container.take_news().stranded.empty());
 
     master.connect({.slots = 1});
     master.submit_many(4, 5, SubmitOptions{}.label("gpu"));
@@ -1560,14 +1560,14 @@ TEST_CASE("what waits is told by kind, with the reason, and what nobody can take
     CHECK(waiting[0].works == 2);
     CHECK(waiting[1].reason == WaitReason::no_capable);
     CHECK(waiting[1].labels == std::vector<std::string>{"gpu"});
-    CHECK(master.container.take_stranded().size() == 1);
+    CHECK(master.container.take_news().stranded.size() == 1);
     master.submit_many(6, 7, SubmitOptions{}.label("gpu"));
-    CHECK(master.container.take_stranded().empty());
+    CHECK(master.container.take_news().stranded.empty());
     master.connect({.slots = 1, .labels = {"gpu"}});
     CHECK(master.container.waiting().size() == 2);
     // Once for each kind, as long as any of it waits.
     master.disconnect(1);
-    CHECK(master.container.take_stranded().empty());
+    CHECK(master.container.take_news().stranded.empty());
 }
 
 TEST_CASE("a work whose session gave it up, and left before that was told, is not looked for there", "[unit]") {
@@ -2094,7 +2094,8 @@ private:
             if (outcome != Outcome::pending && outcome != Outcome::cancelled && somewhere)
                 fail("a submission that is over is somewhere");
         }
-        for (const auto& admitted : master_.container.take_admitted()) {
+        const News news = master_.container.take_news();
+        for (const auto& admitted : news.admitted) {
             std::erase_if(line_, [&](const Task* work) { return work == admitted.get(); });
             ++reached["admitted from the line"];
         }

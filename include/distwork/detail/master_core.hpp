@@ -365,10 +365,10 @@ private:
 
     /// What the container did under its lock and others must hear of outside.
     void notice() {
-        for (const auto& work : container_.take_admitted()) work->admitted();
-        if (const auto error = container_.take_selector_error())
-            log(LogLevel::error, "the selector threw: " + describe(error).text);
-        for (const std::string& work : container_.take_stranded())
+        const News news = container_.take_news();
+        for (const auto& work : news.admitted) work->admitted();
+        if (news.selector_error) log(LogLevel::error, "the selector threw: " + describe(news.selector_error).text);
+        for (const std::string& work : news.stranded)
             log(LogLevel::info, work + " waits: no connected slave can take it");
         if (stopping_.load(std::memory_order_relaxed) && container_.quiet())
             drain_.looking_again(this->shared_from_this())();
