@@ -6,13 +6,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <random>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "detail/asio.hpp"
+#include "detail/split_mix.hpp"
 #include "error.hpp"
 #include "machine_load.hpp"
 #include "work_executor.hpp"
@@ -95,10 +95,12 @@ public:
 
     Clock::time_point now() const noexcept { return Clock::now(); }
 
-    /// Random enough for jitter.
+    /// Random enough for jitter: where a thread's own data lies, and when it asked first, differ from process to process.
     std::uint64_t random() const {
-        thread_local std::mt19937_64 engine{std::random_device{}()};
-        return engine();
+        thread_local char here;
+        thread_local detail::SplitMix64 engine{static_cast<std::uint64_t>(Clock::now().time_since_epoch().count()) ^
+                                               std::hash<const void*>{}(&here)};
+        return engine.next();
     }
 
     MachineLoad machine_load() const { return detail::machine_load(); }
@@ -126,16 +128,20 @@ public:
         return acceptor;
     }
 
+    // Templates, so that only programs which have a role compile Asio's operations, not each file that defines works.
+
     /// Each connection gets a strand of its own.
-    asio::awaitable<Socket> accept(Acceptor& acceptor) const {
+    template <std::same_as<Acceptor> A>
+    asio::awaitable<Socket> accept(A& acceptor) const {
         Socket socket = co_await acceptor.async_accept(make_strand(), asio::use_awaitable);
         set_options(socket);
         co_return socket;
     }
 
     /// Tries each address that the host has.
-    asio::awaitable<Socket> connect(Strand strand, std::string host, std::uint16_t port) const {
-        asio::ip::basic_resolver<asio::ip::tcp, Strand> resolver{strand};
+    template <std::same_as<Strand> S>
+    asio::awaitable<Socket> connect(S strand, std::string host, std::uint16_t port) const {
+        asio::ip::basic_resolver<asio::ip::tcp, S> resolver{strand};
         const std::string service = std::to_string(port);
         const auto found = co_await resolver.async_resolve(host, service, asio::use_awaitable);
         std::error_code error = asio::error::host_not_found;

@@ -64,7 +64,7 @@ public:
         if (!pool_->get_executor().running_in_this_thread()) pool_->join();
     }
 
-    asio::any_io_executor get_executor() const { return pool_->get_executor(); }
+    asio::thread_pool::executor_type get_executor() const { return pool_->get_executor(); }
 
 private:
     std::unique_ptr<asio::thread_pool> pool_;

@@ -3,23 +3,18 @@
 #include <chrono>
 #include <cstdint>
 
+#include "../detail/split_mix.hpp"
+
 namespace distwork::sim {
 
 using Duration = std::chrono::nanoseconds;
 using TimePoint = std::chrono::steady_clock::time_point;
 
-/// splitmix64, with what a simulation draws from it. The distributions are our own: those of the standard differ from
+/// What a simulation draws. The distributions are our own: those of the standard differ from
 /// one library to the next, and a seed must mean the same run everywhere.
-class Random {
+class Random : public detail::SplitMix64 {
 public:
-    explicit Random(std::uint64_t seed) noexcept : state_{seed} {}
-
-    std::uint64_t next() noexcept {
-        std::uint64_t z = state_ += 0x9e3779b97f4a7c15;
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-        return z ^ (z >> 31);
-    }
+    using SplitMix64::SplitMix64;
 
     /// From 0 to `bound` - 1; 0 for a bound of 0.
     std::uint64_t below(std::uint64_t bound) noexcept { return bound < 2 ? 0 : next() % bound; }
@@ -37,9 +32,6 @@ public:
 
     /// Around a mean: from nothing to twice as much.
     Duration around(Duration mean) noexcept { return between(Duration{1}, 2 * mean); }
-
-private:
-    std::uint64_t state_;
 };
 
 }  // namespace distwork::sim
