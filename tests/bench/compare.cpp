@@ -245,10 +245,10 @@ json run_instructions(const Options& options) {
     for (const double works : {longer, shorter}) {
         fs::remove_all(folder);
         fs::create_directories(folder);
-        const std::string pid =
-            output_of("sh -c 'echo $$ && exec valgrind -q --tool=callgrind --callgrind-out-file=" + folder.string() +
-                      "/%p " + (options.programs / "bench_distwork").string() + " --variant inline --works " +
-                      std::to_string(static_cast<long>(works)) + "' 2>/dev/null");
+        const std::string pid = output_of(
+            "sh -c 'echo $$ && exec valgrind -q --tool=callgrind --callgrind-out-file=" + folder.string() + "/%p " +
+            (options.programs / "bench_distwork").string() + " --variant inline --window 64 --bursts --works " +
+            std::to_string(static_cast<long>(works)) + "' 2>/dev/null");
         const std::string master = pid.substr(0, pid.find('\n'));
         for (const auto& file : fs::directory_iterator{folder}) {
             const bool ours = file.path().filename() == master;

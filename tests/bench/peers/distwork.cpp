@@ -75,10 +75,14 @@ public:
 
     void begin() {
         pair_.begin();
-        for (std::size_t i = 0; i < pair_.in_flight(); ++i) submit();
+        fill();
     }
 
 private:
+    void fill() {
+        for (std::size_t i = 0; i < pair_.in_flight(); ++i) submit();
+    }
+
     void submit() {
         const std::uint64_t id = next_++;
         const double sent = pair_.in_flight() == 1 ? Pair::now() : 0;
@@ -87,8 +91,9 @@ private:
                 if (error) std::rethrow_exception(error);
                 if (sent != 0) pair_.took(Pair::now() - sent);
                 const bool go_on = pair_.answered(answer, bench::expected_answer(id, pair_.payload_bytes()));
-                if (go_on) submit();
-                else end_();
+                if (!go_on) return end_();
+                if (!pair_.setup.bursts) return submit();
+                if (++answered_ % pair_.in_flight() == 0) fill();
             });
     }
 
@@ -96,6 +101,7 @@ private:
     Pair& pair_;
     std::function<void()> end_;
     std::uint64_t next_ = 0;
+    std::uint64_t answered_ = 0;
 };
 
 /// Threads of the host's that submit, each with its part of the window in flight.

@@ -36,6 +36,7 @@ struct Setup {
     std::size_t slaves = 1;      ///< connections
     bool one_process = false;    ///< all slaves in one process; else a process for each
     std::size_t window = 1024;   ///< works in flight for each slave
+    bool bursts = false;         ///< the window is filled when it is empty: what one read brings is always as much
     std::size_t bytes = 64;      ///< of a work: its id, and a payload
     std::uint64_t works = 0;     ///< ends after so many answers; 0: after `seconds`
     double seconds = 1;          ///< measured, after a fifth of it to warm up
@@ -227,6 +228,7 @@ int main(int argc, char** argv, RunMaster run_master, RunSlave run_slave) {
     app.add_option("--slaves", setup.slaves);
     app.add_flag("--one-process", setup.one_process);
     app.add_option("--window", setup.window);
+    app.add_flag("--bursts", setup.bursts);
     app.add_option("--bytes", setup.bytes)->check(CLI::Range(std::size_t{8}, std::size_t{1} << 30));
     app.add_option("--works", setup.works);
     app.add_option("--seconds", setup.seconds);
