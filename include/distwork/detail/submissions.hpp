@@ -1,0 +1,232 @@
+#pragma once
+
+#include <any>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "../admission.hpp"
+#include "../archive_limits.hpp"
+#include "../byte_buffer.hpp"
+#include "../call.hpp"
+#include "../error.hpp"
+#include "../log.hpp"
+#include "../role_options.hpp"
+#include "../session_host.hpp"
+#include "../socket_container.hpp"
+#include "../statistics.hpp"
+#include "../submission.hpp"
+#include "alarms.hpp"
+#include "asio.hpp"
+#include "outcomes.hpp"
+#include "probe.hpp"
+
+namespace distwork::detail {
+
+/// What a master does with works, whatever their connections: how they come in, when they go again, and how they end.
+///
+/// *Thread-safety*: all functions.
+template <class Selector, class Transport>
+class Submissions : public std::enable_shared_from_this<Submissions<Selector, Transport>> {
+public:
+    using Container = SocketContainer<Selector>;
+
+    Container& container() noexcept { return container_; }
+    const typename Transport::Strand& strand() const noexcept { return strand_; }
+    const asio::any_io_executor& executor() const noexcept { return executor_; }
+    const ArchiveLimits& limits() const noexcept { return settings_->limits; }
+
+    void log(LogLevel level, std::string_view line) const {
+        if (options_.log) options_.log(level, line);
+    }
+
+    /// Encodes and submits; what is refused completes with the reason.
+    void submit(const SubmissionPtr& call) {
+        ByteBuffer room;
+        if (auto error = exception_of([&] { call->encode(room, limits()); })) return refuse(call, std::move(error));
+        submit_encoded(call);
+    }
+
+    void submit_encoded(const SubmissionPtr& call) {
+        watch(call);
+        const Admission admission = container_.submit(call, true);
+        if (admission == Admission::sent || admission == Admission::queued) call->admitted();
+        else if (admission != Admission::waiting)
+            refuse(call, std::make_exception_ptr(refusal(admission, call->name())));
+        notice();
+    }
+
+    /// The same at once, or not at all. Throws Error (backlog_full, no_slave, too_large, …).
+    void submit_now(const SubmissionPtr& call) {
+        ByteBuffer room;
+        call->encode(room, limits());
+        watch(call);
+        const Admission admission = container_.submit(call, false);
+        notice();
+        if (admission == Admission::sent || admission == Admission::queued) return;
+        outcomes_.count_refused();
+        throw refusal(admission, call->name());
+    }
+
+    void cancel(const SubmissionPtr& call) { end(call, Errc::cancelled); }
+
+    Statistics statistics() const {
+        Statistics all = container_.statistics();
+        outcomes_.add_to(all);
+        return all;
+    }
+
+    bool update_socket_information(std::uint64_t socket, std::any value) {
+        const bool found = container_.update_socket_information(socket, std::move(value));
+        notice();
+        return found;
+    }
+
+    void socket_selector(Selector selector) {
+        container_.socket_selector(std::move(selector));
+        notice();
+    }
+
+protected:
+    Submissions(Transport transport, MasterOptions options, Selector selector)
+        : options_{checked(std::move(options))},
+          settings_{settings_of(options_)},
+          executor_{transport.get_executor()},
+          transport_{std::move(transport)},
+          strand_{transport_.make_strand()},
+          container_{std::move(selector), options_.waiting},
+          outcomes_{executor_},
+          alarms_{std::make_shared<Alarms<Transport>>(transport_, strand_)} {}
+    ~Submissions() = default;
+
+    /// What `watch_for_quiet` asked for: nothing waits, and nothing is in flight. From any thread, perhaps again.
+    virtual void quiet() = 0;
+
+    void watch_for_quiet() { stopping_ = true; }
+
+    /// Works that threw, and are to be tried again.
+    void retry(const std::vector<SubmissionPtr>& works) {
+        for (const SubmissionPtr& work : works) {
+            const auto pause = work->options.retry_on_error().pause(work->retries(), transport_.random());
+            at(pause, work, &Submissions::send_again);
+        }
+    }
+
+    /// Works of a slave that was lost.
+    void send_elsewhere(const std::vector<SubmissionPtr>& works) {
+        for (const SubmissionPtr& work : works)
+            at(work->pause_after_loss(transport_.random()), work, &Submissions::send_again);
+    }
+
+    /// Claims and fails those that were in flight on a session and nobody claimed before.
+    void fail_all(std::vector<std::shared_ptr<Call>> calls, const std::string& slave, Errc reason,
+                  const std::string& why) {
+        const auto text = [&](const Call& call) { return attempts_of(call, slave) + ": " + why; };
+        outcomes_.fail_all(std::move(calls), reason, text);
+    }
+
+    void deliver_settled(std::vector<std::shared_ptr<Call>> settled) { outcomes_.deliver(std::move(settled)); }
+
+    /// Settles what waits; nothing goes again.
+    void abandon_waiting() {
+        alarms_->stop();
+        const auto works = container_.take_waiting();
+        const auto name = [](const Call& call) { return std::string{call.name()}; };
+        outcomes_.fail_all({works.begin(), works.end()}, Errc::stopped, name);
+    }
+
+    /// What the container did under its lock and others must hear of outside.
+    void notice() {
+        const News news = container_.take_news();
+        for (const auto& work : news.admitted) work->admitted();
+        if (news.selector_error) log(LogLevel::error, "the selector threw: " + describe(news.selector_error).text);
+        for (const std::string& work : news.stranded)
+            log(LogLevel::info, work + " waits: no connected slave can take it");
+        if (stopping_.load(std::memory_order_relaxed) && container_.quiet()) quiet();
+    }
+
+    const MasterOptions options_;
+    const std::shared_ptr<const SessionSettings> settings_;
+    const asio::any_io_executor executor_;
+    Transport transport_;
+    const typename Transport::Strand strand_;
+    Container container_;
+
+private:
+    // Works that wait for a time, or for another attempt
+
+    /// Has the submission end when its times are over.
+    void watch(const SubmissionPtr& call) {
+        const SubmitOptions& options = call->options;
+        if (options.queue_timeout().count() != 0) at(options.queue_timeout(), call, &Submissions::expire);
+        if (options.deadline().count() != 0) at(options.deadline(), call, &Submissions::overdue);
+    }
+
+    /// The submission does not live longer for it.
+    void at(std::chrono::nanoseconds time, const SubmissionPtr& call,
+            void (Submissions::*action)(const SubmissionPtr&)) {
+        const auto act = [core = this->weak_from_this(), weak = std::weak_ptr{call}, action] {
+            const auto there = core.lock();
+            const auto still = weak.lock();
+            if (there && still) (*there.*action)(still);
+        };
+        alarms_->set(time, act, call->alarms());
+    }
+
+    void expire(const SubmissionPtr& call) {
+        if (container_.expire(*call)) ended(call, Errc::queue_timeout);
+    }
+    void overdue(const SubmissionPtr& call) {
+        if (!DISTWORK_PLANTED(ignore_deadline)) end(call, Errc::deadline);
+    }
+
+    void send_again(const SubmissionPtr& work) {
+        ByteBuffer room;
+        auto error = exception_of([&] { work->encode(room, limits()); });
+        if (!error && container_.send_again(work)) return notice();
+        // It changed since it was encoded first, and does not encode any more.
+        if (!error || !work->claim(Errc::malformed)) return;
+        container_.cancel(*work);
+        outcomes_.fail(work, std::move(error));
+    }
+
+    // How submissions end here
+
+    void end(const SubmissionPtr& call, Errc reason) {
+        if (!call->claim(reason)) {
+            DISTWORK_MARK(cancel_lost_the_race);
+            return;
+        }
+        if (reason == Errc::deadline) DISTWORK_MARK(deadline);
+        container_.cancel(*call);
+        if (!DISTWORK_PLANTED(drop_on_cancel)) ended(call, reason);
+    }
+
+    /// It was claimed, and waits nowhere.
+    void ended(const SubmissionPtr& call, Errc reason) {
+        fail(call, std::make_exception_ptr(Error{reason, std::string{call->name()}}));
+        notice();
+    }
+
+    void refuse(const SubmissionPtr& call, std::exception_ptr error) {
+        if (call->claim(Errc::backlog_full)) fail(call, std::move(error));
+    }
+
+    void fail(const SubmissionPtr& call, std::exception_ptr error) {
+        if (call->take_refusal(error)) outcomes_.count_refused();
+        else outcomes_.fail(call, std::move(error));
+    }
+
+    Outcomes outcomes_;
+    const std::shared_ptr<Alarms<Transport>> alarms_;
+    std::atomic<bool> stopping_{false};
+};
+
+}  // namespace distwork::detail
