@@ -69,6 +69,7 @@ public:
                 }
             } catch (...) {
                 outcome.error = std::current_exception();
+                this->outcome(Errc::malformed);
             }
         }
         void fail(std::exception_ptr error) noexcept override { whole_->outcomes_[index_].error = std::move(error); }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -104,7 +105,7 @@ public:
     Errc outcome() const noexcept { return outcome_; }
     bool claimed() const noexcept { return claimed_.load(std::memory_order_acquire); }
 
-    /// The work was executed by `peer`: decodes the value.
+    /// The work was executed by `peer`: decodes the value. One that does not decode makes it an outcome of its own.
     virtual void succeed(std::span<const std::byte> value, const std::shared_ptr<Peer>& peer) noexcept = 0;
 
     /// It was not, or threw.
@@ -123,6 +124,9 @@ public:
     bool chosen() const noexcept { return chosen_; }
 
     std::uint64_t id = 0;  ///< in the session that it was sent on; guarded by that session
+
+protected:
+    void outcome(Errc value) noexcept { outcome_ = value; }
 
 private:
     std::atomic<bool> claimed_{false};
@@ -147,20 +151,29 @@ public:
     DeliverEach(asio::any_io_executor executor, std::vector<std::shared_ptr<Call>> calls)
         : executor_{std::move(executor)}, calls_{std::move(calls)} {}
 
-    std::size_t size() const noexcept { return calls_.size(); }
+    /// Those that were not called back yet.
+    std::size_t size() const noexcept { return calls_.size() - next_; }
 
-    void operator()() {
+    void operator()() { run(size()); }
+
+    /// That many of them at most; returns how many.
+    std::size_t run(std::size_t most) {
         struct Rest {
             DeliverEach& each;
+            bool thrown = true;
             ~Rest() {
-                if (each.next_ != each.calls_.size()) asio::post(each.executor_, std::move(each));
+                if (thrown && each.size() != 0) asio::post(each.executor_, std::move(each));
             }
         } rest{*this};
-        while (next_ != calls_.size()) {
+        const std::size_t until = next_ + std::min(most, size());
+        const std::size_t before = next_;
+        while (next_ != until) {
             auto call = std::move(calls_[next_++]);
             Call& settled = *call;
             settled.deliver(std::move(call));
         }
+        rest.thrown = false;
+        return until - before;
     }
 
 private:

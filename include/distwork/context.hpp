@@ -51,7 +51,8 @@ public:
     /// while it waits.
     ///
     /// *Executor*: completes on the handler's. *Cancellation*: completes at once with Errc::cancelled.
-    /// *Errors*: RemoteError; Error (lost, unknown_type, shape_differs, not_accepted, malformed, too_large, …).
+    /// *Errors*: RemoteError; Error (lost, unknown_type, shape_differs, not_accepted, malformed, too_large, …), also
+    /// outbox_full: it does not wait for room.
     template <detail::work_argument W, class Token = asio::use_awaitable_t<>>
     auto async_call(W&& work, Token&& token = Token{}) {
         detail::require_registered(work);

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -18,12 +20,16 @@ namespace distwork {
 /// many handlers had something for it.
 ///
 /// With many sessions, each read brings few answers, and what their handlers send goes to as many other sessions. Then
-/// the writers wait until everything that can be read has been: works and answers travel by the dozen again.
+/// the writers wait until everything that can be read has been: works and answers travel by the dozen again. But not
+/// for long: handlers that take their time do not hold up what others sent.
 ///
 /// *Thread-safety*: all functions. *Lifetime*: shared by its role and the tasks under way.
-class Deliveries : public std::enable_shared_from_this<Deliveries> {
+template <class Transport>
+class Deliveries : public std::enable_shared_from_this<Deliveries<Transport>> {
+    using TimePoint = std::chrono::steady_clock::time_point;
+
 public:
-    explicit Deliveries(asio::any_io_executor executor) : executor_{std::move(executor)} {}
+    explicit Deliveries(Transport transport) : transport_{std::move(transport)}, executor_{transport_.get_executor()} {}
 
     /// Has every settled call call back. Never calls back from inside.
     void deliver(std::vector<std::shared_ptr<Call>> calls) {
@@ -31,7 +37,7 @@ public:
         if (calls.empty()) return;
         ++queued_;
         // A continuation of what the strand does now: it runs when the strand was left, on this thread if that is free.
-        asio::defer(executor_, Task{shared_from_this(), detail::DeliverEach{executor_, std::move(calls)}});
+        asio::defer(executor_, Task{this->shared_from_this(), detail::DeliverEach{executor_, std::move(calls)}});
     }
 
 private:
@@ -40,6 +46,8 @@ private:
     static constexpr std::size_t many = 32;  // sessions
     static constexpr std::size_t dense = 8;  // works for each: worth a write
     static constexpr int longest_wait = 16;  // turns of the event loop
+    static constexpr std::size_t calls_between_looks = 32;
+    static constexpr auto longest_hold = std::chrono::milliseconds{10};
 
     struct Task {
         std::shared_ptr<Deliveries> self;
@@ -47,14 +55,25 @@ private:
 
         void operator()() {
             --self->queued_;
-            const std::size_t calls = each.size();
             struct Done {
                 Deliveries& all;
-                const std::size_t calls;
-                WokenWriters woken{};
-                ~Done() { all.delivered(calls, woken.take()); }
-            } done{*self, calls};
-            each();
+                std::size_t calls = 0;
+                std::optional<WokenWriters> woken{std::in_place};
+                ~Done() {
+                    auto sessions = woken->take();
+                    woken.reset();  // what their writers cause wakes writers itself
+                    all.delivered(calls, std::move(sessions));
+                }
+            } done{*self};
+            done.calls = each.run(calls_between_looks);
+            if (each.size() == 0) return;
+            const TimePoint until = self->transport_.now() + longest_hold;
+            do done.calls += each.run(calls_between_looks);
+            while (each.size() != 0 && self->transport_.now() < until);
+            if (each.size() == 0) return;
+            // The others' turn, and that of what these sent.
+            ++self->queued_;
+            asio::post(self->executor_, Task{self, std::move(each)});
         }
     };
 
@@ -65,24 +84,34 @@ private:
             calls_ += calls;
             if (woken_.empty()) woken_.swap(woken);
             else woken_.insert(woken_.end(), woken.begin(), woken.end());
+            if (waits_) return;
             // Whoever is queued comes by here as well.
-            if (queued_ != 0 || waits_) return;
+            if (queued_ != 0 && !is_held_for_long()) return;
             ready = take_ready();
         }
         write(ready);
     }
 
+    /// Since it was asked first with sessions that wait.
+    bool is_held_for_long() {
+        if (woken_.empty()) return false;
+        const TimePoint now = transport_.now();
+        if (!held_since_) held_since_ = now;
+        return now - *held_since_ > longest_hold;
+    }
+
     /// Nothing while it is worth waiting for more; then this function is called again.
     Sessions take_ready() {
         const bool few = calls_ < woken_.size() * dense;
-        if (woken_.size() >= many && few && calls_ != calls_seen_ && ++turns_ <= longest_wait) {
+        if (woken_.size() >= many && few && calls_ != calls_seen_ && ++turns_ <= longest_wait && !is_held_for_long()) {
             calls_seen_ = calls_;
             waits_ = true;
-            asio::post(executor_, [self = shared_from_this()] { self->look_again(); });
+            asio::post(executor_, [self = this->shared_from_this()] { self->look_again(); });
             return {};
         }
         calls_ = calls_seen_ = 0;
         turns_ = 0;
+        held_since_.reset();
         return std::exchange(woken_, {});
     }
 
@@ -91,7 +120,7 @@ private:
         {
             const std::lock_guard lock{mutex_};
             waits_ = false;
-            if (queued_ != 0) return;
+            if (queued_ != 0 && !is_held_for_long()) return;
             ready = take_ready();
         }
         write(ready);
@@ -101,6 +130,7 @@ private:
         for (const auto& session : sessions) session->write();
     }
 
+    Transport transport_;
     const asio::any_io_executor executor_;
     std::atomic<std::size_t> queued_{0};  // tasks that did not begin
 
@@ -111,6 +141,7 @@ private:
     std::size_t calls_seen_ = 0;  // when it was decided to wait
     int turns_ = 0;
     bool waits_ = false;
+    std::optional<TimePoint> held_since_;
 };
 
 }  // namespace distwork

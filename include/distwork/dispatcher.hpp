@@ -27,6 +27,7 @@ namespace distwork {
 struct LostWorks {
     std::vector<SubmissionPtr> again;   ///< to be sent again, the newest first
     std::vector<SubmissionPtr> waited;  ///< for this slave alone
+    std::unique_ptr<Socket> socket;     ///< to be destroyed outside of the lock
 };
 
 /// What was done under the lock, and must be told outside of it.
@@ -91,8 +92,7 @@ public:
         }
         DISTWORK_MARK(backlog_full);
         if (!may_wait) return Admission::backlog_full;
-        if (waiting_.size() >= limits_.max_waiting && !DISTWORK_PLANTED(unbounded_line))
-            return Admission::too_many_waiting;
+        if (!line_has_room(*work) && !DISTWORK_PLANTED(unbounded_line)) return Admission::too_many_waiting;
         work->keep_body();
         work->stage = Stage::waiting;
         waiting_.push(work, verdict == Verdict::no_socket);
@@ -133,7 +133,8 @@ public:
     /// Takes out a work that was never sent; false if it was, or somebody else settles it.
     bool expire(Submission& work) {
         if (DISTWORK_PLANTED(ignore_queue_timeout)) return false;
-        const bool waits = work.stage == Stage::waiting || work.stage == Stage::backlog;
+        // One that is fresh is being submitted: whoever does that waits for the lock, and finds it claimed.
+        const bool waits = work.stage == Stage::fresh || work.stage == Stage::waiting || work.stage == Stage::backlog;
         if (!waits || work.was_sent() || !work.claim(Errc::queue_timeout)) return false;
         DISTWORK_MARK(queue_timeout);
         cancel(work);
@@ -165,7 +166,7 @@ public:
             auto& work = static_cast<Submission&>(*answer.call);
             if (work.stage != Stage::in_flight) continue;
             count(*socket, work, answer.reply);
-            if (!work.wants_retry(answer.reply.error)) continue;
+            if (ended || !work.wants_retry(answer.reply.error)) continue;
             DISTWORK_MARK(retry);
             ++counted.retries;
             work.note_retry();
@@ -204,7 +205,7 @@ public:
         counted.bytes_sent += socket.information.bytes_sent;
         counted.bytes_received += socket.information.bytes_received;
         socket.in_flight.abandon();
-        table.remove(socket);
+        lost.socket = table.remove(socket);
         dispatch();
         return lost;
     }
@@ -227,9 +228,9 @@ public:
         return works;
     }
 
-    void clear() {
-        table.clear();
+    std::vector<std::unique_ptr<Socket>> clear() {
         in_flight_ = 0;
+        return table.clear();
     }
 
     // Choice
@@ -375,6 +376,11 @@ private:
         work->keep_body();
         work->stage = Stage::backlog;
         if (backlog_.push(work, no_socket) && no_socket) look_for_stranded();
+    }
+
+    bool line_has_room(const Submission& work) const noexcept {
+        return waiting_.size() < limits_.max_waiting &&
+               (waiting_.empty() || waiting_.bytes() + work.bytes() <= limits_.max_backlog_bytes);
     }
 
     void enter_returning(const SubmissionPtr& work) {

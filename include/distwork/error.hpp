@@ -41,7 +41,7 @@ enum class Errc : std::uint16_t {
     handshake_timeout = 38,   ///< the peer did not introduce itself in time
     too_many_slaves = 39,     ///< the master holds as many connections as it may
     frame_too_large = 40,     ///< the peer announced a frame beyond `max_frame_bytes`
-    outbox_full = 41,         ///< the peer does not read: what waits for it is at its bound
+    outbox_full = 41,         ///< what waits to leave on the connection is at its bound
     draining = 42,            ///< the peer takes nothing new
     session_failed = 43,      ///< this end could not go on: out of memory, or a hook of the host's threw
     peer_stalled = 44,        ///< the peer took no byte for longer than `stalled_after`
@@ -97,7 +97,7 @@ public:
             case Errc::handshake_timeout: return "the peer did not complete the handshake in time";
             case Errc::too_many_slaves: return "the master has no room for another slave";
             case Errc::frame_too_large: return "the peer announced a frame that is too large";
-            case Errc::outbox_full: return "the peer does not read and its outbox is full";
+            case Errc::outbox_full: return "what waits to leave on the connection is at its bound";
             case Errc::draining: return "the peer is draining";
             case Errc::session_failed: return "the session failed at this end";
             case Errc::peer_stalled: return "the peer does not read";

@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace distwork {
 
@@ -26,6 +27,21 @@ inline std::string_view to_string(LogLevel level) noexcept {
 /// *Thread-safety*: called from any thread that runs the role, also from several at once; must not block for long,
 /// throw, or call the role.
 using Log = std::function<void(LogLevel, std::string_view line)>;
+
+namespace detail {
+
+/// One that throws all the same costs its line, and nothing else.
+inline Log guarded(Log log) {
+    if (!log) return log;
+    return [log = std::move(log)](LogLevel level, std::string_view line) {
+        try {
+            log(level, line);
+        } catch (...) {
+        }
+    };
+}
+
+}  // namespace detail
 
 /// Writes `[yyyy-mm-dd hh:mm:ss] line` to the standard output, as the ancestor's Logger did; warnings and errors are
 /// marked so.

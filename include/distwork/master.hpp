@@ -218,7 +218,8 @@ public:
         return all;
     }
 
-    /// Sets the host's own value of a slave, for selectors to see; false if it is gone.
+    /// Sets the host's own value of a slave, for selectors to see; false if it is gone. `sockets()` copies it under the
+    /// lock that selectors run under: that must not call the master.
     bool update_socket_information(std::uint64_t socket, std::any value) {
         return core_->update_socket_information(socket, std::move(value));
     }

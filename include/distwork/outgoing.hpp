@@ -59,6 +59,7 @@ public:
         }
         if (calls_.size() >= window_ || !held_.empty()) {
             call->keep_body();
+            call->id = 0;  // that of another session means another call here
             held_.push_back(call);
             held_bytes_ += bytes;
             return {};
@@ -150,7 +151,7 @@ public:
     void introduce(PeerTypes types, std::size_t window, std::size_t max_body_bytes) {
         const std::lock_guard lock{mutex_};
         types_ = std::move(types);
-        window_ = window;
+        window_ = std::min(window, CallTable::most_calls);
         max_body_bytes_ = max_body_bytes;
     }
 

@@ -94,6 +94,7 @@ inline MasterOptions checked(MasterOptions options) {
     if (options.slots == 0) throw Error{Errc::zero_slots, "MasterOptions::slots"};
     if (options.work_executor.is_in_place())
         throw Error{Errc::bad_option, "a master executes works of slaves on a pool or the host's executor"};
+    options.log = guarded(std::move(options.log));
     return options;
 }
 
@@ -111,6 +112,7 @@ inline SlaveOptions checked(const std::vector<MasterAddress>& masters, SlaveOpti
     if (options.reconnect_after.count() <= 0 || options.reconnect_at_most < options.reconnect_after)
         throw Error{Errc::bad_option, "reconnect_after must be positive and at most reconnect_at_most"};
     if (options.name.empty()) options.name = "slave";
+    options.log = guarded(std::move(options.log));
     return options;
 }
 

@@ -90,16 +90,14 @@ public:
     /// Greets, then reads until the session ends; never throws.
     static asio::awaitable<void> run(std::shared_ptr<Session> self) {
         const Released released{*self};
-        std::exception_ptr failed;
         try {
             self->liveness_.heard(self->now());
-            asio::co_spawn(self->strand_, watch(self), [self](const std::exception_ptr&) {});
+            asio::co_spawn(self->strand_, watch(self), [self](const std::exception_ptr& error) { self->fail(error); });
             if (self->settings_->role == Role::slave) self->send_control(FrameKind::hello, self->handshake_.hello());
             co_await self->read();
         } catch (...) {
-            failed = std::current_exception();
+            self->fail(std::current_exception());
         }
-        if (failed) self->end(Errc::session_failed, detail::describe(failed).text);
     }
 
     // Called by the writer.
@@ -126,7 +124,12 @@ private:
     }
 
     void flush() {
-        if (!ended_) writer_.flush(this->shared_from_this());
+        if (ended_) return;
+        try {
+            writer_.flush(this->shared_from_this());
+        } catch (...) {
+            fail(std::current_exception());
+        }
     }
 
     // The reader: one read, every whole frame in it, one hand-over of its works, one flush of what it caused.
@@ -140,12 +143,11 @@ private:
             if (error == asio::error::eof) error = Errc::connection_closed;
             if (error) end(error, "");
             else if (!ended_ && !parting_) receive(count);  // it may have ended since the bytes came
-            // A peer that sends and does not read makes us hold what we would answer.
-            while (!ended_ && outgoing_.is_overfull()) {
-                room_.expires_after(std::chrono::hours{24});
+            // A slave that sends and does not read makes its master hold what that would answer. Not the other way
+            // round, or both might wait for each other: a slave gets no more than its credit, and what it asked for.
+            while (!ended_ && settings_->role == Role::master && outgoing_.is_overfull()) {
                 waits_for_room_ = true;
-                auto cancelled = asio::redirect_error(asio::use_awaitable, error);
-                co_await room_.async_wait(cancelled);
+                co_await pause(room_, std::chrono::hours{24});
                 waits_for_room_ = false;
             }
         }
@@ -155,8 +157,7 @@ private:
         if (liveness_.heard(now())) host_->suspected(this->shared_from_this(), false);
         bytes_received_ += count;
         outgoing_.stay_awake();
-        const std::error_code broken =
-            reader_.commit(count, [this](Frame&& frame) { return on_frame(std::move(frame)); });
+        const auto broken = reader_.commit(count, [this](Frame&& frame) { return on_frame(std::move(frame)); });
         if (broken) part(handshake_.accepted() ? broken : make_error_code(Errc::not_distwork), "by a frame's length");
         if (ended_) return;
         hand_over_works();  // first: when all is answered, nothing is on its way any more
@@ -263,11 +264,11 @@ private:
     // that does not go on.
 
     static asio::awaitable<void> watch(std::shared_ptr<Session> self) {
-        co_await self->pause(self->settings_->handshake_timeout);
+        co_await pause(self->timer_, self->settings_->handshake_timeout);
         if (!self->opened_ && !self->parting_) self->end(Errc::handshake_timeout, "");
         std::error_code error;
         while (!self->ended_ && !self->parting_) {
-            co_await self->pause(self->settings_->heartbeat);
+            co_await pause(self->timer_, self->settings_->heartbeat);
             const TimePoint now = self->now();
             const bool is_read = self->socket_.available(error) == 0;
             if (is_read && self->liveness_.is_silent(now)) {
@@ -285,16 +286,16 @@ private:
         std::optional<std::uint64_t> left;
         while (!self->ended_ && (!left || (self->opened_ && *left != self->writer_.bytes()))) {
             left = self->writer_.bytes();
-            co_await self->pause(self->settings_->handshake_timeout);
+            co_await pause(self->timer_, self->settings_->handshake_timeout);
         }
         if (!self->ended_) self->end(self->parting_->reason, self->parting_->detail);
     }
 
-    asio::awaitable<void> pause(std::chrono::milliseconds time) {
+    static asio::awaitable<void> pause(typename Transport::Timer& timer, std::chrono::milliseconds time) {
         std::error_code cancelled;
-        timer_.expires_after(time);
+        timer.expires_after(time);
         auto token = asio::redirect_error(asio::use_awaitable, cancelled);
-        co_await timer_.async_wait(token);
+        co_await timer.async_wait(token);
     }
 
     void beat() {
@@ -341,6 +342,11 @@ private:
         parting_ = Parting{reason, detail};
         timer_.cancel();
         return false;
+    }
+
+    /// Something threw that must not: out of memory, or a hook of the host's.
+    void fail(const std::exception_ptr& error) {
+        if (error) end(Errc::session_failed, detail::describe(error).text);
     }
 
     void end(std::error_code reason, const std::string& detail) {

@@ -150,7 +150,8 @@ public:
 
     /// Sets the host's own value of a socket; false if it is gone.
     bool update_socket_information(std::uint64_t id, std::any value) {
-        return change(id, [&](Socket& socket) { socket.information.value = std::move(value); });
+        // The one before is destroyed outside of the lock.
+        return change(id, [&](Socket& socket) { socket.information.value.swap(value); });
     }
 
     /// From now on this one is asked; works that the other declined are offered anew.
@@ -179,8 +180,9 @@ public:
 
     /// Lets go of all sockets, and so of their sessions, which keep their host alive: nobody is left to end them.
     void clear() {
+        std::vector<std::unique_ptr<Socket>> removed;  // outlives the lock
         const Lock lock{*this};
-        dispatcher_.clear();
+        removed = dispatcher_.clear();
     }
 
     /// Takes out everything that waits, for the caller to settle; nothing goes again from now on.

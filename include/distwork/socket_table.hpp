@@ -89,21 +89,24 @@ public:
         return *by_place_[place];
     }
 
-    void remove(Socket& socket) {
+    /// What is returned has the host's value, whose destructor is not to be run under a lock.
+    std::unique_ptr<Socket> remove(Socket& socket) {
         const std::size_t place = socket.information.place;
         ready_.erase(place);
         free_.erase(place);
         know(socket, {});
         places_.erase(socket.information.id);
-        by_place_[place].reset();
+        return std::move(by_place_[place]);
     }
 
-    void clear() {
+    std::vector<std::unique_ptr<Socket>> clear() {
+        std::vector<std::unique_ptr<Socket>> removed;
         for (const auto& socket : by_place_) {
             if (!socket) continue;
             socket->in_flight.abandon();
-            remove(*socket);
+            removed.push_back(remove(*socket));
         }
+        return removed;
     }
 
     Socket* find(std::uint64_t id) const {

@@ -9,7 +9,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "call.hpp"
 #include "detail/probe.hpp"
@@ -108,8 +107,13 @@ public:
     /// For people: where it was lost. Empty if it never was.
     std::string_view lost_on() const noexcept { return history_ ? std::string_view{history_->slaves} : ""; }
 
-    /// What is to happen to it at some time is called off when these go.
-    std::vector<std::shared_ptr<void>>& alarms() { return history().alarms; }
+    /// What is to happen to it at some time: called off when it ends.
+    struct Alarms {
+        std::shared_ptr<void> queue_timeout;
+        std::shared_ptr<void> deadline;
+        std::shared_ptr<void> next_attempt;
+    };
+    Alarms& alarms() { return history().alarms; }
 
 private:
     friend class InFlight;
@@ -120,7 +124,7 @@ private:
         unsigned freed = 0;    // sendings that did not count
         unsigned retries = 0;  // of the attempts: after its own exception
         std::string slaves;    // that were lost with it
-        std::vector<std::shared_ptr<void>> alarms;
+        Alarms alarms;
     };
     static constexpr unsigned most_freed = 10;
 

@@ -126,6 +126,7 @@ public:
             }
         } catch (...) {
             error_ = std::current_exception();
+            this->outcome(Errc::malformed);
         }
     }
 

@@ -180,7 +180,12 @@ private:
                 if (!go_on()) return;
                 continue;
             }
-            execute(begun, execution, answer, now);
+            try {
+                execute(begun, execution, answer, now);
+            } catch (...) {  // its answer finds no memory
+                end(execution);
+                throw;
+            }
             if (immediate_ || now <= until) continue;
             end(execution);
             return post_runner();

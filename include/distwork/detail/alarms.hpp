@@ -27,13 +27,14 @@ public:
     Alarms(Transport transport, typename Transport::Strand strand)
         : transport_{std::move(transport)}, strand_{std::move(strand)}, timer_{strand_} {}
 
-    /// What is added to `kept` calls the action off when it goes, if that did not run before. Nothing is, once stopped.
-    /// Under the lock, so that what an action leads to may set others for the same owner.
-    void set(std::chrono::nanoseconds after, std::function<void()> action, std::vector<std::shared_ptr<void>>& kept) {
+    /// `kept` calls the action off when it goes, if that did not run before. It is set under the lock: what the action
+    /// leads to may set it anew. Nothing happens once stopped.
+    void set(std::chrono::nanoseconds after, std::function<void()> action, std::shared_ptr<void>& kept) {
+        std::shared_ptr<void> before;  // outlives the lock
         const std::lock_guard lock{mutex_};
         if (stopped_) return;
         const Key key{transport_.now() + after, ++last_};
-        kept.push_back(std::make_shared<Setting>(this->weak_from_this(), key));
+        before = std::exchange(kept, std::make_shared<Setting>(this->weak_from_this(), key));
         pending_.emplace(key, std::move(action));
         // Only the first needs the timer to be set anew.
         if (pending_.begin()->first == key) asio::post(strand_, [self = this->shared_from_this()] { self->wait(); });
@@ -71,7 +72,12 @@ private:
 
     /// Runs what is due, then waits for the next; on the strand. A wait that was under way ends without a word.
     void wait() {
-        for (const auto& action : take_due()) action();
+        for (const auto& action : take_due()) {
+            try {
+                action();
+            } catch (...) {  // out of memory: the others have their turn all the same
+            }
+        }
         const std::lock_guard lock{mutex_};
         if (pending_.empty()) return;
         timer_.expires_after(pending_.begin()->first.first - transport_.now());

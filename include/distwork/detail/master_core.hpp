@@ -103,7 +103,7 @@ public:
     static asio::awaitable<void> drain(std::shared_ptr<MasterCore> self) {
         self->watch_for_quiet();
         co_await self->drain_.until(
-            [&self] { return self->container_.quiet() && self->accepted_.are_done(self->drain_.looking_again(self)); });
+            [&self] { return self->is_quiet() && self->accepted_.are_done(self->drain_.looking_again(self)); });
         for (const auto& session : self->sessions_.take()) {
             self->give_up(session);
             session->leave(Errc::stopped, "the master stopped");
@@ -146,7 +146,7 @@ public:
         information.endpoint = session->remote_endpoint();
         information.labels = peer.labels;
         std::sort(information.labels.begin(), information.labels.end());
-        information.slots = std::max<std::size_t>(peer.slots, 1);
+        information.slots = std::clamp<std::size_t>(peer.slots, 1, std::min(peer.window, slave_window));
         information.connected_since = transport_.now();
         information.last_heard = information.connected_since;
         session->tag =
@@ -162,12 +162,15 @@ public:
     }
 
     void answered(const SessionPtr& session, std::span<Answer> answers) override {
-        const TimePoint now = transport_.now();
-        this->retry(container_.answered(session->tag, answers, session->traffic(), now));
-        notice();
+        this->begin_settling();
+        this->retry(container_.answered(session->tag, answers, session->traffic(), transport_.now()));
     }
 
-    void deliver(std::vector<std::shared_ptr<Call>> settled) override { this->deliver_settled(std::move(settled)); }
+    void deliver(std::vector<std::shared_ptr<Call>> settled) override {
+        this->deliver_settled(std::move(settled));
+        this->end_settling();
+        notice();
+    }
 
     bool accepts(const WorkType& type) const override { return accepted_.contains(type); }
     std::shared_ptr<WorkQueue<Transport>> works() override { return accepted_.queue(); }
@@ -196,17 +199,20 @@ public:
     void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
                 std::vector<std::shared_ptr<Call>> unanswered) override {
         if (session->accepted()) --seats_;
-        LostWorks lost;
-        if (session->tag) {
-            lost = container_.remove_socket(session->tag, unanswered, session->description(), session->traffic());
-            unanswered.insert(unanswered.end(), lost.waited.begin(), lost.waited.end());
-        }
         const std::string text = reason.message() + (detail.empty() ? "" : " (" + detail + ")");
-        log(LogLevel::info, "Disconnected from: " + to_string(session->remote_endpoint()) + ": " + text);
-        this->fail_all(std::move(unanswered), session->description(), Errc::lost, text);
-        this->send_elsewhere(lost.again);
-        notice();
+        {
+            const typename Works::Settling settling{*this};
+            LostWorks lost;
+            if (session->tag) {
+                lost = container_.remove_socket(session->tag, unanswered, session->description(), session->traffic());
+                unanswered.insert(unanswered.end(), lost.waited.begin(), lost.waited.end());
+            }
+            this->fail_all(std::move(unanswered), session->description(), Errc::lost, text);
+            this->send_elsewhere(lost.again);
+        }
         sessions_.remove(*session);
+        notice();
+        log(LogLevel::info, "Disconnected from: " + to_string(session->remote_endpoint()) + ": " + text);
     }
 
 private:

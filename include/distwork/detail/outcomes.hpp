@@ -21,10 +21,11 @@ namespace distwork::detail {
 /// Where a master's calls end: each is counted once and calls back once.
 ///
 /// *Thread-safety*: all functions.
+template <class Transport>
 class Outcomes {
 public:
-    explicit Outcomes(asio::any_io_executor executor)
-        : executor_{executor}, deliveries_{std::make_shared<Deliveries>(std::move(executor))} {}
+    explicit Outcomes(const Transport& transport)
+        : executor_{transport.get_executor()}, deliveries_{std::make_shared<Deliveries<Transport>>(transport)} {}
 
     /// Calls that answers settled.
     void deliver(std::vector<std::shared_ptr<Call>> settled) {
@@ -48,6 +49,19 @@ public:
         deliver_all(executor_, std::move(calls));
     }
 
+    /// Calls that were told otherwise.
+    void count(const std::vector<std::shared_ptr<Call>>& settled) noexcept {
+        std::uint64_t succeeded = 0;
+        for (const auto& call : settled) {
+            if (!call->chosen()) continue;
+            if (DISTWORK_PLANTED(forget_to_count) && call->outcome() == Errc::cancelled) continue;
+            if (!static_cast<const Submission&>(*call).is_admitted) count_refused();
+            else if (call->outcome() == Errc{}) ++succeeded;
+            else counter_of(call->outcome()).fetch_add(1, std::memory_order_relaxed);
+        }
+        if (succeeded != 0) succeeded_.fetch_add(succeeded, std::memory_order_relaxed);
+    }
+
     void count_refused() noexcept { refused_.fetch_add(1, std::memory_order_relaxed); }
 
     void add_to(Statistics& all) const noexcept {
@@ -62,18 +76,6 @@ public:
 private:
     using Counter = std::atomic<std::uint64_t>;
 
-    void count(const std::vector<std::shared_ptr<Call>>& settled) noexcept {
-        std::uint64_t succeeded = 0;
-        for (const auto& call : settled) {
-            if (!call->chosen()) continue;
-            if (DISTWORK_PLANTED(forget_to_count) && call->outcome() == Errc::cancelled) continue;
-            if (!static_cast<const Submission&>(*call).is_admitted) count_refused();
-            else if (call->outcome() == Errc{}) ++succeeded;
-            else counter_of(call->outcome()).fetch_add(1, std::memory_order_relaxed);
-        }
-        if (succeeded != 0) succeeded_.fetch_add(succeeded, std::memory_order_relaxed);
-    }
-
     Counter& counter_of(Errc outcome) noexcept {
         switch (outcome) {
             case Errc::cancelled: return cancelled_;
@@ -87,7 +89,7 @@ private:
     }
 
     const asio::any_io_executor executor_;
-    const std::shared_ptr<Deliveries> deliveries_;
+    const std::shared_ptr<Deliveries<Transport>> deliveries_;
     Counter refused_{0};
     Counter succeeded_{0};
     Counter failed_{0};

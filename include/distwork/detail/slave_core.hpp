@@ -154,7 +154,7 @@ private:
             std::exception_ptr failed;
             try {
                 co_await attempt();
-            } catch (const std::system_error&) {
+            } catch (...) {
                 failed = std::current_exception();
             }
             if (stopped_ || (!failed && !options_.reconnect) || DISTWORK_PLANTED(no_reconnect)) break;
@@ -278,6 +278,8 @@ private:
             std::rethrow_exception(failed);
         } catch (const std::system_error& error) {
             return passes(error.code());
+        } catch (...) {  // out of memory, say
+            return true;
         }
     }
 

@@ -57,21 +57,26 @@ public:
     void submit_encoded(const SubmissionPtr& call) {
         watch(call);
         const Admission admission = container_.submit(call, true);
-        if (admission == Admission::sent || admission == Admission::queued) call->admitted();
-        else if (admission != Admission::waiting)
+        if (admission == Admission::sent || admission == Admission::queued) {
+            if (call->is_admitted) call->admitted();  // else somebody claimed it before
+        } else if (admission != Admission::waiting) {
             refuse(call, std::make_exception_ptr(refusal(admission, call->name())));
+        }
         notice();
     }
 
     /// The same at once, or not at all. Throws Error (backlog_full, no_slave, too_large, …).
     void submit_now(const SubmissionPtr& call) {
         ByteBuffer room;
-        call->encode(room, limits());
+        if (const auto error = exception_of([&] { call->encode(room, limits()); })) {
+            outcomes_.count_refused();
+            std::rethrow_exception(error);
+        }
         watch(call);
         const Admission admission = container_.submit(call, false);
         notice();
         if (admission == Admission::sent || admission == Admission::queued) return;
-        outcomes_.count_refused();
+        if (call->claim(Errc::backlog_full)) outcomes_.count_refused();
         throw refusal(admission, call->name());
     }
 
@@ -102,7 +107,7 @@ protected:
           transport_{std::move(transport)},
           strand_{transport_.make_strand()},
           container_{std::move(selector), options_.waiting},
-          outcomes_{executor_},
+          outcomes_{transport_},
           alarms_{std::make_shared<Alarms<Transport>>(transport_, strand_)} {}
     ~Submissions() = default;
 
@@ -115,14 +120,15 @@ protected:
     void retry(const std::vector<SubmissionPtr>& works) {
         for (const SubmissionPtr& work : works) {
             const auto pause = work->options.retry_on_error().pause(work->retries(), transport_.random());
-            at(pause, work, &Submissions::send_again);
+            set(work->alarms().next_attempt, pause, work, &Submissions::send_again);
         }
     }
 
     /// Works of a slave that was lost.
     void send_elsewhere(const std::vector<SubmissionPtr>& works) {
         for (const SubmissionPtr& work : works)
-            at(work->pause_after_loss(transport_.random()), work, &Submissions::send_again);
+            set(work->alarms().next_attempt, work->pause_after_loss(transport_.random()), work,
+                &Submissions::send_again);
     }
 
     /// Claims and fails those that were in flight on a session and nobody claimed before.
@@ -132,14 +138,29 @@ protected:
         outcomes_.fail_all(std::move(calls), reason, text);
     }
 
+    /// Stands from before works are taken out of the container until their outcomes are counted: a drain that finds the
+    /// container quiet has to wait for that, too. To be followed by `notice`.
+    class Settling {
+    public:
+        explicit Settling(Submissions& all) noexcept : all_{all} { all_.begin_settling(); }
+        Settling(const Settling&) = delete;
+        ~Settling() { all_.end_settling(); }
+
+    private:
+        Submissions& all_;
+    };
+    void begin_settling() noexcept { ++settling_; }
+    void end_settling() noexcept { --settling_; }
+
+    bool is_quiet() const { return container_.quiet() && settling_ == 0; }
+
     void deliver_settled(std::vector<std::shared_ptr<Call>> settled) { outcomes_.deliver(std::move(settled)); }
 
     /// Settles what waits; nothing goes again.
     void abandon_waiting() {
         alarms_->stop();
-        const auto works = container_.take_waiting();
-        const auto name = [](const Call& call) { return std::string{call.name()}; };
-        outcomes_.fail_all({works.begin(), works.end()}, Errc::stopped, name);
+        for (const SubmissionPtr& work : container_.take_waiting())
+            if (work->claim(Errc::stopped)) fail(work, error_of(*work, Errc::stopped));
     }
 
     /// What the container did under its lock and others must hear of outside.
@@ -149,7 +170,7 @@ protected:
         if (news.selector_error) log(LogLevel::error, "the selector threw: " + describe(news.selector_error).text);
         for (const std::string& work : news.stranded)
             log(LogLevel::info, work + " waits: no connected slave can take it");
-        if (stopping_.load(std::memory_order_relaxed) && container_.quiet()) quiet();
+        if (stopping_.load(std::memory_order_relaxed) && is_quiet()) quiet();
     }
 
     const MasterOptions options_;
@@ -165,24 +186,32 @@ private:
     /// Has the submission end when its times are over.
     void watch(const SubmissionPtr& call) {
         const SubmitOptions& options = call->options;
-        if (options.queue_timeout().count() != 0) at(options.queue_timeout(), call, &Submissions::expire);
-        if (options.deadline().count() != 0) at(options.deadline(), call, &Submissions::overdue);
+        if (options.queue_timeout().count() != 0)
+            set(call->alarms().queue_timeout, options.queue_timeout(), call, &Submissions::expire);
+        if (options.deadline().count() != 0)
+            set(call->alarms().deadline, options.deadline(), call, &Submissions::overdue);
     }
 
     /// The submission does not live longer for it.
-    void at(std::chrono::nanoseconds time, const SubmissionPtr& call,
-            void (Submissions::*action)(const SubmissionPtr&)) {
+    void set(std::shared_ptr<void>& alarm, std::chrono::nanoseconds after, const SubmissionPtr& call,
+             void (Submissions::*action)(const SubmissionPtr&)) {
         const auto act = [core = this->weak_from_this(), weak = std::weak_ptr{call}, action] {
             const auto there = core.lock();
             const auto still = weak.lock();
             if (there && still) (*there.*action)(still);
         };
-        alarms_->set(time, act, call->alarms());
+        alarms_->set(after, act, alarm);
     }
 
     void expire(const SubmissionPtr& call) {
-        if (container_.expire(*call)) ended(call, Errc::queue_timeout);
+        {
+            const Settling settling{*this};
+            if (!container_.expire(*call)) return;
+            fail(call, error_of(*call, Errc::queue_timeout));
+        }
+        notice();
     }
+
     void overdue(const SubmissionPtr& call) {
         if (!DISTWORK_PLANTED(ignore_deadline)) end(call, Errc::deadline);
     }
@@ -193,8 +222,12 @@ private:
         if (!error && container_.send_again(work)) return notice();
         // It changed since it was encoded first, and does not encode any more.
         if (!error || !work->claim(Errc::malformed)) return;
-        container_.cancel(*work);
-        outcomes_.fail(work, std::move(error));
+        {
+            const Settling settling{*this};
+            container_.cancel(*work);
+            fail(work, std::move(error));
+        }
+        notice();
     }
 
     // How submissions end here
@@ -205,13 +238,11 @@ private:
             return;
         }
         if (reason == Errc::deadline) DISTWORK_MARK(deadline);
-        container_.cancel(*call);
-        if (!DISTWORK_PLANTED(drop_on_cancel)) ended(call, reason);
-    }
-
-    /// It was claimed, and waits nowhere.
-    void ended(const SubmissionPtr& call, Errc reason) {
-        fail(call, std::make_exception_ptr(Error{reason, std::string{call->name()}}));
+        {
+            const Settling settling{*this};
+            container_.cancel(*call);
+            if (!DISTWORK_PLANTED(drop_on_cancel)) fail(call, error_of(*call, reason));
+        }
         notice();
     }
 
@@ -220,13 +251,18 @@ private:
     }
 
     void fail(const SubmissionPtr& call, std::exception_ptr error) {
-        if (call->take_refusal(error)) outcomes_.count_refused();
+        if (call->take_refusal(error)) outcomes_.count({call});
         else outcomes_.fail(call, std::move(error));
     }
 
-    Outcomes outcomes_;
+    static std::exception_ptr error_of(const Submission& call, Errc reason) {
+        return std::make_exception_ptr(Error{reason, std::string{call.name()}});
+    }
+
+    Outcomes<Transport> outcomes_;
     const std::shared_ptr<Alarms<Transport>> alarms_;
     std::atomic<bool> stopping_{false};
+    std::atomic<std::size_t> settling_{0};
 };
 
 }  // namespace distwork::detail
