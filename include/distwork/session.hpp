@@ -167,9 +167,11 @@ private:
     /// False when the session ends with this frame.
     bool on_frame(Frame&& frame) {
         const FrameKind kind = frame.header.kind;
-        if (!has_known_flags(frame.header)) return on_nonsense(frame.header);
-        if (!handshake_.accepted()) return on_greeting(frame);
+        const bool is_hello = !accepted() && kind == FrameKind::hello;  // refused, then, in words
+        if (!has_known_flags(frame.header) && !is_hello) return on_nonsense(frame.header);
+        if (!accepted()) return on_greeting(frame);
         if (kind == FrameKind::types) return on_types(frame);
+        if (kind == FrameKind::bye) return on_bye(frame);
         if (!opened_) return on_nonsense(frame.header);
         switch (kind) {
             case FrameKind::work: return on_work(std::move(frame));
@@ -179,7 +181,6 @@ private:
             case FrameKind::ping: return on_ping(frame);
             case FrameKind::pong: return on_pong(frame);
             case FrameKind::drain: return on_drain();
-            case FrameKind::bye: return on_bye(frame);
             default: return on_nonsense(frame.header);
         }
     }
@@ -192,8 +193,8 @@ private:
     // The greeting, then each side's types.
 
     bool on_greeting(const Frame& frame) {
-        auto step = handshake_.take(frame.header.kind, frame.body, [this](const Greeting& hello, std::string& text) {
-            return host_->admit(hello, text);
+        auto step = handshake_.take(frame.header.kind, frame.body, [&](const Greeting& hello, std::string& text) {
+            return has_known_flags(frame.header) ? host_->admit(hello, text) : Errc::protocol_violation;
         });
         if (step.reply != FrameKind{}) send_control(step.reply, step.body);
         if (step.error) {
@@ -333,7 +334,7 @@ private:
     /// The session ends when what waits has left, the reason last. False, for those who handle frames.
     bool part(std::error_code reason, const std::string& detail) {
         if (parting_ || ended_) return false;
-        if (opened_) send_control(FrameKind::bye, encode(Refusal{errc_of(reason, Errc::connection_closed), detail}));
+        if (accepted()) send_control(FrameKind::bye, encode(Refusal{errc_of(reason, Errc::connection_closed), detail}));
         parting_ = Parting{reason, detail};
         timer_.cancel();
         return false;
