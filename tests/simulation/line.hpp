@@ -31,6 +31,14 @@ inline void append(Bytes& bytes, const FrameHeader& header, std::span<const std:
     if (!body.empty()) std::memcpy(bytes.data() + at + distwork::frame_header_bytes, body.data(), body.size());
 }
 
+inline void append_types(Bytes& bytes, std::uint32_t window, const std::vector<const distwork::WorkType*>& known = {}) {
+    distwork::Introduction introduction{1, window, 64 * 1024, {}, {}};
+    for (const auto* type : known) introduction.types.emplace_back(type->name, type->fingerprint());
+    distwork::ByteBuffer types;
+    distwork::detail::encode_value(introduction, types, {});
+    append(bytes, {.kind = FrameKind::types}, types.view());
+}
+
 /// A connection, frame by frame.
 class Line {
 public:

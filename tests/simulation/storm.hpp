@@ -446,13 +446,12 @@ private:
         const auto message = [](Errc error) { return distwork::make_error_code(error).message(); };
         const std::string who = "stranger " + std::to_string(stranger.manner) + ' ';
         if (!stranger.is_over) return fail(who + "hangs");
+        if (stranger.manner == Stranger::breaks_an_answer && stranger.last_id == 0) return;  // it was given no work
         const bool is_told = stranger.told == stranger.farewell();
         if (!is_told && (weather_.calm || stranger.told != Errc::connection_closed))
             fail(who + "was told: " + message(stranger.told));
         if (is_told && stranger.told == Errc::version_mismatch) DISTWORK_MARK(refused_version);
         if (!weather_.calm || stranger.stays()) return;
-        // One that breaks an answer stays until it is given a work.
-        if (stranger.logged.empty() && stranger.manner == Stranger::breaks_an_answer) return;
         if (stranger.logged.find(message(stranger.reason())) == std::string::npos)
             fail(who + "ended so: " + stranger.logged);
         if (!stranger.is_hostile() && stranger.ended > stranger.begun + handshake_timeout + dead_after)

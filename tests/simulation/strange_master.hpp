@@ -19,6 +19,7 @@ struct StrangeMaster {
         refuses,
         of_later_version,
         kind_after_welcome,
+        kind_after_types,
         flags_on_welcome,
         leaves_at_once,
         speaks_otherwise,
@@ -52,7 +53,8 @@ struct StrangeMaster {
         } else if (manner != says_nothing) {
             const std::uint8_t flags = manner == flags_on_welcome ? 4 : 0;
             append(bytes, {.kind = FrameKind::welcome, .flags = flags}, encode(greeting));
-            if (manner == kind_after_welcome) append(bytes, {.kind = FrameKind{99}});
+            if (manner == kind_after_types) append_types(bytes, 4);
+            if (manner == kind_after_welcome || manner == kind_after_types) append(bytes, {.kind = FrameKind{99}});
             if (manner == leaves_at_once)
                 append(bytes, {.kind = FrameKind::bye}, encode(distwork::Refusal{Errc::stopped, "not now"}));
         }
@@ -69,8 +71,9 @@ inline asio::awaitable<void> meet(StrangeMaster& self, sim::Socket socket) {
         const Bytes words = self.words();
         co_await line.say(words);
     }
-    if (self.manner == StrangeMaster::kind_after_welcome && told != Errc::protocol_violation)
-        self.is_understood = false;
+    const bool is_to_be_told =
+        self.manner == StrangeMaster::kind_after_welcome || self.manner == StrangeMaster::kind_after_types;
+    if (is_to_be_told && told != Errc::protocol_violation) self.is_understood = false;
 }
 
 inline asio::awaitable<void> meet_all(StrangeMaster& self, sim::Host& host, std::uint16_t port) {

@@ -16,15 +16,6 @@
 
 namespace storm {
 
-inline void append_types(Bytes& bytes, std::uint32_t window) {
-    distwork::Introduction introduction{1, window, 64 * 1024, {}, {}};
-    const distwork::WorkType& work = distwork::work_type<Work>();
-    introduction.types.emplace_back(work.name, work.fingerprint());
-    distwork::ByteBuffer types;
-    distwork::detail::encode_value(introduction, types, {});
-    append(bytes, {.kind = FrameKind::types}, types.view());
-}
-
 /// Who comes to a master, and is no slave of ours.
 struct Stranger {
     enum Manner {
@@ -116,7 +107,7 @@ struct Stranger {
         Bytes bytes;
         if (manner == kind_before_types) append(bytes, nonsense);
         if (manner == types_of_nonsense) append(bytes, {.kind = FrameKind::types}, Bytes(7));
-        else append_types(bytes, manner == takes_no_works ? 0 : 4);
+        else append_types(bytes, manner == takes_no_works ? 0 : 4, {&distwork::work_type<Work>()});
         if (manner == kind_after_types) append(bytes, nonsense);
         // 1 has a meaning with works alone, and in those the others have none.
         if (manner == flags_after_types && variant % 2) append(bytes, {.kind = FrameKind::ping, .flags = 1});
