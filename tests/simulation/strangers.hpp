@@ -31,6 +31,7 @@ struct Stranger {
         takes_no_works,
         kind_after_types,
         flags_after_types,
+        work_of_no_type,
         announces_too_much,
         // bad intent
         answers_twice,
@@ -112,6 +113,7 @@ struct Stranger {
         // 1 has a meaning with works alone, and in those the others have none.
         if (manner == flags_after_types && variant % 2) append(bytes, {.kind = FrameKind::ping, .flags = 1});
         else if (manner == flags_after_types) append(bytes, {.kind = FrameKind::work, .flags = 2}, Bytes(8));
+        if (manner == work_of_no_type) append(bytes, {.kind = FrameKind::work, .type = 0xffff, .id = 1}, Bytes(8));
         if (manner == announces_too_much) append(bytes, {.length = 0xffff'ffff, .kind = FrameKind::answer});
         if (manner == of_versions_up_to_later)
             append(bytes, {.kind = FrameKind::bye}, encode(distwork::Refusal{Errc::connection_closed, "that was all"}));
