@@ -414,6 +414,7 @@ private:
             stranger.variant = random_.next() >> 1;
             stranger.host = &simulation_.add_host("stranger" + std::to_string(i));
             weather_.strangers |= stranger.joins();
+            anyone_never_reads_ |= stranger.manner == Stranger::never_reads;
             simulation_.after(random_.between(0ms, 5s), [this, &stranger] { send(stranger); });
         }
     }
@@ -484,8 +485,9 @@ private:
         const std::size_t backlog = master.backlog_size();
         if (backlog > max_backlog_ && backlog > max_backlog_ + master.statistics().requeued + ledger_.retries)
             fail("the backlog is beyond its bound");
-        // What nobody can be looking at for ever: an idle slave and a work for it.
-        if (weather_.calm && backlog != 0 && outbox_bytes_ > 32 * 1024 && ++looks_ % 8 == 0) look_at_the_idle(master);
+        // What nobody can be looking at for ever: an idle slave and a work for it. One whose outbox is full takes none.
+        const bool may_be_full = outbox_bytes_ <= 32 * 1024 || anyone_never_reads_;
+        if (weather_.calm && backlog != 0 && !may_be_full && ++looks_ % 8 == 0) look_at_the_idle(master);
     }
 
     void look_at_the_idle(Master& master) {
@@ -575,6 +577,7 @@ private:
     std::deque<Stranger> strangers_;
     StrangeMaster strange_master_;
     bool has_strange_master_ = false;
+    bool anyone_never_reads_ = false;
     bool first_is_gone_ = false;  // for good, once it was struck
     sim::Simulation simulation_;
     Station* first_ = nullptr;         // the latest process of the first master
