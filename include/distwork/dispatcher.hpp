@@ -159,7 +159,7 @@ public:
         std::vector<SubmissionPtr> again;
         for (Answer& answer : answers) {
             if (!answer.call) {
-                DISTWORK_MARK(late_answer);
+                DISTWORK_MARK(duplicate_answer);
                 ++counted.late_answers;
             }
             if (!socket || !answer.call || !answer.call->chosen()) continue;

@@ -14,6 +14,7 @@
 
 #include "byte_buffer.hpp"
 #include "detail/asio.hpp"
+#include "detail/pause.hpp"
 #include "detail/probe.hpp"
 #include "error.hpp"
 #include "frame.hpp"
@@ -147,7 +148,7 @@ private:
             // round, or both might wait for each other: a slave gets no more than its credit, and what it asked for.
             while (!ended_ && settings_->role == Role::master && outgoing_.is_overfull()) {
                 waits_for_room_ = true;
-                co_await pause(room_, std::chrono::hours{24});
+                co_await detail::pause(room_, std::chrono::hours{24});
                 waits_for_room_ = false;
             }
         }
@@ -168,9 +169,11 @@ private:
     /// False when the session ends with this frame.
     bool on_frame(Frame&& frame) {
         const FrameKind kind = frame.header.kind;
-        if (!has_known_flags(frame.header)) return on_nonsense(frame.header);
-        if (!handshake_.accepted()) return on_greeting(frame);
+        const bool is_hello = !accepted() && kind == FrameKind::hello;  // refused, then, in words
+        if (!has_known_flags(frame.header) && !is_hello) return on_nonsense(frame.header);
+        if (!accepted()) return on_greeting(frame);
         if (kind == FrameKind::types) return on_types(frame);
+        if (kind == FrameKind::bye) return on_bye(frame);
         if (!opened_) return on_nonsense(frame.header);
         switch (kind) {
             case FrameKind::work: return on_work(std::move(frame));
@@ -180,7 +183,6 @@ private:
             case FrameKind::ping: return on_ping(frame);
             case FrameKind::pong: return on_pong(frame);
             case FrameKind::drain: return on_drain();
-            case FrameKind::bye: return on_bye(frame);
             default: return on_nonsense(frame.header);
         }
     }
@@ -193,8 +195,8 @@ private:
     // The greeting, then each side's types.
 
     bool on_greeting(const Frame& frame) {
-        auto step = handshake_.take(frame.header.kind, frame.body, [this](const Greeting& hello, std::string& text) {
-            return host_->admit(hello, text);
+        auto step = handshake_.take(frame.header.kind, frame.body, [&](const Greeting& hello, std::string& text) {
+            return has_known_flags(frame.header) ? host_->admit(hello, text) : Errc::protocol_violation;
         });
         if (step.reply != FrameKind{}) send_control(step.reply, step.body);
         if (step.error) {
@@ -264,11 +266,11 @@ private:
     // that does not go on.
 
     static asio::awaitable<void> watch(std::shared_ptr<Session> self) {
-        co_await pause(self->timer_, self->settings_->handshake_timeout);
+        co_await detail::pause(self->timer_, self->settings_->handshake_timeout);
         if (!self->opened_ && !self->parting_) self->end(Errc::handshake_timeout, "");
         std::error_code error;
         while (!self->ended_ && !self->parting_) {
-            co_await pause(self->timer_, self->settings_->heartbeat);
+            co_await detail::pause(self->timer_, self->settings_->heartbeat);
             const TimePoint now = self->now();
             const bool is_read = self->socket_.available(error) == 0;
             if (is_read && self->liveness_.is_silent(now)) {
@@ -286,16 +288,9 @@ private:
         std::optional<std::uint64_t> left;
         while (!self->ended_ && (!left || (self->opened_ && *left != self->writer_.bytes()))) {
             left = self->writer_.bytes();
-            co_await pause(self->timer_, self->settings_->handshake_timeout);
+            co_await detail::pause(self->timer_, self->settings_->handshake_timeout);
         }
         if (!self->ended_) self->end(self->parting_->reason, self->parting_->detail);
-    }
-
-    static asio::awaitable<void> pause(typename Transport::Timer& timer, std::chrono::milliseconds time) {
-        std::error_code cancelled;
-        timer.expires_after(time);
-        auto token = asio::redirect_error(asio::use_awaitable, cancelled);
-        co_await timer.async_wait(token);
     }
 
     void beat() {
@@ -338,7 +333,7 @@ private:
     /// The session ends when what waits has left, the reason last. False, for those who handle frames.
     bool part(std::error_code reason, const std::string& detail) {
         if (parting_ || ended_) return false;
-        if (opened_) send_control(FrameKind::bye, encode(Refusal{errc_of(reason, Errc::connection_closed), detail}));
+        if (accepted()) send_control(FrameKind::bye, encode(Refusal{errc_of(reason, Errc::connection_closed), detail}));
         parting_ = Parting{reason, detail};
         timer_.cancel();
         return false;

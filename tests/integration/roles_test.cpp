@@ -555,6 +555,9 @@ TEST_CASE("strangers are turned away and others do not notice", "[integration]")
     CHECK(reason_for(Stranger::frame(FrameKind::hello, hello(1, 1, distwork::Role::master))) == Errc::wrong_role);
     CHECK(reason_for(Stranger::frame(FrameKind::hello, std::vector<std::byte>(30, std::byte{'x'}))) ==
           Errc::not_distwork);
+    auto flagged = Stranger::frame(FrameKind::hello, hello(1, 1, distwork::Role::slave));
+    flagged[5] = std::byte{4};
+    CHECK(reason_for(flagged) == Errc::protocol_violation);
     // No distwork at all, a frame out of turn, one that is too long, and silence: closed without a word.
     CHECK(reason_for(std::vector<std::byte>(100, std::byte{'G'})) == Errc{});
     CHECK(reason_for(Stranger::frame(FrameKind::work, {})) == Errc{});
@@ -570,16 +573,26 @@ TEST_CASE("strangers are turned away and others do not notice", "[integration]")
 TEST_CASE("a peer that breaks the protocol is told so, and only its session ends", "[integration]") {
     Cluster<> cluster{1};
     using distwork::FrameKind;
-    const auto farewell_to = [&](const std::vector<std::byte>& nonsense) {
+    const auto types_of = [](std::uint32_t window) {
+        distwork::ByteBuffer types;
+        distwork::detail::encode_value(distwork::Introduction{1, window, 1 << 20, {}, {}}, types, {});
+        return Stranger::frame(FrameKind::types, {types.data(), types.data() + types.size()});
+    };
+    const auto farewell_at_once = [&](const std::vector<std::byte>& words) {
         Stranger stranger{cluster.io, cluster.master.local_endpoint().port()};
         stranger.say(Stranger::frame(
             FrameKind::hello, distwork::encode(distwork::Greeting{.role = distwork::Role::slave, .name = "odd"})));
-        distwork::ByteBuffer types;
-        distwork::detail::encode_value(distwork::Introduction{1, 10, 1 << 20, {}, {}}, types, {});
-        stranger.say(Stranger::frame(FrameKind::types, {types.data(), types.data() + types.size()}));
-        stranger.say(nonsense);
+        stranger.say(words);
         return farewell_of(cluster.io, stranger);
     };
+    const auto farewell_to = [&](const std::vector<std::byte>& nonsense) {
+        auto words = types_of(10);
+        words.insert(words.end(), nonsense.begin(), nonsense.end());
+        return farewell_at_once(words);
+    };
+    CHECK(farewell_at_once(Stranger::frame(FrameKind{99}, {})) == Errc::protocol_violation);
+    CHECK(farewell_at_once(Stranger::frame(FrameKind::ping, {})) == Errc::protocol_violation);
+    CHECK(farewell_at_once(types_of(0)) == Errc::protocol_violation);
     CHECK(farewell_to(Stranger::frame(FrameKind{99}, {})) == Errc::protocol_violation);
     CHECK(farewell_to(Stranger::frame(FrameKind::hello, {})) == Errc::protocol_violation);
     CHECK(farewell_to(Stranger::frame(FrameKind::answer, {})) == Errc::protocol_violation);

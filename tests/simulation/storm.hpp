@@ -2,115 +2,50 @@
 
 #include <algorithm>
 #include <array>
-#include <cereal/types/string.hpp>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
-#include <cstring>
+#include <deque>
 #include <distwork.hpp>
 #include <distwork/sim/simulation.hpp>
-#include <functional>
+#include <exception>
 #include <memory>
 #include <sstream>
-#include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "simulation/ledger.hpp"
+#include "simulation/strange_master.hpp"
+#include "simulation/strangers.hpp"
 #include "support/probe.hpp"
 
-// One seed's run: a master, slaves that crash, freeze, drain and come back, a network that does what networks do, and
-// works of all kinds; in the end everything is calm, and the promises are checked.
+// One seed's run: a master or two, slaves that crash, freeze, drain and come back, strangers, a network that does what
+// networks do, and works of all kinds; in the end everything is calm, and the promises are checked.
 
 namespace storm {
-
-namespace sim = distwork::sim;
-using distwork::Errc;
-using sim::Duration;
-using namespace std::chrono_literals;
-
-/// What is known of a submission from outside of the library.
-struct Entry {
-    distwork::SubmitOptions options;
-    bool throws = false;
-    bool is_final = false;   // what it throws is not to be retried
-    bool malformed = false;  // it encodes, and does not decode
-    bool cancelled = false;
-    sim::TimePoint cancelled_at{};
-    sim::TimePoint submitted{};
-    sim::TimePoint completed_at{};
-    int completions = 0;
-    int executions = 0;
-    sim::TimePoint last_executed{};
-    Errc outcome{};
-    unsigned attempt = 0;  // that a RemoteError names
-    std::unique_ptr<asio::cancellation_signal> cancel = std::make_unique<asio::cancellation_signal>();
-};
-
-struct Ledger {
-    std::vector<Entry> entries;
-    std::uint64_t retries = 0;  // that may stand in the backlog beyond its bound
-    std::function<sim::TimePoint()> now;
-    static Ledger*& current() {
-        static Ledger* ledger = nullptr;
-        return ledger;
-    }
-};
-
-struct Final : std::runtime_error, distwork::NoRetry {
-    using std::runtime_error::runtime_error;
-};
-
-inline std::uint64_t answer_to(std::uint64_t number) {
-    return number * 0x9e3779b97f4a7c15 + 1;
-}
-
-class Work : public distwork::RpcWork<std::uint64_t> {
-public:
-    Work() = default;
-    Work(std::uint64_t number, std::size_t bytes) : number_{number}, payload_(bytes, static_cast<char>(number)) {}
-
-    std::uint64_t execute_work(distwork::Context&) override {
-        Entry& entry = Ledger::current()->entries.at(number_);
-        ++entry.executions;
-        entry.last_executed = Ledger::current()->now();
-        if (payload_ != std::string(payload_.size(), static_cast<char>(number_))) throw std::logic_error{"other bytes"};
-        if (entry.is_final) throw Final{"for good"};
-        if (entry.throws) Ledger::current()->retries += entry.options.retry_on_error().count;
-        if (entry.throws) throw std::runtime_error{"as planned"};
-        return answer_to(number_);
-    }
-
-    template <class Archive>
-    void serialize(Archive& archive) {
-        archive(number_, payload_);
-        if constexpr (Archive::is_loading::value)
-            if (Ledger::current()->entries.at(number_).malformed) throw std::runtime_error{"malformed"};
-    }
-
-private:
-    std::uint64_t number_ = 0;
-    std::string payload_;
-};
-
-/// A type that most slaves lack the label for.
-class Rare : public Work {
-public:
-    using Work::Work;
-    template <class Archive>
-    void serialize(Archive& archive) {
-        Work::serialize(archive);
-    }
-};
-
-class Part : public distwork::IWork {
-public:
-    void execute(distwork::Context&) override {}
-    template <class Archive>
-    void serialize(Archive&) {}
-};
 
 class Storm {
     using Master = distwork::Master<distwork::RoundRobin, sim::Transport>;
     using Slave = distwork::Slave<sim::Transport>;
+
+    /// One process of a master, and what was submitted to it.
+    struct Station {
+        std::size_t number = 0;
+        sim::Host* host = nullptr;
+        Master* master = nullptr;
+        std::uint64_t submitted = 0;
+        std::uint64_t completed = 0;
+        std::size_t losses = 0;  // of sessions
+        int broadcasts = 0;
+        int broadcasts_done = 0;
+        std::array<std::uint64_t, 2> parts{};  // that succeeded, and others
+
+        /// Nothing that it began is under way.
+        bool is_quiet() const {
+            return submitted == completed && broadcasts == broadcasts_done && master->backlog_size() == 0;
+        }
+    };
 
 public:
     explicit Storm(std::uint64_t seed, std::size_t log_size = 0)
@@ -121,19 +56,16 @@ public:
 
     /// What is wrong; empty if the promises held.
     std::string run() {
-        begin_master();
+        begin_masters();
         for (std::size_t i = 0; i < slave_count_; ++i) begin_slave(i);
         plan_submissions();
         plan_faults();
-        if (random_.chance(0.1)) simulation_.after(random_.between(0ms, 5s), [this] { send_stranger(); });
+        plan_strangers();
         simulation_.run_until([this] { return !watch(); }, storm_time);
         end_faults();
-        if (!simulation_.run_until([this] { return all_done() || !watch(); }, 600s) && failure_.empty())
-            fail("not everything completed: " + pending());
-        if (failure_.empty() && !simulation_.run_until([this] { return all_back(); }, 120s))
-            fail("not all slaves came back: " + std::to_string(master_->connected_slave_count()) + " of " +
-                 std::to_string(slave_count_));
-        if (failure_.empty()) simulation_.run_for(5s);  // answers of works that nobody waits for
+        if (second_) go_over_and_back();
+        settle(second_ && first_is_gone_ ? *second_ : *first_);
+        simulation_.run_until([this] { return are_strangers_gone() || !failure_.empty(); }, 150s);
         check();
         return failure_;
     }
@@ -146,15 +78,17 @@ private:
     static constexpr Duration storm_time = 20s;
     static constexpr std::chrono::milliseconds heartbeat{500};
     static constexpr std::chrono::milliseconds dead_after{1500};
+    static constexpr std::chrono::milliseconds handshake_timeout{2000};
 
     sim::SimulationOptions options(std::size_t log_size) {
         sim::SimulationOptions options;
-        calm_ = random_.chance(0.1);
-        if (!calm_) options.network = sim::NetworkOptions::faulty(random_.next());
+        weather_.calm = random_.chance(0.1);
+        if (!weather_.calm) options.network = sim::NetworkOptions::faulty(random_.next());
         options.least_work_time = random_.chance(0.3) ? Duration{} : Duration{100us};
         options.most_work_time = random_.chance(0.5) ? 5ms : random_.chance(0.5) ? 200ms : 2s;
-        most_work_time_ = options.most_work_time;
-        most_latency_ = options.network.most_latency;
+        weather_.most_work_time = options.most_work_time;
+        weather_.most_latency = options.network.most_latency;
+        is_large_ = random_.chance(0.03);
         options.log_size = log_size;
         return options;
     }
@@ -170,30 +104,40 @@ private:
         link.heartbeat = heartbeat;
         link.dead_after = dead_after;
         link.stalled_after = 1000ms;
-        link.handshake_timeout = 2000ms;
+        link.handshake_timeout = handshake_timeout;
         link.max_frame_bytes = 64 * 1024;
         link.max_outbox_bytes = outbox_bytes_;
         return link;
     }
 
-    void begin_master() {
-        distwork::MasterOptions options;
+    void begin_masters() {
         outbox_bytes_ = random_.chance(0.3) ? 4 * 1024 : 64 * 1024;
-        slave_count_ = 1 + random_.below(5);
+        slave_count_ = is_large_ ? 6 + random_.below(7) : 1 + random_.below(5);
         max_backlog_ = random_.chance(0.3) ? 1 + random_.below(10) : 1000;
-        max_waiting_ = random_.chance(0.5) ? random_.below(10) : 1000;
+        max_waiting_ = weather_.max_waiting = random_.chance(0.5) ? random_.below(10) : 1000;
+        first_ = &begin_master("master");
+        port_ = first_->master->local_endpoint().port();
+        empty_host_ = &simulation_.add_host("empty");
+        if (!weather_.calm && random_.chance(0.25)) second_ = &begin_master("second");
+        hosts_.resize(slave_count_);
+        slaves_.resize(slave_count_);
+    }
+
+    /// Where the one before it was, if there was one.
+    Station& begin_master(const std::string& name) {
+        Station& station = stations_.emplace_back();
+        distwork::MasterOptions options;
         options.waiting.max_backlog = max_backlog_;
         options.waiting.max_waiting = max_waiting_;
         options.link = link();
-        options.log = [this](distwork::LogLevel, std::string_view line) { listen(line); };
-        master_host_ = &simulation_.add_host("master");
-        options.address = master_host_->address();
-        master_ = &master_host_->make<Master>(master_host_->transport(), options);
-        master_->start();
-        empty_host_ = &simulation_.add_host("empty");
-        port_ = master_->local_endpoint().port();
-        hosts_.resize(slave_count_);
-        slaves_.resize(slave_count_);
+        options.log = [this, &station](distwork::LogLevel, std::string_view line) { listen(station, line); };
+        station.number = stations_.size() - 1;
+        station.host = &simulation_.add_host(name);
+        options.address = station.host->address();
+        options.port = port_;
+        station.master = &station.host->make<Master>(station.host->transport(), options);
+        station.master->start();
+        return station;
     }
 
     void begin_slave(std::size_t i) {
@@ -205,39 +149,68 @@ private:
         options.reconnect_at_most = 1000ms;
         if (random_.chance(0.2)) options.work_executor = distwork::WorkExecutor::in_place();
         hosts_[i] = &simulation_.add_host(options.name);
-        // Some go down a list, of which the first is not there.
-        std::vector<distwork::MasterAddress> masters{{master_host_->address(), port_}};
+        std::vector<distwork::MasterAddress> masters{{first_->host->address(), port_}};
+        if (second_) masters.push_back({second_->host->address(), port_});
+        // Some go down a list, of which the first is not there, or none of ours.
         if (random_.chance(0.2)) masters.insert(masters.begin(), {empty_host_->address(), port_});
+        options.log = [this](distwork::LogLevel, std::string_view line) { listen(line); };
         slaves_[i] = &hosts_[i]->make<Slave>(hosts_[i]->transport(), masters, options);
         slaves_[i]->start();
     }
 
+    /// To a master.
+    void listen(Station& station, std::string_view line) {
+        if (!line.starts_with("Disconnected")) return;
+        ++station.losses;
+        for (Stranger& stranger : strangers_)
+            if (line.find(stranger.host->address() + ':') != line.npos) return void(stranger.logged = line);
+        listen_for_breaks(line);
+    }
+
+    /// To a slave.
     void listen(std::string_view line) {
-        if (line.starts_with("Disconnected") &&
-            (line.find("broke the protocol") != line.npos || line.find("announced a frame") != line.npos))
+        if (line.starts_with("Disconnected") && line.find(empty_host_->address() + ':') == line.npos)
+            listen_for_breaks(line);
+        if (!has_strange_master_ || !line.starts_with("No connection to " + empty_host_->address() + ':')) return;
+        const std::string reason = distwork::make_error_code(strange_master_.reason()).message();
+        if (line.find(reason) != line.npos) DISTWORK_MARK(strange_master);
+        else if (weather_.calm) fail("of a strange master it was said: " + std::string{line});
+    }
+
+    void listen_for_breaks(std::string_view line) {
+        if (line.find("broke the protocol") != line.npos || line.find("announced a frame") != line.npos)
             fail("a session broke: " + std::string{line});
     }
 
     // Works
 
     void plan_submissions() {
-        const std::size_t count = 20 + random_.below(60);
+        const std::size_t count = is_large_ ? 100 + random_.below(201) : 20 + random_.below(60);
         ledger_.entries.reserve(count);
         for (std::size_t i = 0; i < count; ++i) {
             simulation_.after(random_.between(0ms, random_.chance(0.5) ? 2s : 15s), [this] {
-                if (failure_.empty()) submit();
+                if (failure_.empty()) submit(any_master());
             });
         }
         if (random_.chance(0.5))
-            for (std::size_t i = 0; i < 3; ++i) simulation_.after(random_.between(1s, 15s), [this] { broadcast(); });
+            for (std::size_t i = 0; i < 3; ++i)
+                simulation_.after(random_.between(1s, 15s), [this] { broadcast(any_master()); });
     }
 
-    void submit() {
+    Station& any_master() {
+        const bool second = second_ && (random_.chance(0.5) || !first_->host->is_alive());
+        return second ? *second_ : *first_;
+    }
+
+    void submit(Station& station) {
         const std::uint64_t number = ledger_.entries.size();
         Entry& entry = ledger_.entries.emplace_back();
+        entry.station = station.number;
+        ++station.submitted;
         entry.submitted = simulation_.now();
+        entry.losses = station.losses;
         distwork::SubmitOptions& options = entry.options;
-        if (random_.chance(0.3)) options.max_attempts(1 + static_cast<unsigned>(random_.below(3)));
+        if (random_.chance(0.4)) options.max_attempts(1 + static_cast<unsigned>(random_.below(3)));
         if (random_.chance(0.2)) options.priority(static_cast<int>(random_.below(3)));
         if (random_.chance(0.2)) entry.throws = true;
         if (random_.chance(0.05)) entry.is_final = true;
@@ -254,9 +227,10 @@ private:
             complete(number, error, value);
         };
         const auto slot = entry.cancel->slot();
-        if (rare) master_->async_call(Rare{number, bytes}, options, asio::bind_cancellation_slot(slot, done));
-        else master_->async_call(Work{number, bytes}, options, asio::bind_cancellation_slot(slot, done));
-        check_line();
+        Master& master = *station.master;
+        if (rare) master.async_call(Rare{number, bytes}, options, asio::bind_cancellation_slot(slot, done));
+        else master.async_call(Work{number, bytes}, options, asio::bind_cancellation_slot(slot, done));
+        check_line(master);
         if (random_.chance(0.25))
             simulation_.after(random_.between(0ms, random_.chance(0.5) ? 20ms : 3s),
                               [this, number] { cancel(number); });
@@ -264,42 +238,38 @@ private:
 
     void cancel(std::uint64_t number) {
         Entry& entry = ledger_.entries[number];
+        if (!stations_[entry.station].host->is_alive()) return;
         entry.cancelled = true;
         entry.cancelled_at = simulation_.now();
         entry.cancel->emit(asio::cancellation_type::terminal);
     }
 
     void complete(std::uint64_t number, const std::exception_ptr& error, std::uint64_t value) {
+        const std::string wrong = ledger_.complete(number, error, value);
+        if (!wrong.empty()) fail(wrong);
         Entry& entry = ledger_.entries[number];
-        if (++entry.completions > 1) return fail("work " + std::to_string(number) + " completed twice");
-        entry.completed_at = simulation_.now();
-        try {
-            if (error) std::rethrow_exception(error);
-            if (value != answer_to(number)) fail("work " + std::to_string(number) + " has another's value");
-        } catch (const distwork::RemoteError& failed) {
-            entry.outcome = Errc::work_failed;
-            entry.attempt = failed.attempt();
-        } catch (const distwork::Error& failed) {
-            entry.outcome = distwork::errc_of(failed.code(), Errc::session_failed);
-        } catch (const std::exception& failed) {
-            fail(std::string{"an unknown exception: "} + failed.what());
-        }
+        Station& station = stations_[entry.station];
+        if (!station.host->is_alive()) fail("work " + std::to_string(number) + " completed on a dead master");
+        entry.losses = station.losses - entry.losses;
+        ++station.completed;
     }
 
-    void broadcast() {
-        if (!failure_.empty()) return;
-        ++broadcasts_;
-        master_->async_broadcast_work(
-            Part{}, [this](const std::exception_ptr&, const std::vector<distwork::BroadcastOutcome<void>>& outcomes) {
-                ++broadcasts_done_;
-                for (const auto& outcome : outcomes) ++parts_[outcome.error ? 1 : 0];
+    void broadcast(Station& station) {
+        if (!failure_.empty() || !station.host->is_alive()) return;
+        ++station.broadcasts;
+        station.master->async_broadcast_work(
+            Part{},
+            [&station](const std::exception_ptr&, const std::vector<distwork::BroadcastOutcome<void>>& outcomes) {
+                ++station.broadcasts_done;
+                for (const auto& outcome : outcomes) ++station.parts[outcome.error ? 1 : 0];
             });
     }
 
     // Faults
 
     void plan_faults() {
-        if (calm_) {
+        if (is_large_ && random_.chance(0.7)) simulation_.after(random_.between(1s, 10s), [this] { kill_most(); });
+        if (weather_.calm) {
             if (random_.chance(0.5))
                 simulation_.after(random_.between(1s, 10s), [this] { drain(random_.below(slave_count_)); });
             return;
@@ -310,6 +280,9 @@ private:
             const std::uint64_t kind = random_.below(7);
             simulation_.after(random_.between(100ms, storm_time), [this, who, kind] { strike(who, kind); });
         }
+        if (!second_) return;
+        first_is_gone_ = random_.chance(0.3);
+        simulation_.after(random_.between(1s, 12s), [this] { strike_the_first(); });
     }
 
     void strike(std::size_t who, std::uint64_t kind) {
@@ -328,13 +301,15 @@ private:
                 break;
             }
             case 3: drain(who); break;
-            case 4: simulation_.network().reset(*master_host_, host); break;
+            case 4: simulation_.network().reset(*any_master().host, host); break;
             case 5: {
+                sim::Host& master = *any_master().host;
                 const bool from = random_.chance(0.5);
-                if (from) simulation_.network().partition_one_way(host, *master_host_);
-                else simulation_.network().partition_one_way(*master_host_, host);
-                simulation_.after(random_.between(10ms, 8s),
-                                  [this, &host] { simulation_.network().heal(*master_host_, host); });
+                if (from) simulation_.network().partition_one_way(host, master);
+                else simulation_.network().partition_one_way(master, host);
+                simulation_.after(random_.between(10ms, 8s), [this, &host, &master] {
+                    if (!is_over_) simulation_.network().heal(master, host);
+                });
                 break;
             }
             default: host.jump(random_.between(1ms, 3s)); break;
@@ -363,7 +338,58 @@ private:
         begin_slave(who);
     }
 
+    /// All slaves but one or two end in the same instant.
+    void kill_most() {
+        DISTWORK_MARK(mass_death);
+        weather_.mass_death = true;
+        weather_.power_loss = random_.chance(0.5);
+        const std::size_t spared = random_.below(slave_count_);
+        const std::size_t spared_too = random_.below(slave_count_);
+        for (std::size_t i = 0; i < slave_count_; ++i) {
+            if (i == spared || i == spared_too || !hosts_[i]->is_alive()) continue;
+            hosts_[i]->crash(weather_.power_loss ? sim::Crash::power_loss : sim::Crash::killed);
+            simulation_.after(random_.between(1ms, 5s), [this, i] { restart(i); });
+        }
+    }
+
+    // The first of two masters
+
+    /// It crashes, or no slave reaches it any more: for a while, or for good.
+    void strike_the_first() {
+        if (!first_->host->is_alive()) return;
+        if (random_.chance(0.6)) first_->host->crash(any_crash());
+        else part_the_first();
+        if (!first_is_gone_) simulation_.after(random_.between(500ms, 6s), [this] { bring_back_the_first(); });
+    }
+
+    sim::Crash any_crash() { return random_.chance(0.5) ? sim::Crash::killed : sim::Crash::power_loss; }
+
+    void part_the_first() {
+        for (const sim::Host* const host : hosts_) simulation_.network().partition(*first_->host, *host);
+    }
+
+    void bring_back_the_first() {
+        if (!first_->host->is_alive()) first_ = &begin_master("master");
+        else
+            for (const sim::Host* const host : hosts_) simulation_.network().heal(*first_->host, *host);
+    }
+
+    /// All slaves go over to the second, which completes all that it has; then that one is gone for good, and they find
+    /// the first again.
+    void go_over_and_back() {
+        part_the_first();
+        settle(*second_);
+        if (!failure_.empty()) return;
+        DISTWORK_MARK(went_over);
+        if (first_is_gone_) return;
+        check(*second_);
+        second_->host->crash(any_crash());
+        bring_back_the_first();
+        DISTWORK_MARK(came_back);
+    }
+
     void end_faults() {
+        is_over_ = true;
         simulation_.network().calm();
         for (std::size_t i = 0; i < slave_count_; ++i) {
             hosts_[i]->wake();
@@ -371,192 +397,194 @@ private:
         }
     }
 
-    /// A peer of a later version is told so, in words that it understands.
-    void send_stranger() {
-        stranger_ = &simulation_.add_host("stranger");
-        asio::co_spawn(
-            stranger_->get_executor(), meet(stranger_->transport(), master_host_->address(), port_),
-            [this](const std::exception_ptr& error, Errc reason) {
-                if (error) return;  // a fault came between
-                if (reason == Errc::version_mismatch) DISTWORK_MARK(refused_version);
-                else fail("a peer of another version was told " + distwork::make_error_code(reason).message());
-            });
+    // Strangers
+
+    void plan_strangers() {
+        if (random_.chance(0.3)) {
+            has_strange_master_ = true;
+            strange_master_.manner = static_cast<StrangeMaster::Manner>(random_.below(StrangeMaster::manners));
+            asio::co_spawn(empty_host_->get_executor(), meet_all(strange_master_, *empty_host_, port_),
+                           [](const std::exception_ptr&) {});
+        }
+        if (!random_.chance(0.25)) return;
+        const std::size_t count = 1 + random_.below(3);
+        for (std::size_t i = 0; i < count; ++i) {
+            Stranger& stranger = strangers_.emplace_back();
+            stranger.manner = static_cast<Stranger::Manner>(random_.below(Stranger::manners));
+            stranger.variant = random_.next() >> 1;
+            stranger.host = &simulation_.add_host("stranger" + std::to_string(i));
+            weather_.strangers |= stranger.joins();
+            anyone_never_reads_ |= stranger.manner == Stranger::never_reads;
+            simulation_.after(random_.between(0ms, 5s), [this, &stranger] { send(stranger); });
+        }
     }
 
-    static asio::awaitable<Errc> meet(sim::Transport transport, std::string address, std::uint16_t port) {
-        auto socket = co_await transport.connect(transport.make_strand(), address, port);
-        const auto body = distwork::encode(
-            distwork::Greeting{.oldest = 900, .newest = 901, .role = distwork::Role::slave, .name = "later"});
-        std::vector<std::byte> frame(distwork::frame_header_bytes + body.size());
-        distwork::write_header(frame.data(),
-                               {.length = static_cast<std::uint32_t>(body.size()), .kind = distwork::FrameKind::hello});
-        std::memcpy(frame.data() + distwork::frame_header_bytes, body.data(), body.size());
-        for (std::size_t at = 0; at != frame.size();) {
-            const std::array<asio::const_buffer, 1> rest{asio::buffer(frame.data() + at, frame.size() - at)};
-            at += co_await socket.async_write_some(rest, asio::use_awaitable);
-        }
-        distwork::FrameReader reader{64 * 1024};
-        Errc reason = Errc::malformed;
-        while (reason == Errc::malformed) {
-            const auto space = reader.prepare();
-            const std::size_t count =
-                co_await socket.async_read_some(asio::buffer(space.data(), space.size()), asio::use_awaitable);
-            const auto broken = reader.commit(count, [&](distwork::Frame&& came) {
-                distwork::Refusal why;
-                reason = came.header.kind == distwork::FrameKind::refuse && !distwork::decode(came.body, why)
-                             ? why.reason
-                             : Errc::protocol_violation;
-                return false;
-            });
-            if (broken) reason = Errc::frame_too_large;
-        }
-        co_return reason;
+    void send(Stranger& stranger) {
+        stranger.begun = simulation_.now();
+        asio::co_spawn(stranger.host->get_executor(), visit(stranger, first_->host->address(), port_),
+                       [this, &stranger](const std::exception_ptr&) {
+                           stranger.is_over = true;
+                           stranger.ended = simulation_.now();
+                       });
+        const Duration patience = stranger.stays() ? random_.between(500ms, 5s) : storm_time;
+        simulation_.after(patience - 20ms, [&stranger] { stranger.surely_heard = stranger.unwanted; });
+        simulation_.after(patience, [this, &stranger] { cut(stranger); });
+    }
+
+    void cut(const Stranger& stranger) {
+        if (stranger.is_over) return;
+        for (const Station& station : stations_) simulation_.network().reset(*stranger.host, *station.host);
+        simulation_.after(5s, [this, &stranger] { cut(stranger); });  // it may still be on its way there
+    }
+
+    bool are_strangers_gone() const {
+        return std::all_of(strangers_.begin(), strangers_.end(),
+                           [](const Stranger& stranger) { return stranger.is_over; });
+    }
+
+    /// Both ends know why it went; where faults may have come between, neither was told anything else.
+    void check(const Stranger& stranger) {
+        const auto message = [](Errc error) { return distwork::make_error_code(error).message(); };
+        const std::string who = "stranger " + std::to_string(stranger.manner) + ' ';
+        if (!stranger.is_over) return fail(who + "hangs");
+        if (stranger.manner == Stranger::breaks_an_answer && stranger.last_id == 0) return;  // it was given no work
+        const bool is_told = stranger.told == stranger.farewell();
+        if (!is_told && (weather_.calm || stranger.told != Errc::connection_closed))
+            fail(who + "was told: " + message(stranger.told));
+        if (is_told && stranger.told == Errc::version_mismatch) DISTWORK_MARK(refused_version);
+        if (!weather_.calm || stranger.stays()) return;
+        if (stranger.logged.find(message(stranger.reason())) == std::string::npos)
+            fail(who + "ended so: " + stranger.logged);
+        if (!stranger.is_hostile() && stranger.ended > stranger.begun + handshake_timeout + dead_after)
+            fail(who + "stayed for too long");
+        if (stranger.manner == Stranger::of_versions_up_to_later && !stranger.is_welcome) fail(who + "was not welcome");
     }
 
     // The promises
 
-    bool all_done() const {
-        if (!failure_.empty()) return true;
-        const auto& all = ledger_.entries;
-        return broadcasts_ == broadcasts_done_ && master_->backlog_size() == 0 &&
-               std::all_of(all.begin(), all.end(), [](const Entry& entry) { return entry.completions != 0; });
+    /// Until a master is done, with all slaves; and a while more for answers of works that nobody waits for.
+    void settle(Station& station) {
+        if (failure_.empty() && !simulation_.run_until([&] { return station.is_quiet() || !watch(); }, 600s))
+            fail("not everything completed: " + pending(station));
+        const auto all_back = [&] { return station.master->connected_slave_count() == slave_count_; };
+        if (failure_.empty() && !simulation_.run_until(all_back, 120s))
+            fail("not all slaves came back: " + std::to_string(station.master->connected_slave_count()) + " of " +
+                 std::to_string(slave_count_));
+        if (failure_.empty()) simulation_.run_for(5s);
     }
-
-    bool all_back() const { return master_->connected_slave_count() == slave_count_; }
 
     /// After each event. False: something is wrong.
     bool watch() {
-        const std::size_t backlog = master_->backlog_size();
-        if (backlog > max_backlog_ && backlog > max_backlog_ + master_->statistics().requeued + ledger_.retries)
-            fail("the backlog is beyond its bound");
-        // What nobody can be looking at for ever: an idle slave and a work for it.
-        if (calm_ && backlog != 0 && outbox_bytes_ > 32 * 1024 && ++looks_ % 8 == 0) look_at_the_idle();
+        watch(*first_);
+        if (second_) watch(*second_);
         return failure_.empty();
     }
 
-    void look_at_the_idle() {
-        const auto sockets = master_->sockets();
+    void watch(const Station& station) {
+        Master& master = *station.master;
+        const std::size_t backlog = master.backlog_size();
+        if (backlog > max_backlog_ && backlog > max_backlog_ + master.statistics().requeued + ledger_.retries)
+            fail("the backlog is beyond its bound");
+        // What nobody can be looking at for ever: an idle slave and a work for it. One whose outbox is full takes none.
+        const bool may_be_full = outbox_bytes_ <= 32 * 1024 || anyone_never_reads_;
+        if (weather_.calm && backlog != 0 && !may_be_full && ++looks_ % 8 == 0) look_at_the_idle(master);
+    }
+
+    void look_at_the_idle(Master& master) {
+        const auto sockets = master.sockets();
         const auto idle = std::find_if(sockets.begin(), sockets.end(),
                                        [](const auto& socket) { return socket.in_flight == 0 && !socket.draining; });
         if (idle == sockets.end()) return;
-        for (const auto& kind : master_->waiting())
+        for (const auto& kind : master.waiting())
             // Parts of a broadcast wait for their own slave.
             if (kind.reason == distwork::WaitReason::no_credit && kind.labels.empty() && kind.type != "storm::Part")
                 fail("works wait, and " + idle->name + " is idle");
     }
 
-    void check_line() {
+    void check_line(const Master& master) {
         std::size_t waiting = 0;
-        for (const auto& kind : master_->waiting()) waiting += kind.works;
-        if (waiting - master_->backlog_size() > max_waiting_) fail("the line for the backlog is beyond its bound");
+        for (const auto& kind : master.waiting()) waiting += kind.works;
+        if (waiting - master.backlog_size() > max_waiting_) fail("the line for the backlog is beyond its bound");
     }
 
-    std::string pending() const {
+    std::string pending(const Station& station) const {
         std::ostringstream text;
         for (std::size_t i = 0; i < ledger_.entries.size(); ++i)
-            if (ledger_.entries[i].completions == 0) text << i << ' ';
-        text << "of " << ledger_.entries.size() << ", backlog " << master_->backlog_size() << ", broadcasts "
-             << broadcasts_done_ << " of " << broadcasts_;
+            if (ledger_.entries[i].station == station.number && ledger_.entries[i].completions == 0) text << i << ' ';
+        text << "of " << ledger_.entries.size() << ", backlog " << station.master->backlog_size() << ", broadcasts "
+             << station.broadcasts_done << " of " << station.broadcasts;
         return text.str();
     }
 
     void check() {
         if (!failure_.empty()) return;
-        const auto statistics = master_->statistics();
+        if (second_ && first_is_gone_) check(*second_);
+        else check(*first_);
+        for (const Stranger& stranger : strangers_) check(stranger);
+        if (weather_.calm && !strange_master_.is_understood) fail("a strange master was not told what it did");
+        for (std::size_t i = 0; i < ledger_.entries.size(); ++i) {
+            const Entry& entry = ledger_.entries[i];
+            if (entry.completions == 0) continue;  // its master is no more
+            const char* const broken = broken_promise(entry, weather_);
+            if (broken) fail(std::to_string(i) + ": " + broken + " (" + outcome_of(entry) + ')');
+        }
+    }
+
+    void check(const Station& station) {
+        if (!failure_.empty()) return;
+        const auto statistics = station.master->statistics();
         if (statistics.admitted != statistics.completed())
             fail("admitted " + std::to_string(statistics.admitted) + ", completed " +
                  std::to_string(statistics.completed()));
-        const std::uint64_t submitted = ledger_.entries.size() + parts_[0] + parts_[1];
+        const std::uint64_t submitted = station.submitted + station.parts[0] + station.parts[1];
         if (statistics.admitted + statistics.refused != submitted)
             fail("submitted " + std::to_string(submitted) + ", admitted " + std::to_string(statistics.admitted) +
                  ", refused " + std::to_string(statistics.refused));
-        for (const auto& socket : master_->sockets())
+        for (const auto& socket : station.master->sockets())
             if (socket.in_flight != 0) fail(socket.name + " holds " + std::to_string(socket.in_flight) + " works");
-        bool any_retry = false;
-        for (std::size_t i = 0; i < ledger_.entries.size(); ++i) {
-            check(ledger_.entries[i], std::to_string(i) + ": ");
-            any_retry |= ledger_.entries[i].options.retry_on_error().count != 0;
+        const bool is_disturbed = weather_.strangers || weather_.mass_death;
+        if (weather_.calm && !is_disturbed && drains_ != 0 && statistics.requeued != 0)
+            fail("a planned drain cost attempts");
+        std::uint64_t unwanted = 0;
+        std::uint64_t surely_heard = 0;
+        for (const Stranger& stranger : strangers_) {
+            unwanted += stranger.unwanted;
+            if (weather_.calm) surely_heard += stranger.surely_heard;
         }
-        if (calm_ && drains_ != 0 && statistics.requeued != 0) fail("a planned drain cost attempts");
+        if (statistics.late_answers > unwanted || statistics.late_answers < surely_heard)
+            fail("of " + std::to_string(unwanted) + " answers that nobody waited for " +
+                 std::to_string(statistics.late_answers) + " were counted");
+        const auto& all = ledger_.entries;
+        const bool any_retry = std::any_of(
+            all.begin(), all.end(), [](const Entry& entry) { return entry.options.retry_on_error().count != 0; });
         if (!any_retry && statistics.retries != 0) fail("retried unasked");
     }
 
-    void check(const Entry& entry, const std::string& work) {
-        const auto& options = entry.options;
-        const unsigned retries = options.retry_on_error().count;
-        const auto is = [&](Errc outcome) { return entry.outcome == outcome; };
-        if (entry.executions > 1 && is(Errc{})) DISTWORK_MARK(executed_twice);
-        if (is(Errc{}) && entry.executions == 0) fail(work + "succeeded without being executed");
-        if (is(Errc{}) && (entry.throws || entry.is_final || entry.malformed)) fail(work + "must not succeed");
-        if (is(Errc::work_failed)) {
-            if (!entry.throws && !entry.is_final) fail(work + "failed, and threw nothing");
-            if (entry.executions < 1 + (entry.is_final ? 0 : static_cast<int>(retries)))
-                fail(work + "was not retried as often as it asked");
-        }
-        if (is(Errc::malformed)) DISTWORK_MARK(malformed);
-        if (is(Errc::malformed) && !entry.malformed) fail(work + "is not malformed");
-        if (entry.malformed && entry.executions != 0) fail(work + "was executed, and does not decode");
-        if (is(Errc::execution_timeout)) DISTWORK_MARK(execution_timeout);
-        // Ten sendings may go without an attempt, and have been executed all the same.
-        const unsigned most = options.max_attempts() == 1 ? 1 : options.max_attempts() + 10;
-        if (static_cast<unsigned>(entry.executions) > most + retries) fail(work + "was executed too often");
-        if (retries == 0 && entry.attempt > options.max_attempts()) fail(work + "took too many attempts");
-        if (!is_allowed(entry)) fail(work + distwork::make_error_code(entry.outcome).message());
-        // At once, by the virtual clock: the master itself is never frozen.
-        if (entry.cancelled && is(Errc::cancelled) && entry.completed_at > entry.cancelled_at + 1ms)
-            fail(work + "was cancelled late");
-        if (calm_ && is(Errc::cancelled) &&
-            entry.last_executed > entry.cancelled_at + 2 * most_latency_ + most_work_time_ + 10ms)
-            fail(work + "began after it was cancelled");
-        if (options.deadline() != 0ms && entry.completed_at > entry.submitted + options.deadline() + 1ms)
-            fail(work + "outlived its deadline");
-        if (is(Errc::queue_timeout) && entry.completed_at > entry.submitted + options.queue_timeout() + 1ms)
-            fail(work + "waited longer than its queue_timeout");
-        if (options.queue_timeout() != 0ms && entry.executions == 0 && is(Errc{})) fail(work + "was not executed");
-    }
-
-    bool is_allowed(const Entry& entry) const {
-        if (entry.outcome == Errc{}) return true;
-        switch (entry.outcome) {
-            case Errc::work_failed:
-            case Errc::malformed: return true;
-            case Errc::cancelled: return entry.cancelled;
-            case Errc::queue_timeout: return entry.options.queue_timeout() != 0ms;
-            case Errc::deadline: return entry.options.deadline() != 0ms;
-            case Errc::execution_timeout: return entry.options.execution_timeout() != 0ms;
-            case Errc::lost: return !calm_;
-            case Errc::too_many_waiting: return max_waiting_ < 1000;
-            default: return false;
-        }
-    }
-
     sim::Random random_;
-    bool calm_ = false;
-    Duration most_work_time_{};
-    Duration most_latency_{};
+    Weather weather_;
+    bool is_large_ = false;
     Ledger ledger_;
     std::string failure_;
     std::size_t outbox_bytes_ = 0;
     std::size_t slave_count_ = 0;
     std::size_t max_backlog_ = 0;
     std::size_t max_waiting_ = 0;
-    std::uint16_t port_ = 0;
-    int broadcasts_ = 0;
-    int broadcasts_done_ = 0;
+    std::uint16_t port_ = 0;  // of all masters
+    bool is_over_ = false;    // what comes now is planned
     int drains_ = 0;
     unsigned looks_ = 0;
-    std::array<std::uint64_t, 2> parts_{};
+    std::deque<Station> stations_;
+    std::deque<Stranger> strangers_;
+    StrangeMaster strange_master_;
+    bool has_strange_master_ = false;
+    bool anyone_never_reads_ = false;
+    bool first_is_gone_ = false;  // for good, once it was struck
     sim::Simulation simulation_;
-    sim::Host* master_host_ = nullptr;
-    sim::Host* empty_host_ = nullptr;  // no master is there
-    sim::Host* stranger_ = nullptr;
-    Master* master_ = nullptr;
+    Station* first_ = nullptr;         // the latest process of the first master
+    Station* second_ = nullptr;        // where slaves go that do not reach the first; null: there is none
+    sim::Host* empty_host_ = nullptr;  // no master is there, or a strange one
     std::vector<sim::Host*> hosts_;
     std::vector<Slave*> slaves_;
 };
 
 }  // namespace storm
-
-DISTWORK_REGISTER_WORK(storm::Work)
-DISTWORK_REGISTER_WORK(storm::Rare)
-DISTWORK_REGISTER_WORK(storm::Part)

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "asio.hpp"
+#include "pause.hpp"
 
 namespace distwork::detail {
 
@@ -40,12 +41,7 @@ public:
     /// Waits until `quiet()` holds or the time is over.
     template <class Quiet>
     asio::awaitable<void> until(Quiet quiet) {
-        std::error_code cancelled;
-        while (!quiet() && transport_.now() < deadline_) {
-            changed_.expires_after(deadline_ - transport_.now());
-            auto token = asio::redirect_error(asio::use_awaitable, cancelled);
-            co_await changed_.async_wait(token);
-        }
+        while (!quiet() && transport_.now() < deadline_) co_await pause(changed_, deadline_ - transport_.now());
     }
 
     /// What `quiet()` looks at may have changed.

@@ -9,6 +9,7 @@
 
 #include "../transport.hpp"
 #include "asio.hpp"
+#include "pause.hpp"
 #include "type_name.hpp"
 
 namespace distwork::detail {
@@ -44,10 +45,7 @@ public:
             if (!error || !acceptor_.is_open()) continue;
             // Out of descriptors or memory, as a rule: accepting again at once would fail again, millions of times a second.
             failed(describe(error).text);
-            timer_.expires_after(pause);
-            std::error_code ignored;
-            auto token = asio::redirect_error(asio::use_awaitable, ignored);
-            co_await timer_.async_wait(token);
+            co_await detail::pause(timer_, pause);
             pause = std::min(pause * 2, longest_pause);
         }
     }

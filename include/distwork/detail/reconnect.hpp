@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "../role_options.hpp"
+#include "probe.hpp"
 
 namespace distwork::detail {
 
@@ -36,7 +37,7 @@ public:
 
     /// No session was opened this time.
     std::optional<Milliseconds> failed() {
-        ++at_;
+        at_ = DISTWORK_PLANTED(first_master_only) ? masters_.size() : at_ + 1;
         return next();
     }
 

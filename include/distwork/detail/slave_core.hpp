@@ -22,6 +22,7 @@
 #include "../work_queue.hpp"
 #include "asio.hpp"
 #include "drain.hpp"
+#include "pause.hpp"
 #include "probe.hpp"
 #include "reconnect.hpp"
 
@@ -160,13 +161,12 @@ private:
             if (stopped_ || (!failed && !options_.reconnect) || DISTWORK_PLANTED(no_reconnect)) break;
             const Milliseconds pause = failed ? after_failure(failed) : search_.lost();
             if (pause.count() == 0) continue;
-            timer_.expires_after(jittered(pause));
-            std::error_code ignored;
-            co_await timer_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+            co_await detail::pause(timer_, jittered(pause));
         }
     }
 
-    /// One connection to one master, from its beginning to its end. Throws unless a session was opened.
+    /// One connection to one master, from its beginning to its end. Throws unless a session was opened, and the two
+    /// understood each other.
     asio::awaitable<void> attempt() {
         reason_.clear();
         served_ = false;
@@ -250,7 +250,7 @@ private:
                                                                   this->shared_from_this());
         current_session(session);
         co_await Session<Transport>::run(session);
-        if (!served_ || !passes(reason_)) throw Error{reason_, detail_};
+        if (!served_ || !passes(reason_) || is_broken(reason_)) throw Error{reason_, detail_};
     }
 
     SessionPtr current_session() const {
@@ -272,6 +272,11 @@ private:
         for (const Errc final : {Errc::version_mismatch, Errc::not_distwork, Errc::wrong_role, Errc::needs_credentials})
             if (reason == final) return false;
         return true;
+    }
+    /// Whether the two did not understand each other. As if the master had not taken it: others of the list would never
+    /// have their turn, were it asked first again.
+    static bool is_broken(std::error_code reason) noexcept {
+        return reason == Errc::protocol_violation || reason == Errc::frame_too_large;
     }
     static bool passes(const std::exception_ptr& failed) {
         try {
