@@ -1512,6 +1512,16 @@ TEST_CASE("a work that threw goes again as often as it asked for, and an answer 
     CHECK(master.retries.empty());
 }
 
+TEST_CASE("a work that threw does not go again when nothing does any more", "[unit]") {
+    Distributor<> master;
+    master.connect({.slots = 1});
+    master.submit(numbered(1, SubmitOptions{}.retry_on_error(RetryPolicy{9})));
+    CHECK(master.container.take_waiting().empty());
+    master.answer(0, 1s, 1, Errc::work_failed);
+    CHECK(master.retries.empty());
+    CHECK(master.container.quiet());
+}
+
 TEST_CASE("pauses before retries double up to a bound, with full jitter", "[unit]") {
     const RetryPolicy policy{5, std::chrono::milliseconds{100}, std::chrono::milliseconds{500}};
     CHECK(policy.pause(1, 0) == 0ns);
@@ -1532,6 +1542,13 @@ TEST_CASE("a work that waited for too long is taken out unless it was ever sent"
     CHECK_FALSE(master.container.expire(*waits));
     CHECK(master.container.quiet());
 
+    // Its time was over before whoever submits it had the lock.
+    const auto fresh = numbered(4);
+    CHECK(master.container.expire(*fresh));
+    CHECK(master.submit(fresh) == Admission::queued);
+    CHECK_FALSE(fresh->is_admitted);
+    CHECK(master.container.quiet());
+
     const auto sent = numbered(2);
     master.connect({.slots = 1});
     master.submit(sent);
@@ -1540,6 +1557,19 @@ TEST_CASE("a work that waited for too long is taken out unless it was ever sent"
     CHECK(master.container.send_again(sent));
     CHECK_FALSE(master.container.expire(*sent));
     CHECK(master.container.backlog_size() == 1);
+}
+
+TEST_CASE("the line for the backlog is bounded in bytes, too, but takes one of any size", "[unit]") {
+    Distributor<> master{{.max_backlog = 100, .max_backlog_bytes = 1000, .max_waiting = 100}};
+    CHECK(master.submit(task(SubmitOptions{}, 0, 900), true) == Admission::queued);
+    CHECK(master.submit(task(SubmitOptions{}, 0, 2000), true) == Admission::waiting);
+    CHECK(master.submit(task(SubmitOptions{}, 0, 10), true) == Admission::too_many_waiting);
+
+    Distributor<> other{{.max_backlog = 100, .max_backlog_bytes = 1000, .max_waiting = 100}};
+    CHECK(other.submit(task(SubmitOptions{}, 0, 1000), true) == Admission::queued);
+    CHECK(other.submit(task(SubmitOptions{}, 0, 600), true) == Admission::waiting);
+    CHECK(other.submit(task(SubmitOptions{}, 0, 400), true) == Admission::waiting);
+    CHECK(other.submit(task(SubmitOptions{}, 0, 1), true) == Admission::too_many_waiting);
 }
 
 TEST_CASE("what waits is told by kind, with the reason, and what nobody can take once", "[unit]") {
