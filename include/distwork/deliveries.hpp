@@ -47,7 +47,7 @@ private:
     static constexpr std::size_t dense = 8;  // works for each: worth a write
     static constexpr int longest_wait = 16;  // turns of the event loop
     static constexpr std::size_t calls_between_looks = 32;
-    static constexpr auto longest_hold = std::chrono::milliseconds{10};
+    static constexpr auto longest_hold = std::chrono::milliseconds{100};
 
     struct Task {
         std::shared_ptr<Deliveries> self;

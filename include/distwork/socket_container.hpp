@@ -191,9 +191,10 @@ public:
         return dispatcher_.end();
     }
 
-    /// What the functions above left to be told outside of the lock. Takes none if there is nothing.
+    /// Whether the functions above left something to be told outside of the lock.
+    bool has_news() const noexcept { return has_news_.load(std::memory_order_acquire); }
+
     News take_news() {
-        if (!has_news_.load(std::memory_order_acquire)) return {};
         const std::lock_guard lock{mutex_};
         has_news_.store(false, std::memory_order_relaxed);
         return std::exchange(dispatcher_.news, {});

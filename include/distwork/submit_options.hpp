@@ -129,10 +129,8 @@ private:
         return rare_ ? (*rare_).*which : std::chrono::milliseconds{};
     }
 
-    const Rare& set() const noexcept {
-        static const Rare none;
-        return rare_ ? *rare_ : none;
-    }
+    static const Rare none;
+    const Rare& set() const noexcept { return rare_ ? *rare_ : none; }
     Rare& rare() {
         rare_ = std::make_shared<Rare>(set());  // copies share what they were copied from
         return *rare_;
@@ -143,5 +141,7 @@ private:
     WhenUnavailable when_unavailable_ = WhenUnavailable::wait;
     std::shared_ptr<Rare> rare_;
 };
+
+inline const SubmitOptions::Rare SubmitOptions::none{};
 
 }  // namespace distwork

@@ -2,6 +2,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstring>
 #include <exception>
 #include <memory>
 #include <span>
@@ -12,6 +13,7 @@
 #include "archive.hpp"
 #include "call.hpp"
 #include "detail/asio.hpp"
+#include "detail/scalars.hpp"
 #include "function_work.hpp"
 #include "peer.hpp"
 #include "registry.hpp"
@@ -63,9 +65,15 @@ void require_registered(const W& work) {
     }
 }
 
+/// A number is its bytes: an archive's tables of pointers would cost twenty times as much.
+template <class T>
+inline constexpr bool needs_no_archive = std::is_arithmetic_v<T> && !std::is_same_v<T, bool> && is_wire_image<T>;
+
 /// Decodes one value from a whole body. Throws Error (malformed, too_large): nothing else passes the decoding edge.
 template <class T>
 void decode(std::span<const std::byte> body, T& value, const ArchiveLimits& limits) {
+    if constexpr (needs_no_archive<T>)
+        if (body.size() == sizeof value) return static_cast<void>(std::memcpy(&value, body.data(), sizeof value));
     try {
         WireInputArchive archive{body, limits};
         archive(value);
@@ -80,9 +88,13 @@ void decode(std::span<const std::byte> body, T& value, const ArchiveLimits& limi
 /// Appends one value's bytes. Throws Error (too_large, shared_pointer).
 template <class T>
 void encode_value(const T& value, ByteBuffer& body, const ArchiveLimits& limits) {
-    WireOutputArchive archive{body, limits};
-    archive(value);
-    archive.finish();
+    if constexpr (needs_no_archive<T>) {
+        std::memcpy(body.extend(sizeof value), &value, sizeof value);
+    } else {
+        WireOutputArchive archive{body, limits};
+        archive(value);
+        archive.finish();
+    }
 }
 
 /// A call whose work and handler are known by type: one allocation for the two, the encoded body and the value.

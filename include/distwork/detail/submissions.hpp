@@ -165,11 +165,7 @@ protected:
 
     /// What the container did under its lock and others must hear of outside.
     void notice() {
-        const News news = container_.take_news();
-        for (const auto& work : news.admitted) work->admitted();
-        if (news.selector_error) log(LogLevel::error, "the selector threw: " + describe(news.selector_error).text);
-        for (const std::string& work : news.stranded)
-            log(LogLevel::info, work + " waits: no connected slave can take it");
+        if (container_.has_news()) tell(container_.take_news());
         if (stopping_.load(std::memory_order_relaxed) && is_quiet()) quiet();
     }
 
@@ -181,6 +177,13 @@ protected:
     Container container_;
 
 private:
+    void tell(const News& news) const {
+        for (const auto& work : news.admitted) work->admitted();
+        if (news.selector_error) log(LogLevel::error, "the selector threw: " + describe(news.selector_error).text);
+        for (const std::string& work : news.stranded)
+            log(LogLevel::info, work + " waits: no connected slave can take it");
+    }
+
     // Works that wait for a time, or for another attempt
 
     /// Has the submission end when its times are over.
