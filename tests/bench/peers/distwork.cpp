@@ -104,15 +104,17 @@ private:
     std::uint64_t answered_ = 0;
 };
 
-/// Threads of the host's that submit, each with its part of the window in flight.
-void submit_from_threads(distwork::Master<>& master, Pair& pair) {
-    struct Submitter {
-        std::atomic<std::size_t> in_flight{0};
-        std::atomic<std::uint64_t> answers{0};
-        std::thread thread;
-    };
+struct Submitter {
+    std::atomic<std::size_t> in_flight{0};
+    std::atomic<std::uint64_t> answers{0};
+    std::thread thread;
+};
+using Submitters = std::vector<std::unique_ptr<Submitter>>;
+
+/// Threads of the host's that submit, each with its part of the window in flight. Answers come to `submitters` when it
+/// returns, too.
+void submit_from_threads(distwork::Master<>& master, Pair& pair, Submitters& submitters) {
     const std::size_t window = std::max<std::size_t>(pair.in_flight() / pair.setup.submitters, 1);
-    std::vector<std::unique_ptr<Submitter>> submitters;
     pair.begin();
     for (std::size_t i = 0; i < pair.setup.submitters; ++i) {
         Submitter& self = *submitters.emplace_back(std::make_unique<Submitter>());
@@ -142,6 +144,7 @@ void submit_from_threads(distwork::Master<>& master, Pair& pair) {
 
 template <class Work>
 void run_master_with(Pair& pair) {
+    Submitters submitters;
     asio::io_context io{static_cast<int>(pair.setup.io_threads)};
     distwork::MasterOptions options;
     options.max_slaves = 100'000;
@@ -155,7 +158,7 @@ void run_master_with(Pair& pair) {
         if (pair.setup.idle) return io.stop();
         if (pair.setup.submitters == 0) return loop.begin();
         submitting = std::thread{[&] {
-            submit_from_threads(master, pair);
+            submit_from_threads(master, pair, submitters);
             io.stop();
         }};
     });
