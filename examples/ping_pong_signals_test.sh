@@ -4,7 +4,7 @@ set -euo pipefail
 program=$1
 port=12346
 heard=$(mktemp)
-trap 'kill $(jobs -p) 2>/dev/null; rm -f "$heard"' EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -f "$heard"' EXIT
 
 # Until the master has printed that text more often than that; count says how often.
 wait_for_more() {

@@ -54,7 +54,7 @@ private:
         detail::DeliverEach each;
 
         void operator()() {
-            --self->queued_;
+            self->begin();
             struct Done {
                 Deliveries& all;
                 std::size_t calls = 0;
@@ -76,6 +76,18 @@ private:
             asio::post(self->executor_, Task{self, std::move(each)});
         }
     };
+
+    /// What is held since others began waits no longer than they do: another thread looks, or this one when it is done.
+    void begin() {
+        --queued_;
+        const std::lock_guard lock{mutex_};
+        if (!woken_.empty() && !waits_) look_later();
+    }
+
+    void look_later() {
+        waits_ = true;
+        asio::post(executor_, [self = this->shared_from_this()] { self->look_again(); });
+    }
 
     void delivered(std::size_t calls, Sessions woken) {
         Sessions ready;
@@ -105,8 +117,7 @@ private:
         const bool few = calls_ < woken_.size() * dense;
         if (woken_.size() >= many && few && calls_ != calls_seen_ && ++turns_ <= longest_wait && !is_held_for_long()) {
             calls_seen_ = calls_;
-            waits_ = true;
-            asio::post(executor_, [self = this->shared_from_this()] { self->look_again(); });
+            look_later();
             return {};
         }
         calls_ = calls_seen_ = 0;
@@ -120,7 +131,7 @@ private:
         {
             const std::lock_guard lock{mutex_};
             waits_ = false;
-            if (queued_ != 0 && !is_held_for_long()) return;
+            if (queued_ != 0 && woken_.size() >= many && !is_held_for_long()) return;
             ready = take_ready();
         }
         write(ready);

@@ -149,6 +149,7 @@ public:
         if (work->claimed()) return false;
         enter_backlog(work, false);
         dispatch();
+        look_for_stranded();
         return true;
     }
 

@@ -271,6 +271,8 @@ private:
         std::error_code error;
         while (!self->ended_ && !self->parting_) {
             co_await detail::pause(self->timer_, self->settings_->heartbeat);
+            // A read that was done waits for the strand: what it brought is heard before silence is judged.
+            if (self->liveness_.is_silent(self->now())) co_await asio::post(self->strand_, asio::use_awaitable);
             const TimePoint now = self->now();
             const bool is_read = self->socket_.available(error) == 0;
             if (is_read && self->liveness_.is_silent(now)) {

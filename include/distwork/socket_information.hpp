@@ -34,7 +34,7 @@ struct SocketInformation {
     std::uint64_t bytes_received = 0;
     std::chrono::steady_clock::time_point last_heard{};
     bool draining = false;   ///< it gets nothing new
-    bool suspected = false;  ///< silent for over a heartbeat: it gets nothing new until it is heard of
+    bool suspected = false;  ///< two pings in a row brought nothing: it gets nothing new until it is heard
 
     std::string name;
     asio::ip::tcp::endpoint endpoint;

@@ -147,7 +147,8 @@ public:
                                      std::size_t bytes) const {
         return static_cast<std::size_t>(std::count_if(ids.begin(), ids.end(), [&](std::uint64_t id) {
             const Socket* const socket = find(id);
-            return socket && !socket->in_flight.has_credit_for(times.estimate(type), bytes);
+            return socket && !(ready_.contains(socket->information.place) &&
+                               socket->in_flight.has_credit_for(times.estimate(type), bytes));
         }));
     }
 

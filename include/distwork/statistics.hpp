@@ -33,7 +33,7 @@ struct Statistics {
 enum class WaitReason {
     no_slave,    ///< none is connected
     no_capable,  ///< none of those that are has the type, the labels and the room for it
-    no_credit,   ///< those that could take it are busy
+    no_credit,   ///< those that could take it are busy, or suspected
     declined,    ///< the selector did not want to send it now
 };
 

@@ -1,5 +1,6 @@
 #include <any>
 #include <asio/steady_timer.hpp>
+#include <asio/thread_pool.hpp>
 #include <atomic>
 #include <cereal/types/string.hpp>
 #include <chrono>
@@ -11,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -267,4 +269,51 @@ TEST_CASE("what a write to one slave has another sent leaves as well", "[integra
         cluster.master.async_call(Plain{}, to_first, ignore);
     });
     CHECK(run_until(cluster.io, [&] { return sum == 3; }));
+}
+
+TEST_CASE("what a handler sent leaves while another's takes its time, if there is a thread", "[integration]") {
+    asio::io_context io;
+    MasterOptions options;
+    options.link.heartbeat = 1h;  // none comes along and wakes what was forgotten
+    options.link.dead_after = 2h;
+    Master<> master{io.get_executor(), options};
+    master.start();
+    asio::thread_pool slaves{1};
+    SlaveOptions slave;
+    slave.slots = 1;
+    slave.link = options.link;
+    const auto port = master.local_endpoint().port();
+    Slave<> one{slaves.get_executor(), "127.0.0.1", port, slave};
+    Slave<> other{slaves.get_executor(), "127.0.0.1", port, slave};
+    one.start();
+    other.start();
+    REQUIRE(run_until(io, [&] { return master.connected_slave_count() == 2; }));
+
+    // Both answers lie in the sockets when the loop runs: one task is queued behind the other.
+    std::atomic<int> handlers{0};
+    std::atomic<bool> successor{false};
+    const auto answered = [&](const std::exception_ptr&, int) {
+        if (++handlers == 1)
+            return master.async_call(Sum{3, 4}, [&](const std::exception_ptr&, int) { successor = true; });
+        const auto until = std::chrono::steady_clock::now() + deadline;
+        while (!successor && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(1ms);
+    };
+    master.async_call(Sum{1, 2}, answered);
+    master.async_call(Sum{1, 2}, answered);
+    io.restart();
+    io.poll();
+    std::this_thread::sleep_for(50ms);
+    const auto both = [&] {
+        const auto until = std::chrono::steady_clock::now() + deadline;
+        while (!(handlers == 2 && successor) && std::chrono::steady_clock::now() < until) io.run_one_for(5ms);
+    };
+    std::thread second{[&] {
+        // Not before the other handler runs: the first thread had both tasks to do.
+        while (handlers < 2) std::this_thread::sleep_for(1ms);
+        both();
+    }};
+    both();
+    second.join();
+    CHECK(successor);
+    CHECK(handlers == 2);
 }

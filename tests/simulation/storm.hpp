@@ -277,7 +277,7 @@ private:
         const std::size_t count = random_.below(8);
         for (std::size_t i = 0; i < count; ++i) {
             const std::size_t who = random_.below(slave_count_);
-            const std::uint64_t kind = random_.below(7);
+            const std::uint64_t kind = random_.below(8);
             simulation_.after(random_.between(100ms, storm_time), [this, who, kind] { strike(who, kind); });
         }
         if (!second_) return;
@@ -312,7 +312,22 @@ private:
                 });
                 break;
             }
+            case 6: swizzle(); break;
             default: host.jump(random_.between(1ms, 3s)); break;
+        }
+    }
+
+    /// The links stop one after the other, and go on in another order.
+    void swizzle() {
+        const sim::Host& master = *any_master().host;
+        for (const sim::Host* const host : hosts_) {
+            if (random_.chance(0.3)) continue;
+            simulation_.after(random_.between(0ms, 1s), [this, host, &master] {
+                if (is_over_) return;
+                const Duration time = random_.between(100ms, 4s);
+                simulation_.network().clog(*host, master, time);
+                simulation_.network().clog(master, *host, time);
+            });
         }
     }
 
@@ -492,8 +507,9 @@ private:
 
     void look_at_the_idle(Master& master) {
         const auto sockets = master.sockets();
-        const auto idle = std::find_if(sockets.begin(), sockets.end(),
-                                       [](const auto& socket) { return socket.in_flight == 0 && !socket.draining; });
+        const auto idle = std::find_if(sockets.begin(), sockets.end(), [](const auto& socket) {
+            return socket.in_flight == 0 && !socket.draining && !socket.suspected;
+        });
         if (idle == sockets.end()) return;
         for (const auto& kind : master.waiting())
             // Parts of a broadcast wait for their own slave.

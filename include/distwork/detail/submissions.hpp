@@ -83,8 +83,16 @@ public:
     void cancel(const SubmissionPtr& call) { end(call, Errc::cancelled); }
 
     Statistics statistics() const {
+        // First: what completes meanwhile was admitted before.
+        Statistics outcomes;
+        outcomes_.add_to(outcomes);
         Statistics all = container_.statistics();
-        outcomes_.add_to(all);
+        all.refused += outcomes.refused;
+        all.succeeded = outcomes.succeeded;
+        all.failed = outcomes.failed;
+        all.cancelled = outcomes.cancelled;
+        all.timed_out = outcomes.timed_out;
+        all.lost = outcomes.lost;
         return all;
     }
 
