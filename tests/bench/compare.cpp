@@ -363,7 +363,9 @@ int main(int argc, char** argv) {
     app.add_option("--seconds", options.seconds, "measured in each round")->check(CLI::Range(0.01, 3600.0));
     app.add_option("--json", options.json_file, "write the figures there as well");
     app.add_flag("--charts", options.charts, "draw them beside this file");
-    app.add_option("--with", options.with, "a peer that takes long to build: grpc")->allow_extra_args(false)->check(CLI::IsMember({"grpc"}));
+    app.add_option("--with", options.with, "a peer that takes long to build: grpc")
+        ->allow_extra_args(false)
+        ->check(CLI::IsMember({"grpc"}));
     CLI11_PARSE(app, argc, argv);
     options.programs = fs::canonical("/proc/self/exe").parent_path();
     options.sources = BENCH_SOURCES;

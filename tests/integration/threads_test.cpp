@@ -24,6 +24,7 @@
 
 #include "support/catch.hpp"
 #include "support/run.hpp"
+#include "support/timed_work.hpp"
 
 // Everything at once, on several I/O threads: for the thread sanitizer above all.
 
@@ -46,9 +47,8 @@ public:
     Chore(std::uint64_t number, bool throws) : number_{number}, throws_{throws} {}
     std::uint64_t execute_work(distwork::Context&) override {
         if (throws_) throw std::runtime_error{"as planned"};
-        return value_of(number_);
+        return Timed::value_of(number_);
     }
-    static std::uint64_t value_of(std::uint64_t number) { return number * 0x9e37'79b9'7f4a'7c15 + 1; }
     template <class Archive>
     void serialize(Archive& archive) {
         archive(number_, throws_);
@@ -139,7 +139,7 @@ private:
         if (kind == 3) options.execution_timeout(1000ms);
         auto completed = [this, &entry, number](const std::exception_ptr& error, std::uint64_t value) {
             ++outcomes[code_of(error)];
-            if (!error && value != Chore::value_of(number)) ++wrong;
+            if (!error && value != Timed::value_of(number)) ++wrong;
             end(entry);
         };
         if (kind == 6) {  // only its admission is told
