@@ -15,8 +15,8 @@ set(FLOOR_3 machine_load transport session session_host session_peer session_wri
             work_batch
             work_queue work_executor detail/execution_list detail/execution_limits detail/work_reply)
 # choice
-set(FLOOR_4 socket_information submit_options submission in_flight ready_set socket_table backlog admission selector
-            statistics dispatcher socket_container)
+set(FLOOR_4 socket_information submit_options submission in_flight ready_set socket_table backlog admission waiting_works
+            selector statistics dispatcher socket_container)
 # roles
 set(FLOOR_5 role_options distribution broadcast master slave
             detail/accepted_works detail/alarms detail/drain detail/listener detail/master_core detail/outcomes detail/reconnect detail/session_set detail/submissions

@@ -109,6 +109,9 @@ public:
                     break;
             }
         }
+        // Those that were not offered any more: nobody has credit for them either.
+        for (const auto& lane : lanes_)
+            if (lane->next != lane->works.end()) lane->no_socket = true;
         std::erase_if(lanes_, [](const auto& lane) { return lane->works.empty(); });
     }
 

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <list>
 #include <memory>
 #include <span>
 #include <string>
@@ -13,13 +12,13 @@
 #include <vector>
 
 #include "admission.hpp"
-#include "backlog.hpp"
 #include "detail/probe.hpp"
 #include "selector.hpp"
 #include "session_host.hpp"
 #include "socket_table.hpp"
 #include "statistics.hpp"
 #include "submission.hpp"
+#include "waiting_works.hpp"
 
 namespace distwork {
 
@@ -42,15 +41,15 @@ struct News {
 /// Decides which slave gets which work, and when: the state machine of a SocketContainer, without its lock. No I/O, no
 /// clock.
 ///
-/// A work that was admitted is always in exactly one place: the backlog, in flight on a socket, or returning (it came
-/// back from a slave and is not offered yet); `quiet` means that no place has any.
+/// A work that was admitted is always in exactly one place: it waits, or it is in flight on a socket; `quiet` means that
+/// there is none.
 template <class Selector>
 class Dispatcher {
 public:
     using TimePoint = std::chrono::steady_clock::time_point;
     using Stage = Submission::Stage;
 
-    Dispatcher(Selector chooses, ContainerLimits limits) : selector{std::move(chooses)}, limits_{limits} {}
+    Dispatcher(Selector chooses, ContainerLimits limits) : selector{std::move(chooses)}, waits_{limits} {}
 
     Selector selector;
     SocketTable table;
@@ -59,10 +58,8 @@ public:
     bool closed = false;  // admits nothing
     bool ended = false;   // nothing goes again either
 
-    std::size_t backlog_size() const noexcept { return backlog_.size(); }
-    bool quiet() const noexcept {
-        return backlog_.empty() && waiting_.empty() && returning_.empty() && in_flight_ == 0;
-    }
+    std::size_t backlog_size() const noexcept { return waits_.backlog_size(); }
+    bool quiet() const noexcept { return waits_.empty() && in_flight_ == 0; }
 
     // Submissions
 
@@ -79,54 +76,34 @@ public:
         }
         if (table.is_too_large(work->bytes())) return Admission::too_large;
         if (work->claimed()) return Admission::queued;  // cancelled before it came here
-        const Verdict verdict = offer_in_turn(work);
+        const Verdict verdict = waits_.is_behind(*work) ? Verdict::no_socket : offer(work);
         if (verdict == Verdict::sent) {
             admit(*work);
             return Admission::sent;
         }
-        // Those who wait for room came first.
-        if (waiting_.empty() && has_room(*work)) {
+        if (waits_.has_room(*work)) {
             admit(*work);
             enter_backlog(work, verdict == Verdict::no_socket);
             return Admission::queued;
         }
         DISTWORK_MARK(backlog_full);
         if (!may_wait) return Admission::backlog_full;
-        if (!line_has_room(*work) && !DISTWORK_PLANTED(unbounded_line)) return Admission::too_many_waiting;
-        work->keep_body();
-        work->stage = Stage::waiting;
-        waiting_.push(work, verdict == Verdict::no_socket);
+        if (!waits_.line_has_room(*work)) return Admission::too_many_waiting;
+        waits_.enter_line(work, verdict == Verdict::no_socket);
         return Admission::waiting;
     }
 
     bool has_room_for_all(std::span<const std::uint64_t> sockets, const WorkType& type, std::size_t bytes) const {
         const std::size_t works = table.count_without_credit(sockets, type, bytes);
-        return works == 0 || (waiting_.empty() && backlog_.size() + works <= limits_.max_backlog &&
-                              backlog_.bytes() + works * bytes <= limits_.max_backlog_bytes);
+        return works == 0 || waits_.has_room(works, bytes);
     }
 
     void cancel(Submission& work) {
-        switch (std::exchange(work.stage, Stage::done)) {
-            case Stage::waiting:
-                DISTWORK_MARK(cancel_waiting);
-                waiting_.remove(work);
-                dispatch();
-                break;
-            case Stage::backlog:
-                DISTWORK_MARK(cancel_backlog);
-                backlog_.remove(work);
-                dispatch();
-                break;
-            case Stage::returning:
-                DISTWORK_MARK(cancel_returning);
-                returning_.erase(work.at);
-                break;
-            case Stage::in_flight:
-                DISTWORK_MARK(cancel_in_flight);
-                work.stage = Stage::in_flight;
-                if (!DISTWORK_PLANTED(no_cancel_frame)) work.socket->peer->cancel(work);
-                break;
-            default: break;
+        if (work.stage == Stage::in_flight) {
+            DISTWORK_MARK(cancel_in_flight);
+            if (!DISTWORK_PLANTED(no_cancel_frame)) work.socket->peer->cancel(work);
+        } else if (waits_.cancel(work)) {
+            dispatch();
         }
     }
 
@@ -143,10 +120,7 @@ public:
 
     /// Takes a work back that is to go again, with its body: it stands where it stood before. False: not any more.
     bool send_again(const SubmissionPtr& work) {
-        if (work->stage != Stage::returning) return false;
-        returning_.erase(work->at);
-        work->stage = Stage::done;
-        if (work->claimed()) return false;
+        if (!waits_.leave_returning(*work) || work->claimed()) return false;
         enter_backlog(work, false);
         dispatch();
         look_for_stranded();
@@ -172,7 +146,7 @@ public:
             ++counted.retries;
             work.note_retry();
             again.push_back(std::static_pointer_cast<Submission>(std::exchange(answer.call, nullptr)));
-            enter_returning(again.back());
+            waits_.enter_returning(again.back());
         }
         if (socket) socket->in_flight.answered(now);
         return again;
@@ -188,20 +162,19 @@ public:
         std::erase_if(unanswered, [&](const std::shared_ptr<Call>& call) {
             if (!call->chosen()) return false;
             auto work = std::static_pointer_cast<Submission>(call);
+            const unsigned attempts = work->attempts;
             if (!take_back(*work) || ended || !work->may_go_again(slave)) return false;
             DISTWORK_MARK(requeued);
             ++counted.requeued;
+            if (work->attempts != attempts) ++counted.freed;
             if (DISTWORK_PLANTED(forget_the_requeue)) return true;
-            enter_returning(work);
+            waits_.enter_returning(work);
             lost.again.push_back(std::move(work));
             return true;
         });
         std::sort(lost.again.begin(), lost.again.end(),
                   [](const auto& one, const auto& other) { return one->sequence > other->sequence; });
-        const auto is_pinned = [id](const Submission& work) { return work.pinned == id; };
-        lost.waited = backlog_.extract(is_pinned);
-        for (auto& work : waiting_.extract(is_pinned)) lost.waited.push_back(std::move(work));
-        for (const auto& work : lost.waited) work->stage = Stage::done;
+        lost.waited = waits_.extract([id](const Submission& work) { return work.pinned == id; });
         in_flight_ -= socket.information.in_flight;
         counted.bytes_sent += socket.information.bytes_sent;
         counted.bytes_received += socket.information.bytes_received;
@@ -220,13 +193,7 @@ public:
     /// Nothing goes on from here: takes out everything that waits.
     std::vector<SubmissionPtr> end() {
         ended = true;
-        const auto every = [](const Submission&) { return true; };
-        auto works = backlog_.extract(every);
-        for (auto& work : waiting_.extract(every)) works.push_back(std::move(work));
-        for (auto& work : returning_) works.push_back(std::move(work));
-        returning_.clear();
-        for (const auto& work : works) work->stage = Stage::done;
-        return works;
+        return waits_.extract_all();
     }
 
     std::vector<std::unique_ptr<Socket>> clear() {
@@ -238,42 +205,40 @@ public:
 
     /// Offers everything that waits. To be called after each change of who has credit, or room.
     void dispatch() {
+        const auto offers = [this](const SubmissionPtr& work) { return offer(work); };
         const auto any_credit = [this] { return table.anybody_has_credit(); };
-        if (!backlog_.empty()) backlog_.round([this](const SubmissionPtr& work) { return offer(work); }, any_credit);
-        if (waiting_.empty()) return;
-        // What waits for room behind a full backlog of works that nobody can take may well find a slave itself.
-        waiting_.round(
-            [this](const SubmissionPtr& work) {
-                const Verdict verdict = offer_in_turn(work);
-                if (verdict == Verdict::sent) admit_later(work);
-                return verdict;
-            },
-            any_credit);
-        for (SubmissionPtr work; (work = waiting_.front()) && has_room(*work);) {
-            const bool no_socket = waiting_.holds_up(*work);
-            waiting_.remove(*work);
-            admit_later(work);
-            enter_backlog(work, no_socket);
-        }
+        const auto admitted = [this](const SubmissionPtr& work) {
+            admit(*work);
+            news.admitted.push_back(work);
+        };
+        if (waits_.round(offers, any_credit, admitted)) look_for_stranded();
     }
 
     /// What waits, by kind.
     std::vector<Waiting> waiting() const {
         std::vector<Waiting> all;
-        const auto add = [&](const Submission& first, std::size_t works, bool no_socket) {
-            WaitReason reason = no_socket ? WaitReason::no_credit : WaitReason::declined;
-            if (table.size() == 0) reason = WaitReason::no_slave;
-            else if (!table.anybody_can_take(first)) reason = WaitReason::no_capable;
-            all.push_back({reason, first.type().name, first.options.labels(), first.options.priority(), works});
+        const auto add = [&](WaitReason reason, const Submission& work, std::size_t works) {
+            all.push_back({reason, work.type().name, work.options.labels(), work.options.priority(), works});
         };
-        backlog_.for_each_lane(add);
-        waiting_.for_each_lane(add);
+        waits_.for_each_lane([&](const Submission& first, std::size_t works, bool no_socket) {
+            if (table.size() == 0) add(WaitReason::no_slave, first, works);
+            else if (!table.anybody_can_take(first)) add(WaitReason::no_capable, first, works);
+            else add(no_socket ? WaitReason::no_credit : WaitReason::declined, first, works);
+        });
+        waits_.for_each_returning([&](const Submission& work) {
+            const auto same = std::find_if(all.begin(), all.end(), [&](const Waiting& kind) {
+                return kind.reason == WaitReason::pause && kind.type == work.type().name &&
+                       kind.labels == work.options.labels() && kind.priority == work.options.priority();
+            });
+            if (same == all.end()) add(WaitReason::pause, work, 1);
+            else ++same->works;
+        });
         return all;
     }
 
     /// Tells, once, of each kind of works that no connected slave can take.
     void look_for_stranded() {
-        backlog_.report_lanes([this](const Submission& first) {
+        waits_.report_lanes([this](const Submission& first) {
             if (table.anybody_can_take(first)) return false;
             DISTWORK_MARK(no_capable_slave);
             std::string text = first.type().name;
@@ -284,7 +249,7 @@ public:
     }
 
 private:
-    using Verdict = Backlog::Verdict;
+    using Verdict = WaitingWorks::Verdict;
 
     /// Offers one work to the selector, and sends it to the socket that it names.
     Verdict offer(const SubmissionPtr& work) {
@@ -312,12 +277,6 @@ private:
             socket->closing = true;
             table.update(*socket);
         }
-    }
-
-    /// A work does not overtake those of its lane that wait for credit, or that wait for room and came before it.
-    Verdict offer_in_turn(const SubmissionPtr& work) {
-        const bool behind = work->stage == Stage::fresh && waiting_.has_lane_of(*work);
-        return behind || backlog_.holds_up(*work) ? Verdict::no_socket : offer(work);
     }
 
     /// Null: the selector declined. It may have named a socket that is not among the candidates; that counts the same.
@@ -362,39 +321,14 @@ private:
         work.is_admitted = true;
         ++counted.admitted;
     }
-    void admit_later(const SubmissionPtr& work) {
-        admit(*work);
-        news.admitted.push_back(work);
-    }
-
-    bool has_room(const Submission& work) const noexcept {
-        if (DISTWORK_PLANTED(unbounded_backlog)) return true;
-        return backlog_.size() < limits_.max_backlog &&
-               (backlog_.empty() || backlog_.bytes() + work.bytes() <= limits_.max_backlog_bytes);
-    }
 
     void enter_backlog(const SubmissionPtr& work, bool no_socket) {
-        work->keep_body();
-        work->stage = Stage::backlog;
-        if (backlog_.push(work, no_socket) && no_socket) look_for_stranded();
+        if (waits_.enter_backlog(work, no_socket) && no_socket) look_for_stranded();
     }
 
-    bool line_has_room(const Submission& work) const noexcept {
-        return waiting_.size() < limits_.max_waiting &&
-               (waiting_.empty() || waiting_.bytes() + work.bytes() <= limits_.max_backlog_bytes);
-    }
-
-    void enter_returning(const SubmissionPtr& work) {
-        work->stage = Stage::returning;
-        work->at = returning_.insert(returning_.end(), work);
-    }
-
-    const ContainerLimits limits_;
+    WaitingWorks waits_;
     std::uint64_t last_sequence_ = 0;
-    Backlog backlog_;
-    Backlog waiting_;                     // submissions that wait for room in the backlog
-    std::list<SubmissionPtr> returning_;  // until their body was encoded anew, and their backoff is over
-    std::size_t in_flight_ = 0;           // on all sockets
+    std::size_t in_flight_ = 0;  // on all sockets
 };
 
 }  // namespace distwork

@@ -20,6 +20,7 @@ struct Statistics {
 
     std::uint64_t attempts = 0;      ///< works sent
     std::uint64_t requeued = 0;      ///< works of lost slaves that went again
+    std::uint64_t freed = 0;         ///< of these, works that had not begun: the attempt does not count
     std::uint64_t retries = 0;       ///< works that went again because they threw
     std::uint64_t late_answers = 0;  ///< answers that nobody waited for: late, doubled or invented
 
@@ -35,6 +36,7 @@ enum class WaitReason {
     no_capable,  ///< none of those that are has the type, the labels and the room for it
     no_credit,   ///< those that could take it are busy, or suspected
     declined,    ///< the selector did not want to send it now
+    pause,       ///< it goes again after a loss or an exception, when its pause is over
 };
 
 /// Works of one kind that wait.

@@ -72,7 +72,7 @@ public:
         history.slaves += slave;
         const bool once = options.max_attempts() == 1 && !DISTWORK_PLANTED(ignore_at_most_once);
         if (claimed() || (pinned && !DISTWORK_PLANTED(resend_a_part_of_a_broadcast))) return false;
-        if (was_begun_ || once) {
+        if (was_begun_ || once || DISTWORK_PLANTED(blame_a_waiting_work)) {
             const bool again = attempts - history.retries < options.max_attempts();
             if (!again) DISTWORK_MARK(lost_for_good);
             return again;

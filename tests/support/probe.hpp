@@ -21,7 +21,8 @@
     X(swallow_the_exception) X(no_second_look) X(ignore_queue_timeout) X(ignore_deadline)                       \
     X(no_retry) X(retry_unasked) X(never_silent) X(no_reconnect) X(unbounded_backlog) X(unbounded_line)         \
     X(forget_to_count) X(no_cancel_frame) X(leak_a_slot) X(forget_an_answer) X(write_twice)                     \
-    X(resend_a_part_of_a_broadcast) X(drain_at_once) X(ignore_the_generation) X(first_master_only)
+    X(resend_a_part_of_a_broadcast) X(drain_at_once) X(ignore_the_generation) X(first_master_only) \
+    X(blame_a_waiting_work)
 // clang-format on
 
 namespace distwork::test {

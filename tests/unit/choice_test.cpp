@@ -1404,6 +1404,7 @@ TEST_CASE("works of a lost slave go again, and stand where they stood", "[unit]"
     CHECK(master.held(1) == std::vector{1, 2, 3, 6});
     CHECK(works[0]->attempt() == 2);
     CHECK(master.container.statistics().requeued == 3);
+    CHECK(master.container.statistics().freed == 1);
 }
 
 TEST_CASE("a work that was lost too often, or may be executed once only, is lost for good", "[unit]") {
@@ -1582,8 +1583,10 @@ TEST_CASE("what waits is told by kind, with the reason, and what nobody can take
     CHECK(master.container.take_news().stranded.size() == 1);
     CHECK(master.container.take_news().stranded.empty());
 
-    master.connect({.slots = 1});
+    master.connect({.slots = 1, .window = 1});
+    CHECK(master.container.waiting().at(0).reason == WaitReason::no_credit);
     master.submit_many(4, 5, SubmitOptions{}.label("gpu"));
+    master.container.round_trip(master.ids[0], 1ms, {}, {});  // nobody has credit: none is offered
     waiting = master.container.waiting();
     REQUIRE(waiting.size() == 2);
     CHECK(waiting[0].reason == WaitReason::no_credit);
@@ -1598,6 +1601,37 @@ TEST_CASE("what waits is told by kind, with the reason, and what nobody can take
     // Once for each kind, as long as any of it waits.
     master.disconnect(1);
     CHECK(master.container.take_news().stranded.empty());
+
+    // The two that it had, until they are sent again; they stand among their like then.
+    const auto paused = [&] {
+        std::size_t works = 0;
+        for (const Waiting& kind : master.container.waiting())
+            if (kind.reason == WaitReason::pause) works += kind.works;
+        return works;
+    };
+    auto again = master.again;
+    REQUIRE(again.size() == 1);
+    CHECK(paused() == 1);
+    master.disconnect(0);
+    again.insert(again.end(), master.again.begin(), master.again.end());
+    REQUIRE(again.size() == 2);
+    CHECK(paused() == 2);
+    for (const auto& work : again) CHECK(master.container.send_again(work));
+    CHECK(paused() == 0);
+}
+
+TEST_CASE("what waited for room is told of as well, once it has room and nobody can take it", "[unit]") {
+    Distributor<> master{{.max_backlog = 1}};
+    const auto first = numbered(1);
+    CHECK(master.container.submit(first, true) == Admission::queued);
+    const auto second = numbered(2, SubmitOptions{}.label("gpu"));
+    CHECK(master.container.submit(second, true) == Admission::waiting);
+    CHECK(master.container.take_news().stranded.size() == 1);
+    REQUIRE(first->claim(Errc::cancelled));
+    master.container.cancel(*first);
+    const News news = master.container.take_news();
+    CHECK(news.admitted == std::vector<SubmissionPtr>{second});
+    CHECK(news.stranded.size() == 1);
 }
 
 TEST_CASE("a work whose session gave it up, and left before that was told, is not looked for there", "[unit]") {

@@ -1,0 +1,174 @@
+#pragma once
+
+#include <cstddef>
+#include <list>
+#include <utility>
+#include <vector>
+
+#include "admission.hpp"
+#include "backlog.hpp"
+#include "detail/probe.hpp"
+#include "submission.hpp"
+
+namespace distwork {
+
+/// The works of a container that wait, each in one place: the backlog; the line of those that wait for room in it; or,
+/// having come back from a slave, until they are to be offered again. No I/O, no clock.
+class WaitingWorks {
+public:
+    using Stage = Submission::Stage;
+    using Verdict = Backlog::Verdict;
+
+    explicit WaitingWorks(ContainerLimits limits) : limits_{limits} {}
+
+    bool empty() const noexcept { return backlog_.empty() && line_.empty() && returning_.empty(); }
+    std::size_t backlog_size() const noexcept { return backlog_.size(); }
+
+    // Room
+
+    /// Whether it finds room in the backlog. Those in the line came first.
+    bool has_room(const Submission& work) const noexcept { return line_.empty() && backlog_has_room(work); }
+
+    bool has_room(std::size_t works, std::size_t bytes_each) const noexcept {
+        return line_.empty() && backlog_.size() + works <= limits_.max_backlog &&
+               backlog_.bytes() + works * bytes_each <= limits_.max_backlog_bytes;
+    }
+
+    bool line_has_room(const Submission& work) const noexcept {
+        if (DISTWORK_PLANTED(unbounded_line)) return true;
+        return line_.size() < limits_.max_waiting &&
+               (line_.empty() || line_.bytes() + work.bytes() <= limits_.max_backlog_bytes);
+    }
+
+    // Coming and going
+
+    /// `no_socket`: it was offered, and no slave has credit for it. True: it is the first of its lane.
+    bool enter_backlog(const SubmissionPtr& work, bool no_socket) {
+        work->keep_body();
+        work->stage = Stage::backlog;
+        return backlog_.push(work, no_socket);
+    }
+
+    void enter_line(const SubmissionPtr& work, bool no_socket) {
+        work->keep_body();
+        work->stage = Stage::waiting;
+        line_.push(work, no_socket);
+    }
+
+    void enter_returning(const SubmissionPtr& work) {
+        work->stage = Stage::returning;
+        work->at = returning_.insert(returning_.end(), work);
+    }
+
+    /// It is to be offered again. False: it does not wait for that any more.
+    bool leave_returning(Submission& work) {
+        if (work.stage != Stage::returning) return false;
+        returning_.erase(work.at);
+        work.stage = Stage::done;
+        return true;
+    }
+
+    /// Takes it out of whatever it waits in. True: others may have their turn now.
+    bool cancel(Submission& work) {
+        switch (std::exchange(work.stage, Stage::done)) {
+            case Stage::waiting:
+                DISTWORK_MARK(cancel_waiting);
+                line_.remove(work);
+                return true;
+            case Stage::backlog:
+                DISTWORK_MARK(cancel_backlog);
+                backlog_.remove(work);
+                return true;
+            case Stage::returning:
+                DISTWORK_MARK(cancel_returning);
+                returning_.erase(work.at);
+                return false;
+            default: return false;
+        }
+    }
+
+    /// Takes out all in the backlog and its line that `which(const Submission&)` holds for.
+    template <class Which>
+    std::vector<SubmissionPtr> extract(Which which) {
+        auto works = backlog_.extract(which);
+        for (auto& work : line_.extract(which)) works.push_back(std::move(work));
+        for (const auto& work : works) work->stage = Stage::done;
+        return works;
+    }
+
+    std::vector<SubmissionPtr> extract_all() {
+        auto works = extract([](const Submission&) { return true; });
+        for (auto& work : std::exchange(returning_, {})) {
+            work->stage = Stage::done;
+            works.push_back(std::move(work));
+        }
+        return works;
+    }
+
+    // Turns
+
+    /// A work does not overtake those of its lane that wait for credit, or that wait for room and came before it.
+    bool is_behind(const Submission& work) const noexcept {
+        return (work.stage == Stage::fresh && line_.has_lane_of(work)) || backlog_.holds_up(work);
+    }
+
+    /// Offers each work to `offer(const SubmissionPtr&)` that is not behind another, as long as `any_credit()`; then
+    /// lets into the backlog those that have room now. `admitted(const SubmissionPtr&)` hears of each that left the
+    /// line. True: the backlog has the first of a lane more, for which nobody has credit.
+    template <class Offer, class AnyCredit, class Admitted>
+    bool round(Offer offer, AnyCredit any_credit, Admitted admitted) {
+        if (!backlog_.empty()) backlog_.round(offer, any_credit);
+        if (line_.empty()) return false;
+        // What waits for room behind a full backlog of works that nobody can take may well find a slave itself.
+        line_.round(
+            [&](const SubmissionPtr& work) {
+                const Verdict verdict = is_behind(*work) ? Verdict::no_socket : offer(work);
+                if (verdict == Verdict::sent) admitted(work);
+                return verdict;
+            },
+            any_credit);
+        bool has_first = false;
+        for (SubmissionPtr work; (work = line_.front()) && backlog_has_room(*work);) {
+            const bool no_socket = line_.holds_up(*work);
+            line_.remove(*work);
+            admitted(work);
+            has_first |= enter_backlog(work, no_socket) && no_socket;
+        }
+        return has_first;
+    }
+
+    // Looking
+
+    /// Calls `visit(const Submission& first, std::size_t works, bool no_socket)` for each lane of backlog and line.
+    template <class Visit>
+    void for_each_lane(Visit visit) const {
+        backlog_.for_each_lane(visit);
+        line_.for_each_lane(visit);
+    }
+
+    /// Calls `visit(const Submission&)` for each that is to be offered again, later.
+    template <class Visit>
+    void for_each_returning(Visit visit) const {
+        for (const auto& work : returning_) visit(*work);
+    }
+
+    /// Calls `report(const Submission& first)` for each lane of the backlog that it did not return true for before.
+    template <class Report>
+    void report_lanes(Report report) {
+        backlog_.report_lanes(report);
+    }
+
+private:
+    bool backlog_has_room(const Submission& work) const noexcept {
+        if (DISTWORK_PLANTED(unbounded_backlog)) return true;
+        return backlog_.size() < limits_.max_backlog &&
+               (backlog_.empty() || backlog_.bytes() + work.bytes() <= limits_.max_backlog_bytes);
+    }
+
+    const ContainerLimits limits_;
+    Backlog backlog_;
+    Backlog line_;
+    std::list<SubmissionPtr> returning_;
+};
+
+}  // namespace distwork
