@@ -13,6 +13,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "simulation/ledger.hpp"
@@ -36,7 +37,8 @@ class Storm {
         Master* master = nullptr;
         std::uint64_t submitted = 0;
         std::uint64_t completed = 0;
-        std::size_t losses = 0;  // of sessions
+        std::size_t losses = 0;    // of sessions
+        std::uint64_t blamed = 0;  // works that went again after them, and count an attempt more
         int broadcasts = 0;
         int broadcasts_done = 0;
         std::array<std::uint64_t, 2> parts{};  // that succeeded, and others
@@ -121,6 +123,7 @@ private:
         if (!weather_.calm && random_.chance(0.25)) second_ = &begin_master("second");
         hosts_.resize(slave_count_);
         slaves_.resize(slave_count_);
+        for (std::size_t i = 0; i < slave_count_; ++i) slots_.push_back(1 + random_.below(3));
     }
 
     /// Where the one before it was, if there was one.
@@ -143,7 +146,7 @@ private:
     void begin_slave(std::size_t i) {
         distwork::SlaveOptions options;
         options.name = "slave" + std::to_string(i);
-        options.slots = 1 + random_.below(3);
+        options.slots = slots_[i];
         if (i % 2 == 1 || slave_count_ == 1) options.labels = {"rare"};
         options.link = link();
         options.reconnect_at_most = 1000ms;
@@ -162,9 +165,22 @@ private:
     void listen(Station& station, std::string_view line) {
         if (!line.starts_with("Disconnected")) return;
         ++station.losses;
+        check_blame(station, line);
         for (Stranger& stranger : strangers_)
             if (line.find(stranger.host->address() + ':') != line.npos) return void(stranger.logged = line);
         listen_for_breaks(line);
+    }
+
+    /// Of what a lost slave had, only as many works as it has slots can have begun.
+    void check_blame(Station& station, std::string_view line) {
+        if (!station.host->is_alive()) return;
+        std::size_t slots = 1;  // a stranger's
+        for (std::size_t i = 0; i < slave_count_; ++i)
+            if (line.find(hosts_[i]->address() + ':') != line.npos) slots = slots_[i];
+        const auto counted = station.master->statistics();
+        const std::uint64_t blamed = counted.requeued - counted.freed;
+        if (blamed > std::exchange(station.blamed, blamed) + slots)
+            fail("works that had not begun count an attempt: " + std::string{line});
     }
 
     /// To a slave.
@@ -280,9 +296,18 @@ private:
             const std::uint64_t kind = random_.below(8);
             simulation_.after(random_.between(100ms, storm_time), [this, who, kind] { strike(who, kind); });
         }
+        if (random_.chance(0.3)) simulation_.after(random_.between(1s, 12s), [this] { rush(); });
         if (!second_) return;
         first_is_gone_ = random_.chance(0.3);
         simulation_.after(random_.between(1s, 12s), [this] { strike_the_first(); });
+    }
+
+    /// Many works at once, so that slaves hold more than they execute; and one of them is lost with them.
+    void rush() {
+        for (std::size_t i = 0; i < 40; ++i)
+            if (failure_.empty()) submit(any_master());
+        simulation_.after(random_.between(0ms, 100ms),
+                          [this] { strike(random_.below(slave_count_), random_.below(2)); });
     }
 
     void strike(std::size_t who, std::uint64_t kind) {
@@ -519,7 +544,10 @@ private:
 
     void check_line(const Master& master) {
         std::size_t waiting = 0;
-        for (const auto& kind : master.waiting()) waiting += kind.works;
+        for (const auto& kind : master.waiting()) {
+            if (kind.reason == distwork::WaitReason::declined) fail("it is said that round robin declined a work");
+            if (kind.reason != distwork::WaitReason::pause) waiting += kind.works;
+        }
         if (waiting - master.backlog_size() > max_waiting_) fail("the line for the backlog is beyond its bound");
     }
 
@@ -601,6 +629,7 @@ private:
     sim::Host* empty_host_ = nullptr;  // no master is there, or a strange one
     std::vector<sim::Host*> hosts_;
     std::vector<Slave*> slaves_;
+    std::vector<std::size_t> slots_;  // of each slave, whenever it begins
 };
 
 }  // namespace storm
