@@ -30,7 +30,7 @@ public:
     std::size_t bytes() const noexcept { return bytes_; }
 
     /// Whether older works of its lane wait here.
-    bool has_lane_of(const Submission& work) const noexcept { return find_lane(work) != nullptr; }
+    bool has_lane_of(const Submission& work) const noexcept { return !empty() && find_lane(work); }
 
     /// The first of all; null when there is none.
     SubmissionPtr front() const {
@@ -42,7 +42,7 @@ public:
 
     /// Whether an older work of its lane waits because no slave has credit for it: then this one waits behind it.
     bool holds_up(const Submission& work) const noexcept {
-        const Lane* const lane = find_lane(work);
+        const Lane* const lane = empty() ? nullptr : find_lane(work);  // usually it is
         return lane && lane->no_socket;
     }
 
