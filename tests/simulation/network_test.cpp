@@ -434,6 +434,15 @@ enum class Plight { none, killed, power_loss, frozen };
 constexpr int slave_count = 5;
 constexpr int work_count = 200;
 
+auto& add_master(sim::Simulation& simulation) {
+    sim::Host& host = simulation.add_host("master");
+    MasterOptions options;
+    options.port = 12345;
+    auto& master = host.make<Master<RoundRobin, sim::Transport>>(host.transport(), options);
+    master.start();
+    return master;
+}
+
 sim::Host& add_slave(sim::Simulation& simulation, int number) {
     sim::Host& host = simulation.add_host("slave " + std::to_string(number));
     SlaveOptions options;
@@ -464,11 +473,7 @@ void strike(sim::Simulation& simulation, std::vector<sim::Host*>& slaves, Plight
 
 Outcome run_roles(std::uint64_t seed, const sim::SimulationOptions& how, Plight plight = Plight::none) {
     sim::Simulation simulation{seed, how};
-    sim::Host& host = simulation.add_host("master");
-    MasterOptions options;
-    options.port = 12345;
-    auto& master = host.make<Master<RoundRobin, sim::Transport>>(host.transport(), options);
-    master.start();
+    auto& master = add_master(simulation);
     std::vector<sim::Host*> slaves;
     for (int i = 0; i < slave_count; ++i) slaves.push_back(&add_slave(simulation, i));
     simulation.after(100ms, [&] { strike(simulation, slaves, plight, 10); });
@@ -553,11 +558,7 @@ TEST_CASE("in simulation, slaves that fall silent together cost a work one attem
     for (std::uint64_t seed = 0; seed < 20; ++seed) {
         INFO("seed " << seed);
         sim::Simulation simulation{seed, with_work_times()};
-        sim::Host& host = simulation.add_host("master");
-        MasterOptions options;
-        options.port = 12345;
-        auto& master = host.make<Master<RoundRobin, sim::Transport>>(host.transport(), options);
-        master.start();
+        auto& master = add_master(simulation);
         std::vector<sim::Host*> slaves;
         // Their heartbeats fall at different times.
         for (int i = 0; i < 12; ++i)
