@@ -46,11 +46,15 @@ const bool is_chosen = std::getenv("DISTWORK_SEEDS") != nullptr;
 const std::uint64_t first_seed = from_environment("DISTWORK_FIRST_SEED", 1);
 const std::uint64_t seed_count = from_environment("DISTWORK_SEEDS", is_sanitized ? 1'000 : 10'000);
 
+std::string replay_of(std::uint64_t seed) {
+    return "seed " + std::to_string(seed) + "; replay it, with the log of its events:\n  tests/run simulation " +
+           "--config release --seeds 1 --first " + std::to_string(seed);
+}
+
 /// What to say of a seed that failed; with the end of its event log if it was run alone.
-std::string describe(std::uint64_t seed, const std::string& failure, const storm::Storm& storm) {
+std::string describe(const std::string& failure, const storm::Storm& storm) {
     std::ostringstream text;
-    text << "seed " << seed << ": " << failure << "\nreplay it, with the log of its events:\n  tests/run simulation "
-         << "--config release --seeds 1 --first " << seed << '\n';
+    text << failure << '\n';
     storm.timeline().print(text);
     return text.str();
 }
@@ -65,11 +69,12 @@ void weather(std::uint64_t shard) {
     for (std::uint64_t i = shard; i < seed_count || (!is_chosen && goes_on); i += 2) {
         if (i >= seed_count && std::chrono::steady_clock::now() > until) break;
         const std::uint64_t seed = first_seed + i;
+        INFO(replay_of(seed));  // also of one that throws, or does worse
         storm::Storm storm{seed, is_replay ? 1'000'000u : 0u};
         const std::string failure = storm.run();
         ++seeds;
         events += storm.events();
-        if (!failure.empty()) FAIL(describe(seed, failure, storm));
+        if (!failure.empty()) FAIL(describe(failure, storm));
     }
     std::cout << seeds << " seeds, " << events << " events; marks reached:\n";
     for (std::size_t i = 0; i < mark_names.size(); ++i) std::cout << "  " << mark_names[i] << ' ' << marks[i] << '\n';
@@ -115,9 +120,13 @@ TEST_CASE("each planted bug is found within 5,000 seeds", "[simulation]") {
         distwork::test::planted = static_cast<distwork::test::Bug>(bug);
         std::string failure;
         std::uint64_t seed = 0;
-        while (failure.empty() && seed < 5'000) failure = storm::Storm{++seed}.run();
-        std::cout << bug_names[bug] << ": seed " << seed << ": " << failure << '\n';
         INFO(bug_names[bug]);
+        while (failure.empty() && seed < 5'000) {
+            ++seed;
+            INFO("seed " << seed);
+            failure = storm::Storm{seed}.run();
+        }
+        std::cout << bug_names[bug] << ": seed " << seed << ": " << failure << '\n';
         CHECK_FALSE(failure.empty());
     }
 }
