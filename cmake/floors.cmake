@@ -13,7 +13,8 @@ set(FLOOR_2 fingerprint context work registry rpc_work function_work register ca
 # links
 set(FLOOR_3 machine_load transport session session_host session_peer session_writer inbox liveness call_table outgoing woken_writers deliveries
             work_batch
-            work_queue work_executor detail/execution_list detail/execution_limits detail/work_reply)
+            work_queue work_executor detail/execution_list detail/execution_limits
+            detail/received_works detail/work_reply)
 # choice
 set(FLOOR_4 socket_information submit_options submission in_flight ready_set socket_table backlog admission waiting_works
             selector statistics dispatcher socket_container)

@@ -45,6 +45,12 @@ public:
         return std::move(at->call);
     }
 
+    /// Gives the call of that id, which stays; null if there is none.
+    std::shared_ptr<Call> look_up(std::uint64_t id) {
+        const Place* const at = find(id);
+        return at ? at->call : nullptr;
+    }
+
     bool contains(std::uint64_t id) { return find(id) != nullptr; }
 
     /// Gives all calls, in no order, and forgets them.

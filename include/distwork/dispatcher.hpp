@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -89,7 +90,8 @@ public:
         DISTWORK_MARK(backlog_full);
         if (!may_wait) return Admission::backlog_full;
         if (!waits_.line_has_room(*work)) return Admission::too_many_waiting;
-        waits_.enter_line(work, verdict == Verdict::no_socket);
+        const bool no_socket = verdict == Verdict::no_socket;
+        if (waits_.enter_line(work, no_socket) && no_socket) look_for_stranded();
         return Admission::waiting;
     }
 
@@ -140,6 +142,10 @@ public:
             if (!socket || !answer.call || !answer.call->chosen()) continue;
             auto& work = static_cast<Submission&>(*answer.call);
             if (work.stage != Stage::in_flight) continue;
+            if (answer.reply.goes_on) {  // its caller is told; its slot is not free
+                socket->in_flight.overrun(work);
+                continue;
+            }
             count(*socket, work, answer.reply);
             if (ended || !work.wants_retry(answer.reply.error)) continue;
             DISTWORK_MARK(retry);
@@ -211,7 +217,7 @@ public:
             admit(*work);
             news.admitted.push_back(work);
         };
-        if (waits_.round(offers, any_credit, admitted)) look_for_stranded();
+        waits_.round(offers, any_credit, admitted);
     }
 
     /// What waits, by kind.
@@ -236,16 +242,24 @@ public:
         return all;
     }
 
-    /// Tells, once, of each kind of works that no connected slave can take.
+    /// Tells of each kind of works that no connected slave can take: once, until other slaves come.
     void look_for_stranded() {
         waits_.report_lanes([this](const Submission& first) {
             if (table.anybody_can_take(first)) return false;
             DISTWORK_MARK(no_capable_slave);
             std::string text = first.type().name;
             for (const std::string& label : first.options.labels()) text += " [" + label + ']';
-            news.stranded.push_back(std::move(text));
+            if (stranded_.size() == most_stranded) stranded_.clear();
+            if (stranded_.insert(text).second) news.stranded.push_back(std::move(text));
             return true;
         });
+    }
+
+    /// Slaves came, or have more types: what was told of may be otherwise now.
+    void more_can_be_taken() {
+        stranded_.clear();
+        dispatch();
+        look_for_stranded();
     }
 
 private:
@@ -329,6 +343,8 @@ private:
     WaitingWorks waits_;
     std::uint64_t last_sequence_ = 0;
     std::size_t in_flight_ = 0;  // on all sockets
+    static constexpr std::size_t most_stranded = 1000;
+    std::set<std::string> stranded_;  // kinds that were told of
 };
 
 }  // namespace distwork

@@ -33,7 +33,8 @@ enum class FrameKind : std::uint8_t {
 /// | --- | --- | --- | --- |
 /// | 0 | 4 | length | of the body that follows, in bytes |
 /// | 4 | 1 | kind | FrameKind |
-/// | 5 | 1 | flags | work: 1, if 4 bytes before the work's are its execution timeout in milliseconds; else 0 |
+/// | 5 | 1 | flags | work: 1, if 4 bytes before the work's are its execution timeout in milliseconds; error: 1, if the work
+///   is executed all the same, and another answer gives its slot back; else 0 |
 /// | 6 | 2 | type | work: the receiver's number for the work type; else 0 |
 /// | 8 | 8 | id | work, answer, error, cancel: the work's; never used twice in a session. ping, pong: any |
 struct FrameHeader {
@@ -52,9 +53,13 @@ inline constexpr std::size_t frame_header_bytes = 16;
 inline constexpr std::uint8_t flag_timeout = 1;
 inline constexpr std::size_t timeout_bytes = 4;
 
+/// A flag of error frames: the caller is told, but the work goes on. Its slot is given back by another answer.
+inline constexpr std::uint8_t flag_goes_on = 1;
+
 /// Whether the flags mean something in a frame of that kind and length.
 constexpr bool has_known_flags(const FrameHeader& header) noexcept {
     if (header.flags == 0) return true;
+    if (header.kind == FrameKind::error) return header.flags == flag_goes_on;
     return header.flags == flag_timeout && header.kind == FrameKind::work && header.length >= timeout_bytes;
 }
 

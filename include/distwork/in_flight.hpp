@@ -60,12 +60,20 @@ public:
         const auto running = std::find_if(running_.begin(), running_.end(),
                                           [&](const auto& entry) { return entry.first == &work.type(); });
         if (--running->second == 0) running_.erase(running);
+        if (std::exchange(work.overran_, false)) --overrun_;
         if (Submission* next = first_waiting_) {
             first_waiting_ = next->newer_;
             no_longer_waiting(*next);
             next->begun_ = true;
             begin(*next);
         }
+    }
+
+    /// Its execution_timeout is over, and it is executed all the same: nobody knows when its slot is free again, so that
+    /// nothing shall wait for that.
+    void overrun(Submission& work) {
+        if (!work.begun_ || std::exchange(work.overran_, true)) return;
+        ++overrun_;
     }
 
     /// The socket goes: works that its session gave up but nobody told of yet must not look for it.
@@ -85,7 +93,7 @@ public:
 
     std::size_t size() const noexcept { return count_; }
     /// What it may hold beyond its slots, in execution time.
-    Duration worth() const noexcept { return (round_trip_ + slack) * static_cast<std::int64_t>(slots_); }
+    Duration worth() const noexcept { return (round_trip_ + slack) * static_cast<std::int64_t>(slots_ - overrun_); }
     bool has_free_slot() const noexcept { return count_ < slots_; }
 
     /// Whether it may be sent a work that is short, small and of a measured type, whatever else it is.
@@ -132,6 +140,7 @@ private:
     Submission* newest_ = nullptr;
     Submission* first_waiting_ = nullptr;
     std::size_t count_ = 0;
+    std::size_t overrun_ = 0;  // of the begun ones, those whose time is over
     Duration waiting_time_{};
     std::size_t waiting_bytes_ = 0;
 

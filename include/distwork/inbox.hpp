@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -7,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "detail/probe.hpp"
 #include "error.hpp"
 #include "frame.hpp"
 #include "frame_reader.hpp"
@@ -48,6 +50,15 @@ public:
         host.works()->push(WorkBatch::single(self, item, std::move(frame.own)));
     }
 
+    /// Takes out a work that nobody was handed yet. False: it is not here.
+    bool drop_work(std::uint64_t id) {
+        const auto found = std::find_if(works_.begin(), works_.end(), [id](const auto& item) { return item.id == id; });
+        if (found == works_.end()) return false;
+        DISTWORK_MARK(cancel_in_outbox);  // both came in one read: the work had not left when it was cancelled
+        works_.erase(found);
+        return true;
+    }
+
     void hand_over_works(const SessionPtr& session, SessionHost<Transport>& host) {
         if (works_.empty()) return;
         auto batch = WorkBatch::copy(session, works_);
@@ -60,7 +71,9 @@ public:
         Answer& answer = answers_.emplace_back();
         answer.id = frame.header.id;
         answer.own = std::move(frame.own);
-        if (!decode(frame.header.kind, frame.body, answer.reply)) return true;
+        answer.reply.goes_on = frame.header.flags == flag_goes_on && !DISTWORK_PLANTED(free_a_slot_that_is_taken);
+        const bool broken{decode(frame.header.kind, frame.body, answer.reply)};
+        if (!broken && (!answer.reply.goes_on || answer.reply.error == Errc::execution_timeout)) return true;
         answers_.pop_back();
         return false;
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -71,7 +72,7 @@ public:
     /// Queues the answer of a work that the peer sent. A small body is copied and stays with the caller.
     bool reply(FrameHeader header, ByteBuffer&& body) {
         const std::lock_guard lock{mutex_};
-        ++replies_;
+        if (header.flags != flag_goes_on) ++replies_;
         if (closed_) DISTWORK_MARK(late_answer);  // of a work whose session is no more
         return queue(header, std::move(body));
     }
@@ -94,11 +95,9 @@ public:
         return replies_;
     }
 
-    /// Whether more waits to leave than may: then nothing should be read that causes more.
-    bool is_overfull() const {
-        const std::lock_guard lock{mutex_};
-        return outbox_.size() + leaving_bytes_ > max_outbox_bytes_;
-    }
+    /// Whether more waits to leave than may: then nothing should be read, or begun, that causes more. It lasts until half
+    /// of it has left.
+    bool is_overfull() const noexcept { return overfull_.load(std::memory_order_acquire); }
 
     /// Queues a cancel frame if the call awaits its answer here.
     bool cancel(const Call& call) {
@@ -108,11 +107,13 @@ public:
         return wake();
     }
 
-    /// Looks up the calls that `answers` are for; `call` is left null for late and unknown ones.
+    /// Looks up the calls that `answers` are for; `call` is left null for late and unknown ones. One whose work goes on
+    /// stays until it is answered once more.
     template <class Answers>
     void take_calls(Answers& answers) {
         const std::lock_guard lock{mutex_};
-        for (auto& answer : answers) answer.call = calls_.take(answer.id);
+        for (auto& answer : answers)
+            answer.call = answer.reply.goes_on ? calls_.look_up(answer.id) : calls_.take(answer.id);
         release_held();
     }
 
@@ -129,15 +130,22 @@ public:
         return true;
     }
 
-    /// The writer wrote so much of what it took. True: a call was refused meanwhile that there is room for now.
-    bool left(std::size_t bytes) {
+    /// What there is room for, and was not before.
+    struct Room {
+        bool for_calls = false;  ///< one was refused
+        bool for_answers = false;
+    };
+
+    /// The writer wrote so much of what it took.
+    Room left(std::size_t bytes) {
         const std::lock_guard lock{mutex_};
         leaving_bytes_ -= bytes;
-        // One beyond the bound needs all of it: it is told again when nothing waits.
         const std::size_t waiting = outbox_.size() + leaving_bytes_;
-        if (!refused_ || waiting > max_outbox_bytes_ / 2) return false;
-        refused_ = waiting != 0;
-        return true;
+        if (waiting > max_outbox_bytes_ / 2) return {};
+        const Room room{refused_, is_overfull()};
+        refused_ = refused_ && waiting != 0;  // a call beyond the bound needs all of it: it is told again then
+        if (room.for_answers) overfull_.store(false, std::memory_order_release);
+        return room;
     }
 
     /// The session's own strand is about to queue and will call the writer when it is done: no wake until then.
@@ -235,8 +243,10 @@ private:
         return wake();
     }
 
-    /// Who gathers writers to wake will wake this one, but only for itself: others do not wait for that.
+    /// After something was queued. Who gathers writers to wake will wake this one, but only for itself: others do not
+    /// wait for that.
     bool wake() {
+        if (outbox_.size() + leaving_bytes_ > max_outbox_bytes_) overfull_.store(true, std::memory_order_release);
         const WokenWriters* const gathering = WokenWriters::current();
         if (awake_ && (!gathered_by_ || gathered_by_ == gathering)) return false;
         awake_ = true;
@@ -262,6 +272,7 @@ private:
     const WokenWriters* gathered_by_ = nullptr;  // awake, and this one will wake the writer; only compared
     bool given_up_ = false;
     bool closed_ = false;
+    std::atomic<bool> overfull_{false};  // also read without it
 };
 
 }  // namespace distwork

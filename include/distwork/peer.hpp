@@ -34,9 +34,13 @@ public:
     /// Tells the peer that a call, which somebody claimed, is no longer wanted. Its place stays taken until the answer.
     virtual void cancel(const Call& call) = 0;
 
-    /// Answers a work that the peer sent: a whole body of an answer or error frame. A small body is copied and stays
-    /// with the caller.
-    virtual void reply(std::uint64_t id, FrameKind kind, ByteBuffer&& body) = 0;
+    /// Answers a work that the peer sent: `header` has its kind, id and flags; the body is whole. A small body is copied
+    /// and stays with the caller.
+    virtual void reply(FrameHeader header, ByteBuffer&& body) = 0;
+
+    /// False: so much waits to leave for it that none of its works shall begin. Whoever executes them is told when they
+    /// may.
+    virtual bool takes_answers() const noexcept { return true; }
 
     virtual asio::ip::tcp::endpoint remote_endpoint() const = 0;
     virtual const std::string& name() const = 0;

@@ -33,7 +33,8 @@ inline constexpr std::size_t max_error_text_bytes = 64 * 1024 - 1024;
 struct Reply {
     std::chrono::nanoseconds execution_time{};
     std::span<const std::byte> value;
-    Errc error{};  ///< zero for an answer
+    Errc error{};          ///< zero for an answer
+    bool goes_on = false;  ///< the work is still executed, and answered once more
     std::string exception_type;
     std::string text;
 };
@@ -54,6 +55,11 @@ inline ByteBuffer error_body(std::chrono::nanoseconds time, Errc error, std::str
     ByteBuffer body;
     body.append(plain.data(), plain.size());
     return body;
+}
+
+/// For a work that was cancelled before it began.
+inline ByteBuffer cancelled_body() {
+    return error_body({}, Errc::cancelled, "", "before it began");
 }
 
 /// For what kept a work from being executed, or its value from travelling.

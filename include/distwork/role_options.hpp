@@ -32,14 +32,15 @@ struct LinkOptions {
 };
 
 struct MasterOptions {
-    std::string address = "127.0.0.1";  ///< to listen on; "0.0.0.0" for all of IPv4
-    std::uint16_t port = 0;             ///< 0: any free one; see local_endpoint
-    bool insecure_plaintext = false;    ///< needed for addresses beyond loopback: anyone who reaches them may join
-    std::string name = "master";        ///< what slaves are told
-    std::size_t max_slaves = 10'000;    ///< connected at a time
-    std::size_t max_strangers = 256;    ///< connections held beyond those, of who has not introduced itself yet
-    ContainerLimits waiting{};          ///< how much may wait for slaves
-    std::size_t slots = 4;              ///< works of slaves executed at a time
+    std::string address = "127.0.0.1";     ///< to listen on; "0.0.0.0" for all of IPv4
+    std::uint16_t port = 0;                ///< 0: any free one; see local_endpoint
+    bool insecure_plaintext = false;       ///< needed for addresses beyond loopback: anyone who reaches them may join
+    std::string name = "master";           ///< what slaves are told
+    std::size_t max_slaves = 10'000;       ///< connected at a time
+    std::size_t max_strangers = 256;       ///< connections held beyond those, of who has not introduced itself yet
+    ContainerLimits waiting{};             ///< how much may wait for slaves
+    std::size_t slots = 4;                 ///< works of slaves executed at a time
+    std::uint32_t max_slave_works = 4096;  ///< of each slave, unanswered here; each up to link.max_frame_bytes
     WorkExecutor work_executor = WorkExecutor::own_pool();  ///< for works that slaves send
     LinkOptions link{};
     Log log{};  ///< default: nowhere
@@ -66,8 +67,7 @@ struct SlaveOptions {
 
 namespace detail {
 
-/// Works that a slave may have unanswered at the master, and the other way round, where credit is finer.
-inline constexpr std::uint32_t master_window = 4096;
+/// Works that a master may have unanswered at a slave, where credit is finer.
 inline constexpr std::uint32_t slave_window = 1u << 20;
 
 /// Throws Error (bad_address, needs_credentials) unless the address may be used as it is.
@@ -92,6 +92,7 @@ inline MasterOptions checked(MasterOptions options) {
     check_reachable(options.address, options.insecure_plaintext);
     check(options.link);
     if (options.slots == 0) throw Error{Errc::zero_slots, "MasterOptions::slots"};
+    if (options.max_slave_works == 0) throw Error{Errc::bad_option, "max_slave_works must be positive"};
     if (options.work_executor.is_in_place())
         throw Error{Errc::bad_option, "a master executes works of slaves on a pool or the host's executor"};
     options.log = guarded(std::move(options.log));
@@ -134,7 +135,7 @@ inline SessionSettings session_settings(const LinkOptions& link, Role role, cons
 
 inline std::shared_ptr<const SessionSettings> settings_of(const MasterOptions& options) {
     auto settings = session_settings(options.link, Role::master, options.name, options.log);
-    settings.window = master_window;
+    settings.window = options.max_slave_works;
     return std::make_shared<const SessionSettings>(std::move(settings));
 }
 

@@ -105,10 +105,12 @@ public:
 
     TimePoint now() const { return transport_.now(); }
 
-    /// `has_room`: for calls that were refused.
-    void progressed(bool has_room) {
-        if (has_room && opened_ && !ended_) host_->has_room(this->shared_from_this());
-        if (waits_for_room_ && !outgoing_.is_overfull()) room_.cancel();
+    void progressed(Outgoing::Room room) {
+        if (!opened_ || ended_) return;
+        if (room.for_calls) host_->has_room(this->shared_from_this());
+        if (!room.for_answers) return;
+        room_.cancel();
+        if (const auto works = host_->works()) works->resume();
     }
 
     /// Nothing waits to leave, or it cannot.
@@ -146,11 +148,8 @@ private:
             else if (!ended_ && !parting_) receive(count);  // it may have ended since the bytes came
             // A slave that sends and does not read makes its master hold what that would answer. Not the other way
             // round, or both might wait for each other: a slave gets no more than its credit, and what it asked for.
-            while (!ended_ && settings_->role == Role::master && outgoing_.is_overfull()) {
-                waits_for_room_ = true;
+            while (!ended_ && settings_->role == Role::master && outgoing_.is_overfull())
                 co_await detail::pause(room_, std::chrono::hours{24});
-                waits_for_room_ = false;
-            }
         }
     }
 
@@ -237,7 +236,9 @@ private:
         if (!inbox_.has_room(outgoing_))
             return part(Errc::protocol_violation, "it sent more works than it was told to");
         if (host_->accepts(*type)) inbox_.add_work(std::move(frame), *type, *this, *host_);
-        else reply(frame.header.id, FrameKind::error, error_body({}, Errc::not_accepted, "", "by " + settings_->name));
+        else
+            reply({.kind = FrameKind::error, .id = frame.header.id},
+                  error_body({}, Errc::not_accepted, "", "by " + settings_->name));
         return true;
     }
 
@@ -247,8 +248,9 @@ private:
     }
 
     bool on_cancel(const Frame& frame) {
-        hand_over_works();  // it may be among these
-        if (const auto works = host_->works()) works->cancel(*this, frame.header.id);
+        const std::uint64_t id = frame.header.id;
+        if (inbox_.drop_work(id)) reply({.kind = FrameKind::error, .id = id}, cancelled_body());
+        else if (const auto works = host_->works()) works->cancel(*this, id);
         return true;
     }
 
@@ -389,7 +391,6 @@ private:
     std::shared_ptr<SessionHost<Transport>> host_;
     Inbox<Transport> inbox_;
     std::uint64_t bytes_received_ = 0;
-    bool waits_for_room_ = false;
     std::optional<Parting> parting_;  // set: the session ends when what waits has left
     bool opened_ = false;
     bool ended_ = false;

@@ -34,10 +34,12 @@ public:
         return sent.error;
     }
 
-    void reply(std::uint64_t id, FrameKind kind, ByteBuffer&& body) override {
-        bound_answer(kind, body, max_answer_bytes_);
-        if (outgoing_.reply({.kind = kind, .id = id}, std::move(body))) wake_writer();
+    void reply(FrameHeader header, ByteBuffer&& body) override {
+        bound_answer(header.kind, body, max_answer_bytes_);
+        if (outgoing_.reply(header, std::move(body))) wake_writer();
     }
+
+    bool takes_answers() const noexcept override { return !outgoing_.is_overfull(); }
 
     std::error_code why_unknown(const WorkType& type) const override { return outgoing_.why_unknown(type); }
 

@@ -51,8 +51,7 @@ public:
         const Socket& socket =
             dispatcher_.table.add(std::move(information), std::move(peer), std::move(knows), window, max_body_bytes);
         const std::uint64_t id = socket.information.id;
-        dispatcher_.dispatch();
-        dispatcher_.look_for_stranded();
+        dispatcher_.more_can_be_taken();
         return id;
     }
 
@@ -130,7 +129,12 @@ public:
 
     /// The slave's types changed, by our numbers.
     void know_types(std::uint64_t id, std::vector<bool> knows) {
-        change(id, [&](Socket& socket) { dispatcher_.table.know(socket, std::move(knows)); });
+        const Lock lock{*this};
+        Socket* const socket = dispatcher_.table.find(id);
+        if (!socket) return;
+        dispatcher_.table.know(*socket, std::move(knows));
+        dispatcher_.table.update(*socket);
+        dispatcher_.more_can_be_taken();
     }
 
     /// Its session refused works for want of room, and has room.

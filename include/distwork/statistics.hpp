@@ -9,8 +9,7 @@ namespace distwork {
 
 /// What a master did since it began. When all is quiet: admitted = succeeded + failed + cancelled + timed_out + lost.
 struct Statistics {
-    std::uint64_t admitted =
-        0;  ///< submissions that were sent or entered the backlog; a broadcast is one for each slave
+    std::uint64_t admitted = 0;   ///< sent, or entered the backlog; a broadcast is one for each slave
     std::uint64_t refused = 0;    ///< submissions that were not admitted, or cancelled before
     std::uint64_t succeeded = 0;  ///< outcomes, by kind
     std::uint64_t failed = 0;     ///< the work threw, or could not be executed or decoded

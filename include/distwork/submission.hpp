@@ -61,7 +61,7 @@ public:
     bool was_sent() const noexcept { return attempts != 0 || (history_ && history_->freed != 0); }
 
     /// Its slave is being lost: remembers whether it had begun there, before others take its place.
-    void note_whether_begun() noexcept { was_begun_ = begun_; }
+    void note_whether_begun() noexcept { was_begun_ = begun_ && !DISTWORK_PLANTED(free_a_begun_work); }
 
     /// After the loss of `slave`: whether it goes again. The master cannot know of a work whether it had begun that
     /// others answered before it was lost on their way: one that may be executed once only counts as begun.
@@ -139,6 +139,7 @@ private:
     std::chrono::nanoseconds estimate_{};
     bool begun_ = false;
     bool was_begun_ = false;
+    bool overran_ = false;
     std::unique_ptr<History> history_;
 };
 

@@ -49,10 +49,11 @@ public:
         return backlog_.push(work, no_socket);
     }
 
-    void enter_line(const SubmissionPtr& work, bool no_socket) {
+    /// Likewise.
+    bool enter_line(const SubmissionPtr& work, bool no_socket) {
         work->keep_body();
         work->stage = Stage::waiting;
-        line_.push(work, no_socket);
+        return line_.push(work, no_socket);
     }
 
     void enter_returning(const SubmissionPtr& work) {
@@ -114,11 +115,11 @@ public:
 
     /// Offers each work to `offer(const SubmissionPtr&)` that is not behind another, as long as `any_credit()`; then
     /// lets into the backlog those that have room now. `admitted(const SubmissionPtr&)` hears of each that left the
-    /// line. True: the backlog has the first of a lane more, for which nobody has credit.
+    /// line.
     template <class Offer, class AnyCredit, class Admitted>
-    bool round(Offer offer, AnyCredit any_credit, Admitted admitted) {
+    void round(Offer offer, AnyCredit any_credit, Admitted admitted) {
         if (!backlog_.empty()) backlog_.round(offer, any_credit);
-        if (line_.empty()) return false;
+        if (line_.empty()) return;
         // What waits for room behind a full backlog of works that nobody can take may well find a slave itself.
         line_.round(
             [&](const SubmissionPtr& work) {
@@ -127,14 +128,12 @@ public:
                 return verdict;
             },
             any_credit);
-        bool has_first = false;
         for (SubmissionPtr work; (work = line_.front()) && backlog_has_room(*work);) {
             const bool no_socket = line_.holds_up(*work);
             line_.remove(*work);
             admitted(work);
-            has_first |= enter_backlog(work, no_socket) && no_socket;
+            enter_backlog(work, no_socket);
         }
-        return has_first;
     }
 
     // Looking
@@ -152,10 +151,11 @@ public:
         for (const auto& work : returning_) visit(*work);
     }
 
-    /// Calls `report(const Submission& first)` for each lane of the backlog that it did not return true for before.
+    /// Calls `report(const Submission& first)` for each lane of both that it did not return true for before.
     template <class Report>
     void report_lanes(Report report) {
         backlog_.report_lanes(report);
+        line_.report_lanes(report);
     }
 
 private:

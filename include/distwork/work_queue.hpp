@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -21,6 +20,7 @@
 #include "detail/execution_limits.hpp"
 #include "detail/execution_list.hpp"
 #include "detail/probe.hpp"
+#include "detail/received_works.hpp"
 #include "detail/work_reply.hpp"
 #include "error.hpp"
 #include "frame.hpp"
@@ -33,12 +33,13 @@
 namespace distwork {
 
 /// Executes the works that peers sent: begins them strictly in the order of arrival, at most `slots` at a time, on a
-/// work executor; each is answered before its slot begins another.
+/// work executor; each is answered before its slot begins another. Works of a peer that does not read its answers wait,
+/// and others' pass them.
 ///
 /// One hand-over brings all works of a read; a runner occupies one slot and goes on to the next work without another.
 ///
 /// A work whose execution takes longer than its timeout is answered so at once and asked to stop; it keeps its slot
-/// until it returns, and what it returns then is dropped.
+/// until it returns, which is answered as well. What it returns then is dropped.
 ///
 /// *Thread-safety*: all functions. *Lifetime*: shared by its role and the runners.
 template <class Transport>
@@ -49,14 +50,14 @@ public:
         : transport_{std::move(transport)},
           executor_{std::move(executor)},
           immediate_{immediate},
-          slots_{slots},
+          slots_{DISTWORK_PLANTED(run_one_more) ? slots + 1 : slots},
           limits_{transport_} {}
 
     void push(std::shared_ptr<WorkBatch> batch) {
         {
             const std::lock_guard lock{mutex_};
             if (stopped_) return;
-            waiting_.push_back(std::move(batch));
+            waiting_.push(std::move(batch));
             if (running_ == slots_) return;
             ++running_;
             // Under the lock: nothing comes to the executor any more when `stop` has returned.
@@ -66,8 +67,8 @@ public:
     }
 
     /// Drops a work that was not begun, answering that it was cancelled; asks one that runs to stop.
-    void cancel(const Peer& peer, std::uint64_t id) {
-        std::shared_ptr<WorkBatch> found;
+    void cancel(Peer& peer, std::uint64_t id) {
+        bool dropped = false;
         std::vector<std::stop_source> asked;
         {
             const std::lock_guard lock{mutex_};
@@ -76,28 +77,32 @@ public:
                 DISTWORK_MARK(cancel_running);
                 return true;
             });
-            for (const auto& batch : waiting_) {
-                if (batch->peer.get() != &peer) continue;
-                for (std::size_t i = batch->next; i < batch->items.size(); ++i)
-                    if (auto& item = batch->items[i]; item.id == id && !item.dropped)
-                        item.dropped = true, found = batch;
-            }
+            dropped = waiting_.drop(peer, id);
         }
         for (std::stop_source& source : asked) source.request_stop();
-        if (!found) return;
+        if (!dropped) return;
         DISTWORK_MARK(cancel_queued_at_slave);
-        found->peer->reply(id, FrameKind::error, error_body({}, Errc::cancelled, "", "before it began"));
+        peer.reply({.kind = FrameKind::error, .id = id}, cancelled_body());
     }
 
     /// A session ended: its works that were not begun are dropped, those that run are asked to stop.
     void forget(const Peer& peer) {
         std::vector<std::stop_source> asked;
+        std::function<void()> idle;
         {
             const std::lock_guard lock{mutex_};
-            std::erase_if(waiting_, [&](const auto& batch) { return batch->peer.get() == &peer; });
+            waiting_.drop_all(peer);
             executing_.mark(asked, [&](const Execution& at) { return at.peer == &peer; });
+            if (waiting_.empty() && running_ == 0) idle.swap(idle_);
         }
         for (std::stop_source& source : asked) source.request_stop();
+        if (idle) idle();
+    }
+
+    /// A peer takes answers again.
+    void resume() {
+        const std::lock_guard lock{mutex_};
+        if (!stopped_ && take_slot()) post_runner();
     }
 
     /// Begins nothing more; what runs is asked to stop.
@@ -124,11 +129,9 @@ public:
     /// What runs, and what waits for a slot.
     SlaveState state() const {
         const std::lock_guard lock{mutex_};
-        std::size_t queued = 0;  // by batches: there may be a million works, and few of them were dropped
-        for (const auto& batch : waiting_) queued += batch->items.size() - batch->next;
         SlaveState state;
         state.running = static_cast<std::uint32_t>(executing_.size());
-        state.queued = static_cast<std::uint32_t>(queued);
+        state.queued = static_cast<std::uint32_t>(waiting_.size());
         return state;
     }
 
@@ -210,9 +213,12 @@ private:
         {
             const std::lock_guard lock{mutex_};
             executing_.unlink(execution);
-            if (!next(begun)) {
+            if (!waiting_.take(begun.batch, begun.item)) {
                 if (!DISTWORK_PLANTED(leak_a_slot)) --running_;
-                if (running_ == 0) idle.swap(idle_), limits_.rest();
+                if (running_ == 0) {
+                    limits_.rest();
+                    if (waiting_.empty()) idle.swap(idle_);
+                }
             } else {
                 execution.reset(begun.batch->peer.get(), begun.item.id);
                 if (begun.item.timeout_ms != 0) limit(begun, execution);
@@ -231,22 +237,6 @@ private:
         if (waiting_.empty() || running_ == slots_) return false;
         ++running_;
         return true;
-    }
-
-    bool next(Begun& begun) {
-        while (!waiting_.empty()) {
-            auto& front = waiting_.front();
-            if (front->next == front->items.size()) {
-                waiting_.pop_front();
-                continue;
-            }
-            begun.item = front->items[front->next++];
-            if (begun.item.dropped) continue;
-            if (begun.batch != front) begun.batch = front;
-            if (front->next == front->items.size()) waiting_.pop_front();
-            return true;
-        }
-        return false;
     }
 
     void execute(const Begun& begun, Execution& execution, ByteBuffer& answer, TimePoint& now) {
@@ -272,26 +262,23 @@ private:
                       broken, answer);
     }
 
-    /// Whether the answer is still to be given by the caller: neither did the timer, nor is it known here to be late.
+    /// If not, it is answered as late: the timer has told the caller, or that is left to this answer.
     bool is_in_time(const Begun& begun, Execution& execution, std::chrono::nanoseconds time) {
-        std::shared_ptr<Peer> peer;
         {
             const std::lock_guard lock{mutex_};
-            peer.swap(execution.answers_to);
+            const auto in_time = std::exchange(execution.answers_to, nullptr);
+            if (in_time && time < std::chrono::milliseconds{begun.item.timeout_ms}) return true;
         }
-        if (peer && time < std::chrono::milliseconds{begun.item.timeout_ms}) return true;
-        if (peer) typename Limits::Overdue{std::move(peer), begun.item.id, time}.answer();
+        Limits::answer_late(*begun.batch->peer, begun.item.id, time);
         return false;
     }
 
     void answer_overdue() {
-        std::vector<typename Limits::Overdue> overdue;
         std::vector<std::stop_source> asked;
         {
             const std::lock_guard lock{mutex_};
-            if (!stopped_) overdue = limits_.take_overdue(executing_, asked);
+            if (!stopped_) limits_.answer_overdue(executing_, asked);
         }
-        for (const auto& work : overdue) work.answer();
         for (std::stop_source& source : asked) source.request_stop();
     }
 
@@ -381,7 +368,7 @@ private:
 
     mutable std::mutex mutex_;
     // guarded by mutex_
-    std::deque<std::shared_ptr<WorkBatch>> waiting_;
+    detail::ReceivedWorks waiting_;
     std::size_t running_ = 0;  // slots taken: by a runner, or by a coroutine that waits
     ExecutionList executing_;
     Limits limits_;

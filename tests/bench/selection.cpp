@@ -28,7 +28,7 @@ class NullPeer final : public distwork::Peer {
 public:
     std::error_code send(const std::shared_ptr<distwork::Call>&) override { return {}; }
     void cancel(const distwork::Call&) override {}
-    void reply(std::uint64_t, distwork::FrameKind, distwork::ByteBuffer&&) override {}
+    void reply(distwork::FrameHeader, distwork::ByteBuffer&&) override {}
     asio::ip::tcp::endpoint remote_endpoint() const override { return {}; }
     const std::string& name() const override { return name_; }
     const asio::any_io_executor& get_executor() const override { return executor_; }

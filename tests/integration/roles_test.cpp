@@ -281,6 +281,9 @@ TEST_CASE("bad arguments throw at once and name the value", "[integration]") {
     zero.slots = 0;
     CHECK(thrown_by([&] { distwork::Master<>{io.get_executor(), zero}; }) == Errc::zero_slots);
     zero.slots = 1;
+    zero.max_slave_works = 0;
+    CHECK(thrown_by([&] { distwork::Master<>{io.get_executor(), zero}; }) == Errc::bad_option);
+    zero.max_slave_works = 1;
     zero.work_executor = distwork::WorkExecutor::in_place();
     CHECK(thrown_by([&] { distwork::Master<>{io.get_executor(), zero}; }) == Errc::bad_option);
 }

@@ -289,6 +289,9 @@ TEST_CASE("flags that mean nothing end the session", "[integration]") {
           Errc::protocol_violation);
     CHECK(reason_for({.kind = FrameKind::cancel, .flags = 1, .id = 1}, bytes({1, 0, 0, 0})) ==
           Errc::protocol_violation);
+    // Only a work whose time is over goes on when it was answered: 9, not 1.
+    CHECK(reason_for({.kind = FrameKind::error, .flags = 1, .id = 1}, bytes({0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0})) ==
+          Errc::protocol_violation);
     // And one that does: 0x00ffffff ms are enough.
     run(io, [](FakeMaster& fake, std::uint16_t number) -> asio::awaitable<void> {
         co_await fake.accept();

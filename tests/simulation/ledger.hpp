@@ -28,13 +28,15 @@ struct Entry {
     distwork::SubmitOptions options;
     std::size_t station = 0;  // of the master's process that it was submitted to
     bool throws = false;
-    bool is_final = false;      // what it throws is not to be retried
-    bool malformed = false;     // it encodes, and does not decode
+    bool is_final = false;   // what it throws is not to be retried
+    bool malformed = false;  // it encodes, and does not decode
+    std::size_t answer_bytes = 0;
     bool is_strangers = false;  // one that is no slave of ours answered it: its outcome may be anything, once
     bool cancelled = false;
     sim::TimePoint cancelled_at{};
     sim::TimePoint submitted{};
     sim::TimePoint completed_at{};
+    bool is_disturbed = false;  // its master was frozen meanwhile, or its clock jumped
     int completions = 0;
     int executions = 0;
     sim::TimePoint last_executed{};
@@ -48,29 +50,54 @@ inline std::uint64_t answer_to(std::uint64_t number) {
     return number * 0x9e3779b97f4a7c15 + 1;
 }
 
+/// What a work returns.
+struct Value {
+    std::uint64_t number = 0;  // strangers answer with this, and nothing behind it
+    std::string padding;
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(number, padding);
+    }
+};
+
+/// How something ended; zero: it succeeded.
+inline Errc errc_of(const std::exception_ptr& error) {
+    try {
+        if (error) std::rethrow_exception(error);
+        return Errc{};
+    } catch (const distwork::Error& failed) {
+        return distwork::errc_of(failed.code(), Errc::session_failed);
+    } catch (...) {
+        return Errc::session_failed;
+    }
+}
+
 struct Ledger {
     std::vector<Entry> entries;
     std::uint64_t retries = 0;  // that may stand in the backlog beyond its bound
     std::function<sim::TimePoint()> now;
+    Duration until_told{sim::Duration::max()};  // a slave that somebody cancelled: where the network has no faults
+    std::string failure;                        // what a work saw
     static Ledger*& current() {
         static Ledger* ledger = nullptr;
         return ledger;
     }
 
     /// What is wrong with how a work completed; empty if nothing is.
-    std::string complete(std::uint64_t number, const std::exception_ptr& error, std::uint64_t value) {
+    std::string complete(std::uint64_t number, const std::exception_ptr& error, const Value& value) {
         const std::string work = "work " + std::to_string(number);
         Entry& entry = entries[number];
         if (++entry.completions > 1) return work + " completed twice";
         entry.completed_at = now();
+        entry.outcome = errc_of(error);
         try {
             if (error) std::rethrow_exception(error);
-            if (value != answer_to(number)) return work + " has another's value";
+            if (value.number != answer_to(number)) return work + " has another's value";
+            if (!entry.is_strangers && value.padding != std::string(entry.answer_bytes, 'v'))
+                return work + " has a part of its value";
         } catch (const distwork::RemoteError& failed) {
-            entry.outcome = Errc::work_failed;
             entry.attempt = failed.attempt();
-        } catch (const distwork::Error& failed) {
-            entry.outcome = distwork::errc_of(failed.code(), Errc::session_failed);
+        } catch (const distwork::Error&) {
         } catch (const std::exception& failed) {
             return std::string{"an unknown exception: "} + failed.what();
         }
@@ -82,20 +109,25 @@ struct Final : std::runtime_error, distwork::NoRetry {
     using std::runtime_error::runtime_error;
 };
 
-class Work : public distwork::RpcWork<std::uint64_t> {
+class Work : public distwork::RpcWork<Value> {
 public:
     Work() = default;
     Work(std::uint64_t number, std::size_t bytes) : number_{number}, payload_(bytes, static_cast<char>(number)) {}
 
-    std::uint64_t execute_work(distwork::Context&) override {
-        Entry& entry = Ledger::current()->entries.at(number_);
+    Value execute_work(distwork::Context& peer) override {
+        Ledger& ledger = *Ledger::current();
+        Entry& entry = ledger.entries.at(number_);
         ++entry.executions;
-        entry.last_executed = Ledger::current()->now();
+        entry.last_executed = ledger.now();
+        const bool is_given_up = entry.outcome == Errc::cancelled || entry.outcome == Errc::execution_timeout;
+        if (is_given_up && entry.last_executed - entry.completed_at > ledger.until_told &&
+            !peer.stop_token().stop_requested())
+            ledger.failure = "work " + std::to_string(number_) + " was not asked to stop";
         if (payload_ != std::string(payload_.size(), static_cast<char>(number_))) throw std::logic_error{"other bytes"};
         if (entry.is_final) throw Final{"for good"};
-        if (entry.throws) Ledger::current()->retries += entry.options.retry_on_error().count;
+        if (entry.throws) ledger.retries += entry.options.retry_on_error().count;
         if (entry.throws) throw std::runtime_error{"as planned"};
-        return answer_to(number_);
+        return {answer_to(number_), std::string(entry.answer_bytes, 'v')};
     }
 
     template <class Archive>
@@ -186,7 +218,8 @@ inline const char* broken_promise(const Entry& entry, const Weather& weather) {
     if (static_cast<unsigned>(entry.executions) > most + retries) return "was executed too often";
     if (retries == 0 && entry.attempt > options.max_attempts()) return "took too many attempts";
     if (!is_allowed(entry, weather)) return "ended as it must not";
-    // At once, by the virtual clock: the master itself is never frozen.
+    if (entry.is_disturbed) return nullptr;
+    // At once, by the virtual clock.
     if (entry.cancelled && is(Errc::cancelled) && entry.completed_at > entry.cancelled_at + 1ms)
         return "was cancelled late";
     if (weather.calm && entry.cancelled && is(Errc::cancelled) &&

@@ -434,20 +434,23 @@ enum class Plight { none, killed, power_loss, frozen };
 constexpr int slave_count = 5;
 constexpr int work_count = 200;
 
-auto& add_master(sim::Simulation& simulation) {
+auto& add_master(sim::Simulation& simulation, MasterOptions options = {}) {
     sim::Host& host = simulation.add_host("master");
-    MasterOptions options;
     options.port = 12345;
     auto& master = host.make<Master<RoundRobin, sim::Transport>>(host.transport(), options);
     master.start();
     return master;
 }
 
-sim::Host& add_slave(sim::Simulation& simulation, int number) {
-    sim::Host& host = simulation.add_host("slave " + std::to_string(number));
+SlaveOptions with_slots(std::size_t slots) {
     SlaveOptions options;
-    options.slots = 2;
+    options.slots = slots;
     options.reconnect_at_most = 2s;
+    return options;
+}
+
+sim::Host& add_slave(sim::Simulation& simulation, int number, const SlaveOptions& options = with_slots(2)) {
+    sim::Host& host = simulation.add_host("slave " + std::to_string(number));
     auto& slave =
         host.make<Slave<sim::Transport>>(host.transport(), std::string{"127.0.0.1"}, std::uint16_t{12345}, options);
     slave.start();
@@ -622,4 +625,121 @@ TEST_CASE("in simulation, equal seeds give equal runs and others do not") {
         hashes.insert(first.hash);
     }
     CHECK(hashes.size() == 20);
+}
+
+TEST_CASE("in simulation, nothing waits behind a work that goes on beyond its execution_timeout") {
+    sim::Simulation simulation{1};
+    auto& master = add_master(simulation);
+    for (int i = 0; i < 2; ++i) {
+        sim::Host& host = add_slave(simulation, i, with_slots(1));
+        host.work_time([](std::string_view type, sim::Random&) -> sim::Duration {
+            if (type.find("Echo") != type.npos) return 10h;
+            return 1ms;
+        });
+    }
+    REQUIRE(simulation.run_until([&] { return master.connected_slave_count() == 2; }, 10s));
+    std::error_code stuck;
+    master.async_call(Echo{""}, SubmitOptions{}.execution_timeout(100ms),
+                      [&](const std::exception_ptr& error, const std::string&) {
+                          try {
+                              if (error) std::rethrow_exception(error);
+                          } catch (const Error& caught) {
+                              stuck = caught.code();
+                          }
+                      });
+    simulation.run_for(5s);
+    CHECK(stuck == Errc::execution_timeout);
+    int succeeded = 0;
+    for (int i = 0; i < 1000; ++i)
+        simulation.after(i * 5ms, [&] {
+            master.async_call(Sum{1, 1}, [&](const std::exception_ptr& error, int) { succeeded += error ? 0 : 1; });
+        });
+    CHECK(simulation.run_until([&] { return succeeded == 1000; }, 60s));
+    CHECK(master.statistics().timed_out == 1);
+
+    // It returns, and its slot is free again.
+    simulation.run_for(11h);
+    for (const auto& socket : master.sockets()) {
+        CHECK(socket.in_flight == 0);
+        CHECK(socket.state.running == 0);
+    }
+    CHECK(master.statistics().late_answers == 0);
+    CHECK(master.statistics().timed_out == 1);
+}
+
+TEST_CASE("in simulation, a slave whose answers do not leave begins nothing") {
+    constexpr std::size_t bound = 1024 * 1024;
+    constexpr std::size_t each = 60'000;
+    sim::Simulation simulation{1};
+    auto& master = add_master(simulation);
+    auto options = with_slots(1);
+    options.link.max_outbox_bytes = bound;
+    const bool in_place = GENERATE(false, true);
+    if (in_place) options.work_executor = WorkExecutor::in_place();
+    std::size_t executed = 0;
+    sim::Host& host = add_slave(simulation, 0, options);
+    host.work_time([&](std::string_view, sim::Random&) -> sim::Duration { return ++executed, 0ns; });
+    std::size_t submitted = 0;
+    std::size_t succeeded = 0;
+    const auto call = [&](std::size_t bytes) {
+        ++submitted;
+        master.async_call(Grow{bytes},
+                          [&](const std::exception_ptr& error, const std::string&) { succeeded += error ? 0 : 1; });
+    };
+    // Measured as works of a microsecond, they stream to it by the thousand.
+    for (int i = 0; i < 20'000; ++i) call(1);
+    REQUIRE(simulation.run_until([&] { return succeeded == submitted; }, 1h));
+    simulation.network().options().bytes_per_second = 1'000'000;
+    const std::size_t before = executed;
+    for (int i = 0; i < 3000; ++i) call(each);
+    simulation.run_for(5s);
+    CHECK(executed > before + 10);
+    // The bound, the last answer beyond it, and what the link holds.
+    CHECK((executed - succeeded) * each < bound + 4 * each);
+    CHECK(simulation.run_until([&] { return succeeded == submitted; }, 1h));
+    CHECK(executed == submitted);
+}
+
+TEST_CASE("in simulation, a work that is cancelled before it left is not executed in place either") {
+    sim::Simulation simulation{1};
+    auto& master = add_master(simulation);
+    auto options = with_slots(1);
+    options.work_executor = WorkExecutor::in_place();
+    std::size_t executed = 0;
+    add_slave(simulation, 0, options).work_time([&](std::string_view, sim::Random&) -> sim::Duration {
+        return ++executed, 0ns;
+    });
+    REQUIRE(simulation.run_until([&] { return master.connected_slave_count() == 1; }, 10s));
+    asio::cancellation_signal cancel;
+    bool cancelled = false;
+    bool other = false;
+    master.async_call(Sum{1, 1}, asio::bind_cancellation_slot(cancel.slot(), [&](const std::exception_ptr& error, int) {
+                          cancelled = error != nullptr;
+                      }));
+    master.async_call(Sum{1, 2}, [&](const std::exception_ptr& error, int) { other = error == nullptr; });
+    cancel.emit(asio::cancellation_type::terminal);
+    simulation.run_for(10s);
+    CHECK(cancelled);
+    CHECK(other);
+    CHECK(executed == 1);
+    CHECK(master.sockets().at(0).in_flight == 0);
+}
+
+TEST_CASE("in simulation, a master holds so many works of a slave as it says") {
+    sim::Simulation simulation{1, {.least_work_time = 1s, .most_work_time = 1s}};
+    MasterOptions options;
+    options.slots = 10;
+    options.max_slave_works = 3;
+    auto& master = add_master(simulation, options);
+    master.accept_work<FromSlave>();
+    add_slave(simulation, 0);
+    REQUIRE(simulation.run_until([&] { return master.connected_slave_count() == 1; }, 10s));
+    Seen::here().from_slaves = 0;
+    master.distribute_work(SendsMany{10});
+    simulation.run_for(2500ms);  // sent after one second, executed at the end of the next
+    CHECK(Seen::here().from_slaves == 3);
+    simulation.run_for(1s);
+    CHECK(Seen::here().from_slaves == 6);
+    simulation.run_for(2s);
+    CHECK(Seen::here().from_slaves == 10);
 }

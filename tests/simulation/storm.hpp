@@ -9,6 +9,8 @@
 #include <distwork.hpp>
 #include <distwork/sim/simulation.hpp>
 #include <exception>
+#include <initializer_list>
+#include <map>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -39,9 +41,11 @@ class Storm {
         std::uint64_t completed = 0;
         std::size_t losses = 0;    // of sessions
         std::uint64_t blamed = 0;  // works that went again after them, and count an attempt more
+        std::uint64_t freed = 0;   // and that do not
+        std::vector<distwork::SocketInformation> sockets;  // before this event, if they are looked at
         int broadcasts = 0;
         int broadcasts_done = 0;
-        std::array<std::uint64_t, 2> parts{};  // that succeeded, and others
+        std::map<Errc, std::uint64_t> parts;  // how they ended
 
         /// Nothing that it began is under way.
         bool is_quiet() const {
@@ -53,6 +57,7 @@ public:
     explicit Storm(std::uint64_t seed, std::size_t log_size = 0)
         : random_{seed * 0x2545f4914f6cdd1d + 7}, simulation_{seed, options(log_size)} {
         ledger_.now = [this] { return simulation_.now(); };
+        if (weather_.calm) ledger_.until_told = 2 * weather_.most_latency + 10ms;
         Ledger::current() = &ledger_;
     }
 
@@ -91,6 +96,7 @@ private:
         weather_.most_work_time = options.most_work_time;
         weather_.most_latency = options.network.most_latency;
         is_large_ = random_.chance(0.03);
+        is_close_ = random_.chance(0.1);
         options.log_size = log_size;
         return options;
     }
@@ -123,6 +129,7 @@ private:
         if (!weather_.calm && random_.chance(0.25)) second_ = &begin_master("second");
         hosts_.resize(slave_count_);
         slaves_.resize(slave_count_);
+        searches_.resize(slave_count_);
         for (std::size_t i = 0; i < slave_count_; ++i) slots_.push_back(1 + random_.below(3));
     }
 
@@ -156,7 +163,8 @@ private:
         if (second_) masters.push_back({second_->host->address(), port_});
         // Some go down a list, of which the first is not there, or none of ours.
         if (random_.chance(0.2)) masters.insert(masters.begin(), {empty_host_->address(), port_});
-        options.log = [this](distwork::LogLevel, std::string_view line) { listen(line); };
+        options.log = [this, i](distwork::LogLevel, std::string_view line) { listen(i, line); };
+        searches_[i] = {};
         slaves_[i] = &hosts_[i]->make<Slave>(hosts_[i]->transport(), masters, options);
         slaves_[i]->start();
     }
@@ -181,16 +189,38 @@ private:
         const std::uint64_t blamed = counted.requeued - counted.freed;
         if (blamed > std::exchange(station.blamed, blamed) + slots)
             fail("works that had not begun count an attempt: " + std::string{line});
+        const std::uint64_t freed = counted.freed - std::exchange(station.freed, counted.freed);
+        for (const auto& socket : station.sockets)
+            if (line.find(distwork::detail::to_string(socket.endpoint) + ':') != line.npos &&
+                freed > socket.in_flight - std::min(socket.in_flight, slots))
+                fail("works that had begun count no attempt: " + std::string{line});
     }
 
     /// To a slave.
-    void listen(std::string_view line) {
+    void listen(std::size_t i, std::string_view line) {
+        listen_for_knocks(searches_[i], hosts_[i]->now(), line);
         if (line.starts_with("Disconnected") && line.find(empty_host_->address() + ':') == line.npos)
             listen_for_breaks(line);
         if (!has_strange_master_ || !line.starts_with("No connection to " + empty_host_->address() + ':')) return;
         const std::string reason = distwork::make_error_code(strange_master_.reason()).message();
         if (line.find(reason) != line.npos) DISTWORK_MARK(strange_master);
         else if (weather_.calm) fail("of a strange master it was said: " + std::string{line});
+    }
+
+    /// What a slave did last with its list of masters.
+    struct Search {
+        bool is_connected = false;
+        sim::TimePoint pauses_until{};
+    };
+
+    /// Who lost a master that it was connected with, and understood, pauses before it asks anybody.
+    void listen_for_knocks(Search& search, sim::TimePoint now, std::string_view line) {
+        const bool connects = line.starts_with("Connected");
+        if ((connects || line.starts_with("No connection to ")) && now < search.pauses_until)
+            fail("a slave knocks at once: " + std::string{line});
+        const bool is_understood = line.find("broke the protocol") == line.npos;
+        if (search.is_connected && is_understood && line.starts_with("Disconnected")) search.pauses_until = now + 50ms;
+        search.is_connected = connects;
     }
 
     void listen_for_breaks(std::string_view line) {
@@ -219,6 +249,7 @@ private:
     }
 
     void submit(Station& station) {
+        if (station.host->is_frozen()) return;
         const std::uint64_t number = ledger_.entries.size();
         Entry& entry = ledger_.entries.emplace_back();
         entry.station = station.number;
@@ -239,7 +270,8 @@ private:
         if (rare) options.label("rare");
         else if (random_.chance(0.03)) options.label("nowhere").queue_timeout(500ms);
         const std::size_t bytes = random_.chance(0.1) ? 3000 : random_.below(100);
-        auto done = [this, number](const std::exception_ptr& error, std::uint64_t value) {
+        if (random_.chance(0.1)) entry.answer_bytes = 3000;
+        auto done = [this, number](const std::exception_ptr& error, const Value& value) {
             complete(number, error, value);
         };
         const auto slot = entry.cancel->slot();
@@ -254,13 +286,14 @@ private:
 
     void cancel(std::uint64_t number) {
         Entry& entry = ledger_.entries[number];
-        if (!stations_[entry.station].host->is_alive()) return;
+        const sim::Host& host = *stations_[entry.station].host;
+        if (!host.is_alive() || host.is_frozen()) return;
         entry.cancelled = true;
         entry.cancelled_at = simulation_.now();
         entry.cancel->emit(asio::cancellation_type::terminal);
     }
 
-    void complete(std::uint64_t number, const std::exception_ptr& error, std::uint64_t value) {
+    void complete(std::uint64_t number, const std::exception_ptr& error, const Value& value) {
         const std::string wrong = ledger_.complete(number, error, value);
         if (!wrong.empty()) fail(wrong);
         Entry& entry = ledger_.entries[number];
@@ -271,13 +304,13 @@ private:
     }
 
     void broadcast(Station& station) {
-        if (!failure_.empty() || !station.host->is_alive()) return;
+        if (!failure_.empty() || !station.host->is_alive() || station.host->is_frozen()) return;
         ++station.broadcasts;
         station.master->async_broadcast_work(
             Part{},
             [&station](const std::exception_ptr&, const std::vector<distwork::BroadcastOutcome<void>>& outcomes) {
                 ++station.broadcasts_done;
-                for (const auto& outcome : outcomes) ++station.parts[outcome.error ? 1 : 0];
+                for (const auto& outcome : outcomes) ++station.parts[errc_of(outcome.error)];
             });
     }
 
@@ -293,7 +326,7 @@ private:
         const std::size_t count = random_.below(8);
         for (std::size_t i = 0; i < count; ++i) {
             const std::size_t who = random_.below(slave_count_);
-            const std::uint64_t kind = random_.below(8);
+            const std::uint64_t kind = random_.below(10);
             simulation_.after(random_.between(100ms, storm_time), [this, who, kind] { strike(who, kind); });
         }
         if (random_.chance(0.3)) simulation_.after(random_.between(1s, 12s), [this] { rush(); });
@@ -338,8 +371,21 @@ private:
                 break;
             }
             case 6: swizzle(); break;
-            default: host.jump(random_.between(1ms, 3s)); break;
+            case 7: host.jump(random_.between(1ms, 3s)); break;
+            default: disturb(any_master(), kind == 8); break;
         }
+    }
+
+    /// A master is frozen for a while, or its clock jumps.
+    void disturb(Station& station, bool is_frozen) {
+        sim::Host& host = *station.host;
+        if (!host.is_alive()) return;
+        for (Entry& entry : ledger_.entries)
+            if (entry.station == station.number && entry.completions == 0) entry.is_disturbed = true;
+        if (!is_frozen) return host.jump(random_.between(1ms, 3s));
+        DISTWORK_MARK(frozen_master);
+        host.freeze();
+        simulation_.after(random_.between(10ms, 4s), [&host] { host.wake(); });
     }
 
     /// The links stop one after the other, and go on in another order.
@@ -431,6 +477,7 @@ private:
     void end_faults() {
         is_over_ = true;
         simulation_.network().calm();
+        for (const Station& station : stations_) station.host->wake();
         for (std::size_t i = 0; i < slave_count_; ++i) {
             hosts_[i]->wake();
             restart(i);
@@ -520,14 +567,22 @@ private:
         return failure_.empty();
     }
 
-    void watch(const Station& station) {
+    void watch(Station& station) {
         Master& master = *station.master;
+        if (!ledger_.failure.empty()) fail(ledger_.failure);
+        if (is_close_) look_closely(station);
         const std::size_t backlog = master.backlog_size();
         if (backlog > max_backlog_ && backlog > max_backlog_ + master.statistics().requeued + ledger_.retries)
             fail("the backlog is beyond its bound");
         // What nobody can be looking at for ever: an idle slave and a work for it. One whose outbox is full takes none.
         const bool may_be_full = outbox_bytes_ <= 32 * 1024 || anyone_never_reads_;
         if (weather_.calm && backlog != 0 && !may_be_full && ++looks_ % 8 == 0) look_at_the_idle(master);
+    }
+
+    void look_closely(Station& station) {
+        station.sockets = station.master->sockets();
+        for (const auto& socket : station.sockets)
+            if (socket.state.running > socket.slots) fail(socket.name + " executes more works than it has slots");
     }
 
     void look_at_the_idle(Master& master) {
@@ -574,13 +629,51 @@ private:
         }
     }
 
+    /// What was counted of each kind is what completed so; returns the number of parts of broadcasts.
+    std::uint64_t check_outcomes(const Station& station, const distwork::Statistics& counted) {
+        std::map<Errc, std::uint64_t> works;
+        std::map<Errc, std::uint64_t> parts = station.parts;
+        for (const Entry& entry : ledger_.entries)
+            if (entry.station == station.number && entry.completions != 0) ++works[entry.outcome];
+        const auto take = [](std::map<Errc, std::uint64_t>& from, std::initializer_list<Errc> kinds) {
+            std::uint64_t sum = 0;
+            for (const Errc kind : kinds) sum += std::exchange(from[kind], 0);
+            return sum;
+        };
+        const auto sum_of = [](const std::map<Errc, std::uint64_t>& all) {
+            std::uint64_t sum = 0;
+            for (const auto& [kind, count] : all) sum += count;
+            return sum;
+        };
+        const auto has = [&](const std::string& name, std::uint64_t there, std::uint64_t least, std::uint64_t most) {
+            if (there < least || there > most)
+                fail(std::to_string(there) + " works are counted as " + name + ", and " + std::to_string(least) +
+                     " to " + std::to_string(most) + " ended so");
+        };
+        const std::uint64_t all_parts = sum_of(parts);
+        const std::uint64_t done = take(works, {Errc{}}) + take(parts, {Errc{}});
+        has("succeeded", counted.succeeded, done, done);
+        has("refused", counted.refused, take(works, {Errc::too_many_waiting}), station.submitted + all_parts);
+        // These may have been refused, if they had not been admitted when they ended.
+        has("cancelled", counted.cancelled, 0, take(works, {Errc::cancelled}));
+        const auto timeouts = {Errc::queue_timeout, Errc::execution_timeout, Errc::deadline};
+        const std::uint64_t executed = works[Errc::execution_timeout];
+        has("timed out", counted.timed_out, executed, take(works, timeouts));
+        // A part is refused where its slave has no such type, or is gone.
+        const std::uint64_t lost = take(works, {Errc::lost, Errc::stopped});
+        has("lost", counted.lost, lost, lost + take(parts, {Errc::lost, Errc::stopped}));
+        const std::uint64_t failed = sum_of(works);
+        has("failed", counted.failed, failed, failed + sum_of(parts));
+        return all_parts;
+    }
+
     void check(const Station& station) {
         if (!failure_.empty()) return;
         const auto statistics = station.master->statistics();
         if (statistics.admitted != statistics.completed())
             fail("admitted " + std::to_string(statistics.admitted) + ", completed " +
                  std::to_string(statistics.completed()));
-        const std::uint64_t submitted = station.submitted + station.parts[0] + station.parts[1];
+        const std::uint64_t submitted = station.submitted + check_outcomes(station, statistics);
         if (statistics.admitted + statistics.refused != submitted)
             fail("submitted " + std::to_string(submitted) + ", admitted " + std::to_string(statistics.admitted) +
                  ", refused " + std::to_string(statistics.refused));
@@ -607,6 +700,7 @@ private:
     sim::Random random_;
     Weather weather_;
     bool is_large_ = false;
+    bool is_close_ = false;  // its sockets are looked at after each event
     Ledger ledger_;
     std::string failure_;
     std::size_t outbox_bytes_ = 0;
@@ -630,6 +724,7 @@ private:
     std::vector<sim::Host*> hosts_;
     std::vector<Slave*> slaves_;
     std::vector<std::size_t> slots_;  // of each slave, whenever it begins
+    std::vector<Search> searches_;    // likewise
 };
 
 }  // namespace storm

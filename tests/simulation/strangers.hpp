@@ -37,6 +37,7 @@ struct Stranger {
         answers_twice,
         answers_unasked,
         answers_never,
+        answers_early,
         answers_nonsense,
         breaks_an_answer,
         never_reads,
@@ -75,6 +76,7 @@ struct Stranger {
             case answers_twice:
             case answers_unasked:
             case answers_never:
+            case answers_early:
             case answers_nonsense: return Errc::connection_closed;
             default: return Errc::protocol_violation;
         }
@@ -130,7 +132,7 @@ struct Stranger {
         Entry& entry = ledger.entries.at(number);
         ledger.retries += entry.options.retry_on_error().count;  // should it say that the work threw
         if (manner != breaks_an_answer) entry.is_strangers = true;
-        const auto say = [&](std::uint64_t id, std::uint64_t value, std::size_t length = 16) {
+        const auto say = [&](std::uint64_t id, std::uint64_t value, std::size_t length = 24) {
             Bytes reply(32);
             distwork::detail::store(reply.data() + distwork::reply_head_bytes, value);
             reply.resize(length);
@@ -150,9 +152,17 @@ struct Stranger {
                 unwanted += 3;
                 say(work.id, value);
                 break;
+            case answers_early:
+                // It took too long, goes on, and on, and returns; or says so once more.
+                for (int i = 0; i < 2; ++i)
+                    append(bytes, {.kind = FrameKind::error, .flags = distwork::flag_goes_on, .id = work.id},
+                           error_of(static_cast<std::uint64_t>(Errc::execution_timeout)));
+                say(work.id, value);
+                if (variant % 2) say(work.id, value), ++unwanted;
+                break;
             case answers_nonsense:
                 if (variant % 3 == 0) say(work.id, value, 11);       // a part of a value
-                else if (variant % 3 == 1) say(work.id, value, 23);  // more than one
+                else if (variant % 3 == 1) say(work.id, value, 31);  // more than one
                 else append(bytes, {.kind = FrameKind::error, .id = work.id}, error_of(1 + variant % 79));
                 break;
             default:

@@ -25,6 +25,7 @@ public:
     struct Replied {
         std::uint64_t id = 0;
         distwork::FrameKind kind{};
+        std::uint8_t flags = 0;
         std::vector<std::byte> body;
 
         /// The body as the peer would read it.
@@ -47,10 +48,11 @@ public:
         return {};
     }
     void cancel(const distwork::Call& call) override { cancelled.push_back(call.id); }
-    void reply(std::uint64_t id, distwork::FrameKind kind, distwork::ByteBuffer&& body) override {
-        replies.push_back({id, kind, {body.view().begin(), body.view().end()}});
-        if (on_reply) on_reply(id);
+    void reply(distwork::FrameHeader header, distwork::ByteBuffer&& body) override {
+        replies.push_back({header.id, header.kind, header.flags, {body.view().begin(), body.view().end()}});
+        if (on_reply) on_reply(header.id);
     }
+    bool takes_answers() const noexcept override { return takes; }
     asio::ip::tcp::endpoint remote_endpoint() const override { return {}; }
     const std::string& name() const override { return name_; }
     const asio::any_io_executor& get_executor() const override { return executor_; }
@@ -59,6 +61,7 @@ public:
 
     std::error_code refuses;  ///< every call, with this
     std::size_t refused = 0;  ///< so many
+    bool takes = true;        ///< answers
     std::function<void(distwork::Call&)> on_send;
     std::function<void(std::uint64_t)> on_reply;
     std::vector<std::shared_ptr<distwork::Call>> sent;

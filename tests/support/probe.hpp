@@ -14,15 +14,16 @@
     X(cancel_lost_the_race) X(queue_timeout) X(deadline) X(execution_timeout) X(backlog_full) X(outbox_full)    \
     X(stalled) X(partial_write) X(partial_write_then_reset) X(drain_with_works) X(refused_version)              \
     X(second_master) X(executed_twice) X(reconnect) X(no_capable_slave) X(malformed) X(requeued)                \
-    X(suspected) X(duplicate_answer) X(went_over) X(came_back) X(strange_master) X(mass_death)
+    X(suspected) X(answers_wait) X(frozen_master) X(cancel_in_outbox) X(duplicate_answer) X(went_over) X(came_back) X(strange_master) X(mass_death)
 
 #define DISTWORK_FOR_BUGS(X)                                                                                    \
     X(forget_the_requeue) X(deliver_twice) X(drop_on_cancel) X(leak_credit) X(ignore_at_most_once)              \
     X(swallow_the_exception) X(no_second_look) X(ignore_queue_timeout) X(ignore_deadline)                       \
     X(no_retry) X(retry_unasked) X(never_silent) X(no_reconnect) X(unbounded_backlog) X(unbounded_line)         \
     X(forget_to_count) X(no_cancel_frame) X(leak_a_slot) X(forget_an_answer) X(write_twice)                     \
-    X(resend_a_part_of_a_broadcast) X(drain_at_once) X(ignore_the_generation) X(first_master_only) \
-    X(blame_a_waiting_work)
+    X(resend_a_part_of_a_broadcast) X(drain_at_once) X(ignore_the_generation) X(first_master_only)          \
+    X(blame_a_waiting_work) X(free_a_begun_work) X(run_one_more) X(never_ask_to_stop) X(knock_at_once)          \
+    X(count_the_lost_as_failed) X(free_a_slot_that_is_taken)
 // clang-format on
 
 namespace distwork::test {

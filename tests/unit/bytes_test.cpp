@@ -171,7 +171,7 @@ TEST_CASE("any sixteen bytes are a header, and come back", "[unit]") {
     }
 }
 
-TEST_CASE("a flag means something in work frames that are long enough for it, and nowhere else", "[unit]") {
+TEST_CASE("a flag means something in error frames, and in work frames that are long enough for it", "[unit]") {
     for (unsigned kind = 0; kind < 256; ++kind) {
         for (unsigned flags = 0; flags < 256; ++flags) {
             FrameHeader header{.length = 4,
@@ -180,9 +180,9 @@ TEST_CASE("a flag means something in work frames that are long enough for it, an
                                .type = 0,
                                .id = 0};
             CAPTURE(kind, flags);
-            REQUIRE(has_known_flags(header) == (flags == 0 || (flags == 1 && kind == 5)));
+            REQUIRE(has_known_flags(header) == (flags == 0 || (flags == 1 && (kind == 5 || kind == 7))));
             header.length = 3;
-            REQUIRE(has_known_flags(header) == (flags == 0));
+            REQUIRE(has_known_flags(header) == (flags == 0 || (flags == 1 && kind == 7)));
         }
     }
 }

@@ -488,6 +488,22 @@ TEST_CASE("late and invented answers find no call", "[unit]") {
     CHECK(leaving.answer({0})[0].call == nullptr);
 }
 
+TEST_CASE("a call whose work goes on beyond its time finds its last answer as well", "[unit]") {
+    Leaving leaving;
+    const auto call = plain();
+    leaving.outgoing.send(call);
+    std::vector<Answer> early(1);
+    early[0].id = call->id;
+    early[0].reply.goes_on = true;
+    leaving.outgoing.take_calls(early);
+    CHECK(early[0].call == call);
+    CHECK(leaving.outgoing.awaiting() == 1);
+    CHECK(leaving.answer({call->id})[0].call == call);
+    CHECK(leaving.outgoing.awaiting() == 0);
+    leaving.outgoing.take_calls(early);
+    CHECK(early[0].call == nullptr);
+}
+
 TEST_CASE("a cancel frame leaves for a call that awaits its answer, and for no other", "[unit]") {
     Leaving leaving;
     const auto call = plain();
@@ -519,6 +535,29 @@ TEST_CASE("what waits for a peer is bounded, and counts until it has left", "[un
     Leaving empty{10};
     CHECK_FALSE(empty.outgoing.send(plain(100'000)).error);
     CHECK(empty.outgoing.send(plain(1)).error == Errc::outbox_full);
+}
+
+TEST_CASE("more than may wait to leave is too much until half of it has left", "[unit]") {
+    constexpr std::size_t each = frame_header_bytes + 84;
+    Leaving leaving{10 * each};
+    ByteBuffer body;
+    body.extend(84);
+    for (int i = 0; i < 10; ++i) {
+        CHECK_FALSE(leaving.outgoing.is_overfull());
+        leaving.outgoing.reply({.kind = FrameKind::answer, .id = 1}, std::move(body));  // small: it stays here
+    }
+    CHECK_FALSE(leaving.outgoing.is_overfull());
+    leaving.outgoing.send({.kind = FrameKind::pong});
+    CHECK(leaving.outgoing.is_overfull());
+    Outbox taken;
+    REQUIRE(leaving.outgoing.take(taken));
+    CHECK_FALSE(leaving.outgoing.left(5 * each).for_answers);
+    CHECK(leaving.outgoing.is_overfull());
+    const auto room = leaving.outgoing.left(frame_header_bytes);
+    CHECK(room.for_answers);
+    CHECK_FALSE(room.for_calls);  // none was refused
+    CHECK_FALSE(leaving.outgoing.is_overfull());
+    CHECK_FALSE(leaving.outgoing.left(each).for_answers);  // told once
 }
 
 TEST_CASE("large bodies leave without a copy, and what is small stays with the caller", "[unit]") {
@@ -1377,6 +1416,40 @@ TEST_CASE("who waits for a queue that is stopped is told so", "[unit]") {
     queue.poll();
 }
 
+TEST_CASE("works of a peer that does not read its answers wait, and others' pass them", "[unit]") {
+    const bool immediate = GENERATE(false, true);
+    Queue queue{2, immediate};
+    queue.peer->on_reply = [&](std::uint64_t id) { queue.peer->takes = id != 2; };
+    queue.push({1, 2, 3, 4});
+    queue.poll();
+    CHECK(queue.answered().size() == 2);
+    CHECK(queue.queue->state().queued == 2);
+    CHECK_FALSE(queue.idle());
+    queue.push({5}, scripted(), queue.other);
+    queue.push({6});
+    queue.poll();
+    CHECK(queue.answered(queue.other) == std::vector<int>{5});
+    CHECK(queue.answered() == std::vector<int>{1, 2});
+    int told = 0;
+    queue.queue->when_idle([&] { ++told; });
+    queue.poll();
+    CHECK(told == 0);
+    queue.queue->cancel(*queue.peer, 4);
+    CHECK(queue.answered() == std::vector<int>{1, 2, 4});
+
+    const bool leaves = GENERATE(false, true);
+    if (leaves) {
+        queue.queue->forget(*queue.peer);
+    } else {
+        queue.peer->takes = true;
+        queue.queue->resume();
+        queue.poll();
+        CHECK(queue.answered() == std::vector<int>{1, 2, 4, 3, 6});
+    }
+    CHECK(told == 1);
+    CHECK(queue.idle());
+}
+
 TEST_CASE("a queue tells how many works run, and how many wait", "[unit]") {
     Queue queue{2};
     CHECK(queue.queue->state() == SlaveState{});
@@ -1525,20 +1598,25 @@ TEST_CASE("a work whose time is over is answered at once and asked to stop, and 
     CHECK(reply.error == Errc::execution_timeout);
     CHECK(reply.execution_time == 50ms);
     CHECK(reply.text == "after 50 ms");
+    CHECK(queue.peer->replies[0].flags == flag_goes_on);
     CHECK_FALSE(stopped_before_answer);
     CHECK(tokens[0].stop_requested());
     CHECK(queue.begun == std::vector<int>{1});
     CHECK_FALSE(queue.queue->is_idle());
 
-    // What it returns is dropped.
+    // What it returns is dropped; that it did is told.
+    queue.clock.pass(10ms);
     queue.gate.open();
     queue.poll();
     CHECK(queue.begun == std::vector<int>{1, 2});
-    CHECK(queue.answered() == std::vector<int>{1});
+    REQUIRE(queue.answered() == std::vector<int>{1, 1});
+    CHECK(queue.peer->replies[1].flags == 0);
+    CHECK(queue.peer->replies[1].read().error == Errc::execution_timeout);
+    CHECK(queue.peer->replies[1].read().execution_time == 60ms);
     queue.gate.open();
     queue.poll();
-    CHECK(queue.answered() == std::vector<int>{1, 2});
-    CHECK(queue.peer->replies[1].kind == FrameKind::answer);
+    CHECK(queue.answered() == std::vector<int>{1, 1, 2});
+    CHECK(queue.peer->replies[2].kind == FrameKind::answer);
     CHECK(queue.idle());
 }
 
@@ -1590,8 +1668,13 @@ TEST_CASE("each work has its own time, by the clock of its own beginning", "[uni
     queue.poll();
     queue.gate.open();
     queue.poll();
-    CHECK(queue.answered() == std::vector<int>{2, 1, 4});
-    CHECK(queue.peer->replies[2].kind == FrameKind::answer);
+    auto answered = queue.answered();
+    REQUIRE(answered.size() == 5);
+    CHECK(answered.back() == 4);
+    CHECK(queue.peer->replies.back().kind == FrameKind::answer);
+    std::sort(answered.begin(), answered.end());
+    CHECK(answered == std::vector<int>{1, 1, 2, 2, 4});  // those that were late said when they returned
+    CHECK(queue.answered(queue.other) == std::vector<int>{3, 3});
     CHECK(queue.idle());
 }
 
@@ -1609,6 +1692,7 @@ TEST_CASE("a work that returns late before anybody noticed is answered as late, 
     REQUIRE(queue.answered() == std::vector<int>{4, 5, 9, 3, 8});
     CHECK(queue.peer->replies[0].kind == FrameKind::answer);
     CHECK(queue.peer->replies[1].read().error == Errc::execution_timeout);
+    CHECK(queue.peer->replies[1].flags == 0);  // it is the only answer
     CHECK(queue.peer->replies[2].read().error == Errc::execution_timeout);
     CHECK(queue.peer->replies[2].read().execution_time == 90ms);
     CHECK(queue.peer->replies[3].kind == FrameKind::answer);

@@ -359,6 +359,30 @@ TEST_CASE("the oldest works, as many as there are slots, have begun", "[unit]") 
     CHECK(held.in_flight.size() == 0);
 }
 
+TEST_CASE("behind a work that goes on beyond its time nothing is to wait", "[unit]") {
+    Held held{2, 1000};
+    held.push(1us);
+    held.push(1us);
+    CHECK(held.in_flight.has_credit());
+    held.in_flight.overrun(*held.works[0]);
+    held.in_flight.overrun(*held.works[0]);
+    CHECK(held.in_flight.worth() == 2ms);
+    CHECK(held.in_flight.has_credit());
+    held.push(1us);
+    held.in_flight.overrun(*held.works[2]);  // it has not begun: that says nothing
+    CHECK(held.in_flight.worth() == 2ms);
+    held.in_flight.overrun(*held.works[1]);
+    CHECK_FALSE(held.in_flight.has_credit());
+    CHECK_FALSE(held.in_flight.has_credit_for(1ns, 1));
+    CHECK_FALSE(held.in_flight.has_free_slot());
+    held.remove(2);
+    held.remove(0);
+    CHECK(held.in_flight.has_free_slot());
+    CHECK(held.in_flight.worth() == 2ms);
+    held.remove(0);
+    CHECK(held.in_flight.worth() == 4ms);
+}
+
 TEST_CASE("what a slave holds is accounted right, whatever is sent and answered in whichever order", "[unit]") {
     std::mt19937 random{11};
     for (int round = 0; round < 100; ++round) {
@@ -833,6 +857,33 @@ TEST_CASE("an answer gives credit back, to the work that has waited the longest"
     CHECK(master.container.backlog_size() == 0);
     CHECK(master.container.quiet());
     CHECK(master.sent.size() == 5);
+}
+
+TEST_CASE("a work that goes on beyond its time keeps its slot until it returns", "[unit]") {
+    Distributor<> master;
+    master.connect();
+    master.answer_once();
+    const auto works = master.submit_many(1, 1);
+    master.take_sent();
+    std::vector<Answer> early(1);
+    early[0].call = works[0];
+    early[0].reply.error = Errc::execution_timeout;
+    early[0].reply.goes_on = true;
+    CHECK(master.container.answered(master.ids[0], early, {}, master.now).empty());
+    CHECK(early[0].call == works[0]);  // to be settled
+    CHECK(master.information(0).in_flight == 1);
+    CHECK_FALSE(master.container.quiet());
+    CHECK(master.submit(numbered(2)) == Admission::queued);
+    CHECK(master.container.waiting().at(0).reason == WaitReason::no_credit);
+    master.connect();
+    CHECK(master.held(1) == Numbers{2});
+    CHECK(master.submit(numbered(3)) == Admission::sent);  // it streams to the other
+    CHECK(master.held(1) == Numbers{2, 3});
+    master.answer(0, 1s, 1, Errc::execution_timeout);
+    CHECK(master.information(0).in_flight == 0);
+    CHECK(master.information(0).failed == 1);
+    CHECK(master.submit(numbered(4)) == Admission::sent);
+    CHECK(master.held(0) == Numbers{4});
 }
 
 TEST_CASE("a slave that connects gets what waits, in order, beyond its slots nothing", "[unit]") {
@@ -1573,6 +1624,36 @@ TEST_CASE("the line for the backlog is bounded in bytes, too, but takes one of a
     CHECK(other.submit(task(SubmitOptions{}, 0, 1), true) == Admission::too_many_waiting);
 }
 
+TEST_CASE("what nobody can take is told once, also when none of it waits for a while", "[unit]") {
+    Distributor<> master{{.max_backlog = 1, .max_backlog_bytes = 1000, .max_waiting = 10}};
+    master.connect();
+    const auto told = [&] { return master.container.take_news().stranded; };
+    const auto gpu = SubmitOptions{}.label("gpu");
+    for (int i = 0; i < 3; ++i) {
+        const auto work = numbered(1, gpu);
+        CHECK(master.submit(work) == Admission::queued);
+        CHECK(told().size() == (i == 0 ? 1 : 0));
+        CHECK(work->claim());
+        master.container.cancel(*work);
+    }
+    // What waits for room is told of as well.
+    master.submit_many(2, 3);
+    CHECK(master.container.backlog_size() == 1);
+    const auto tpu = numbered(4, SubmitOptions{}.label("tpu"));
+    CHECK(master.submit(tpu, true) == Admission::waiting);
+    CHECK(told().size() == 1);
+    master.answer(0);
+    CHECK(master.container.backlog_size() == 1);
+    CHECK(told().empty());
+
+    // Another slave: it may be otherwise with those that come after it.
+    master.connect({.slots = 1, .labels = {"tpu"}});
+    CHECK(master.held(1) == Numbers{4});
+    CHECK(told().empty());
+    CHECK(master.submit(numbered(5, gpu)) == Admission::queued);
+    CHECK(told().size() == 1);
+}
+
 TEST_CASE("what waits is told by kind, with the reason, and what nobody can take once", "[unit]") {
     Distributor<> master;
     master.submit_many(1, 3);
@@ -1618,20 +1699,6 @@ TEST_CASE("what waits is told by kind, with the reason, and what nobody can take
     CHECK(paused() == 2);
     for (const auto& work : again) CHECK(master.container.send_again(work));
     CHECK(paused() == 0);
-}
-
-TEST_CASE("what waited for room is told of as well, once it has room and nobody can take it", "[unit]") {
-    Distributor<> master{{.max_backlog = 1}};
-    const auto first = numbered(1);
-    CHECK(master.container.submit(first, true) == Admission::queued);
-    const auto second = numbered(2, SubmitOptions{}.label("gpu"));
-    CHECK(master.container.submit(second, true) == Admission::waiting);
-    CHECK(master.container.take_news().stranded.size() == 1);
-    REQUIRE(first->claim(Errc::cancelled));
-    master.container.cancel(*first);
-    const News news = master.container.take_news();
-    CHECK(news.admitted == std::vector<SubmissionPtr>{second});
-    CHECK(news.stranded.size() == 1);
 }
 
 TEST_CASE("a work whose session gave it up, and left before that was told, is not looked for there", "[unit]") {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <stop_token>
+#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -58,26 +59,14 @@ private:
 
 /// How long works may be executed: works that have no timeout never come here. Guarded by the mutex of the queue.
 ///
-/// Whoever takes `answers_to` of an execution answers it: the timer, or who executed the work.
+/// The timer takes `answers_to` of an execution whose time is over, and answers it: in the lock, so that the answer that
+/// gives its slot back comes behind it.
 template <class Transport>
 class ExecutionLimits {
     using TimePoint = std::chrono::steady_clock::time_point;
 
 public:
     explicit ExecutionLimits(Transport transport) : transport_{std::move(transport)} {}
-
-    /// A work whose time is over.
-    struct Overdue {
-        std::shared_ptr<Peer> peer;
-        std::uint64_t id;
-        std::chrono::nanoseconds time;
-
-        void answer() const {
-            const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(time);
-            peer->reply(id, FrameKind::error,
-                        error_body(time, Errc::execution_timeout, "", "after " + std::to_string(took.count()) + " ms"));
-        }
-    };
 
     /// The execution begins now. `make_over` makes what the timer calls, when there is none yet.
     template <class MakeOver>
@@ -96,20 +85,25 @@ public:
         timer_->rest();
     }
 
-    /// The timer called: what is overdue is to be answered, then asked to stop, when the lock is free.
-    std::vector<Overdue> take_overdue(ExecutionList& executing, std::vector<std::stop_source>& asked) {
-        std::vector<Overdue> overdue;
+    /// The timer called: answers what is overdue. `asked` are to be asked to stop when the lock is free.
+    void answer_overdue(ExecutionList& executing, std::vector<std::stop_source>& asked) {
         const TimePoint now = transport_.now();
         TimePoint next = TimePoint::max();
         executing.mark(asked, [&](Execution& at) {
             if (!at.is_timed()) return false;
             if (at.deadline > now) return next = std::min(next, at.deadline), false;
-            overdue.push_back({std::move(at.answers_to), at.id, now - at.began});
+            answer_late(*std::exchange(at.answers_to, nullptr), at.id, now - at.began, flag_goes_on);
             return true;
         });
         wakes_at_ = TimePoint::max();
         if (next != TimePoint::max()) wait_until(next);
-        return overdue;
+    }
+
+    /// `flag_goes_on`: it is answered once more when it returns.
+    static void answer_late(Peer& peer, std::uint64_t id, std::chrono::nanoseconds time, std::uint8_t flags = 0) {
+        const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(time);
+        peer.reply({.kind = FrameKind::error, .flags = flags, .id = id},
+                   error_body(time, Errc::execution_timeout, "", "after " + std::to_string(took.count()) + " ms"));
     }
 
 private:

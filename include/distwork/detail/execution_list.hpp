@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../context.hpp"
+#include "probe.hpp"
 
 namespace distwork::detail {
 
@@ -58,7 +59,7 @@ public:
     std::uint64_t id = 0;
     bool stop_requested = false;
 
-    // Works that have a timeout only. Whoever takes `answers_to` answers.
+    // Works that have a timeout only. Null once that is over, and answered.
     std::shared_ptr<Peer> answers_to;
     TimePoint began{};
     TimePoint deadline{};
@@ -100,7 +101,7 @@ public:
     template <class Which>
     void mark(std::vector<std::stop_source>& asked, Which which) {
         for (Execution* at = first_; at; at = at->next_) {
-            if (!which(*at)) continue;
+            if (!which(*at) || DISTWORK_PLANTED(never_ask_to_stop)) continue;
             at->stop_requested = true;
             if (at->source_) asked.push_back(*at->source_);
         }

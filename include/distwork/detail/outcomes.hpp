@@ -83,7 +83,7 @@ private:
             case Errc::execution_timeout:
             case Errc::deadline: return timed_out_;
             case Errc::lost:
-            case Errc::stopped: return lost_;
+            case Errc::stopped: return DISTWORK_PLANTED(count_the_lost_as_failed) ? failed_ : lost_;
             default: return failed_;
         }
     }

@@ -161,7 +161,7 @@ private:
             if (stopped_ || (!failed && !options_.reconnect) || DISTWORK_PLANTED(no_reconnect)) break;
             const Milliseconds pause = failed ? after_failure(failed) : search_.lost();
             if (pause.count() == 0) continue;
-            co_await detail::pause(timer_, jittered(pause));
+            co_await detail::pause(timer_, DISTWORK_PLANTED(knock_at_once) ? Milliseconds{1} : jittered(pause));
         }
     }
 

@@ -23,12 +23,12 @@ inline void reply(Peer& peer, const WorkBatch::Item& work, std::chrono::nanoseco
     if (thrown) {
         const auto text = describe(thrown);
         const Errc error = is_not_to_be_retried(thrown) ? Errc::failed_for_good : Errc::work_failed;
-        peer.reply(work.id, FrameKind::error, error_body(time, error, text.type, text.text));
+        peer.reply({.kind = FrameKind::error, .id = work.id}, error_body(time, error, text.type, text.text));
     } else if (broken) {
-        peer.reply(work.id, FrameKind::error, error_body(time, broken, work.type->name));
+        peer.reply({.kind = FrameKind::error, .id = work.id}, error_body(time, broken, work.type->name));
     } else {
         write_execution_time(answer, time);
-        peer.reply(work.id, FrameKind::answer, std::move(answer));
+        peer.reply({.kind = FrameKind::answer, .id = work.id}, std::move(answer));
     }
 }
 

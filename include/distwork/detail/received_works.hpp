@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <utility>
+
+#include "../peer.hpp"
+#include "../work_batch.hpp"
+#include "probe.hpp"
+
+namespace distwork::detail {
+
+/// Works that peers sent and that have not begun, in the order of arrival. Guarded by the mutex of the queue.
+class ReceivedWorks {
+public:
+    bool empty() const noexcept { return batches_.empty(); }
+
+    void push(std::shared_ptr<WorkBatch> batch) { batches_.push_back(std::move(batch)); }
+
+    /// Takes the first whose peer takes its answer; `batch` has its memory and its peer. False: there is none.
+    bool take(std::shared_ptr<WorkBatch>& batch, WorkBatch::Item& item) {
+        for (auto at = batches_.begin(); at != batches_.end();) {
+            WorkBatch& found = **at;
+            while (found.next != found.items.size() && found.items[found.next].dropped) ++found.next;
+            if (found.next == found.items.size()) {
+                at = batches_.erase(at);
+            } else if (!found.peer->takes_answers()) {
+                DISTWORK_MARK(answers_wait);
+                ++at;
+            } else {
+                item = found.items[found.next++];
+                if (batch != *at) batch = *at;
+                if (found.next == found.items.size()) batches_.erase(at);
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// False: it is not here.
+    bool drop(const Peer& peer, std::uint64_t id) {
+        for (const auto& batch : batches_) {
+            if (batch->peer.get() != &peer) continue;
+            for (std::size_t i = batch->next; i < batch->items.size(); ++i) {
+                auto& item = batch->items[i];
+                if (item.id == id && !item.dropped) return item.dropped = true;
+            }
+        }
+        return false;
+    }
+
+    void drop_all(const Peer& peer) {
+        std::erase_if(batches_, [&](const auto& batch) { return batch->peer.get() == &peer; });
+    }
+
+    void clear() { batches_.clear(); }
+
+    /// About so many: by batches, for there may be a million works, and few of them were dropped.
+    std::size_t size() const {
+        std::size_t count = 0;
+        for (const auto& batch : batches_) count += batch->items.size() - batch->next;
+        return count;
+    }
+
+private:
+    std::deque<std::shared_ptr<WorkBatch>> batches_;
+};
+
+}  // namespace distwork::detail
