@@ -271,6 +271,8 @@ json run_instructions(const Options& options) {
         if (row["ratio"]["baseline"] > 1.05)
             std::printf("WARNING: the %s takes %.0f instructions a work, %.0f were recorded\n", end.c_str(),
                         row["median"].get<double>(), baseline[end].get<double>());
+        if (row["ratio"]["baseline"] > 1.15)
+            throw std::runtime_error{"the " + end + " takes more than 1.15 times the instructions that were recorded"};
     }
     print(result);
     return result;

@@ -1,7 +1,10 @@
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <iostream>
 #include <optional>
 #include <random>
@@ -29,13 +32,28 @@ constexpr std::size_t least_freezes = 40;
 constexpr std::size_t most_pending = 100;
 constexpr auto dead_after = 400ms;
 constexpr auto mean_pause = 40ms;  // from one blow to the next
+const unsigned default_attempts = distwork::SubmitOptions{}.max_attempts();
+
+/// A file for what the slaves execute.
+struct Record {
+    Record() = default;
+    Record(const Record&) = delete;
+    ~Record() {
+        std::error_code ignored;
+        std::filesystem::remove(file, ignored);
+    }
+    const std::string file =
+        (std::filesystem::temp_directory_path() / ("distwork-chaos-" + std::to_string(getpid()))).string();
+};
 
 /// Kills and freezes slaves of a master, and begins and thaws them again.
 ///
 /// Every blow is drawn from the seed; when it falls, and what it hits, is up to the machine.
 class Chaos {
 public:
-    Chaos(std::uint16_t port, std::uint64_t seed) : port_{port}, random_{seed}, slaves_(slave_count) {
+    /// The slaves record what they execute in that file.
+    Chaos(std::uint16_t port, std::uint64_t seed, std::string record)
+        : port_{port}, record_{std::move(record)}, random_{seed}, slaves_(slave_count) {
         for (Victim& slave : slaves_) begin(slave);
         next_blow_ = Clock::now();
     }
@@ -77,9 +95,10 @@ private:
     }
 
     void begin(Victim& slave) {
-        slave.process.emplace("loyal_process",
-                              std::vector<std::string>{"port=" + std::to_string(port_), "heartbeat=100",
-                                                       "dead_after=" + std::to_string(dead_after.count())});
+        slave.process.emplace(
+            "loyal_process",
+            std::vector<std::string>{"port=" + std::to_string(port_), "heartbeat=100",
+                                     "dead_after=" + std::to_string(dead_after.count()), "record=" + record_});
     }
 
     /// Frozen or not.
@@ -105,6 +124,7 @@ private:
     }
 
     const std::uint16_t port_;
+    const std::string record_;
     std::mt19937_64 random_;
     std::vector<Victim> slaves_;
     Clock::time_point next_blow_;
@@ -127,16 +147,20 @@ TEST_CASE("every call ends exactly once, and with the right value, whoever is ki
         if (line.find("silent for too long") != std::string_view::npos) ++found_silent;
     };
     Cluster<> cluster{0, {}, options};
-    Chaos chaos{cluster.master.local_endpoint().port(), seed};
-    Tally tally;
+    const Record record;
+    Chaos chaos{cluster.master.local_endpoint().port(), seed, record.file};
+    Tally tally{default_attempts};
+    std::vector<bool> is_once;
     std::mt19937_64 random{seed};
+    const auto since = std::chrono::steady_clock::now();
 
     const auto call = [&] {
         const std::uint64_t number = tally.begun();
         const auto time = random() % 20 == 0 ? 20ms : 1ms;
-        const unsigned attempts = random() % 10 == 0 ? 1 : 100;
-        tally.call(cluster.master, Timed{number, time}, Timed::value_of(number),
-                   distwork::SubmitOptions{}.max_attempts(attempts));
+        is_once.push_back(random() % 10 == 0);
+        distwork::SubmitOptions options;
+        if (is_once.back()) options.max_attempts(1);
+        tally.call(cluster.master, Timed{number, time}, Timed::value_of(number), options);
     };
     const auto enough = [&] {
         return tally.begun() >= least_works && chaos.kills >= least_kills && chaos.freezes >= least_freezes &&
@@ -155,7 +179,8 @@ TEST_CASE("every call ends exactly once, and with the right value, whoever is ki
 
     // Nothing is left of it.
     Tally anew;
-    for (std::uint64_t i = 0; i < 100; ++i) anew.call(cluster.master, Timed{i, 1ms}, Timed::value_of(i));
+    for (std::uint64_t i = tally.begun(); i < tally.begun() + 100; ++i)
+        anew.call(cluster.master, Timed{i, 1ms}, Timed::value_of(i));
     REQUIRE(run_until(cluster.io, [&] { return anew.pending() == 0; }));
     CHECK(cluster.master.backlog_size() == 0);
     run(cluster.io, [](distwork::Master<>& master) -> asio::awaitable<void> {
@@ -163,6 +188,22 @@ TEST_CASE("every call ends exactly once, and with the right value, whoever is ki
     }(cluster.master));
     tally.check();
     anew.check();
+    CHECK(std::chrono::steady_clock::now() - since < 5min);
+
+    // What the slaves saw of it.
+    const auto executions = Timed::recorded_in(record.file, tally.begun() + anew.begun());
+    std::size_t twice = 0;
+    std::size_t lost = 0;  // that may go again
+    for (std::size_t i = 0; i < tally.begun(); ++i) {
+        CAPTURE(i, executions[i]);
+        if (tally.succeeded(i)) REQUIRE(executions[i] >= 1);
+        if (is_once[i]) REQUIRE(executions[i] <= 1);
+        REQUIRE(executions[i] <= default_attempts + 10);  // so often it may go again free, and have been executed
+        if (executions[i] > 1) ++twice;
+        if (!is_once[i] && !tally.succeeded(i)) ++lost;
+    }
+    CHECK(twice > 0);
+    CHECK(lost < tally.begun() / 100);
     CHECK(chaos.kills >= least_kills);
     CHECK(chaos.long_freezes > 0);
     const auto counted = cluster.master.statistics();
@@ -173,7 +214,8 @@ TEST_CASE("every call ends exactly once, and with the right value, whoever is ki
     CHECK(counted.refused == 0);
     CHECK(counted.requeued > 0);
     CHECK(counted.attempts > counted.admitted);
-    std::cout << tally.begun() << " works, " << tally.right() << " right, " << tally.lost() << " lost, "
-              << counted.requeued << " went again; " << chaos.kills << " kills, " << chaos.freezes << " freezes, "
-              << found_silent << " slaves found silent\n";
+    std::cout << tally.begun() << " works, " << tally.right() << " right, " << tally.lost() << " lost, " << lost
+              << " of them with three attempts, " << twice << " executed more than once, " << counted.requeued
+              << " went again; " << chaos.kills << " kills, " << chaos.freezes << " freezes, " << found_silent
+              << " slaves found silent\n";
 }

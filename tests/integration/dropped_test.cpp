@@ -43,11 +43,9 @@ struct Crowd {
         REQUIRE(run_until(cluster.io, [&] { return cluster.master.connected_slave_count() == slave_count; }));
     }
 
-    /// Not much oftener than by default: dead slaves do not use up a work's attempts.
+    /// With the attempts of the default: slaves that are dead do not use them up.
     void call(std::size_t count) {
-        const auto options = distwork::SubmitOptions{}.max_attempts(6);
-        for (; count != 0; --count, ++number)
-            tally.call(cluster.master, Timed{number, 1ms}, Timed::value_of(number), options);
+        for (; count != 0; --count, ++number) tally.call(cluster.master, Timed{number, 1ms}, Timed::value_of(number));
     }
 
     /// Works are done, and others are under way.

@@ -1,6 +1,6 @@
 // Slaves that come back to their master until they are killed: loyal_process NAME=VALUE…, milliseconds where it is
 // time.
-//   port  slaves (1)  slots (1)  heartbeat  dead_after  stalled_after  handshake_timeout
+//   port  slaves (1)  slots (1)  heartbeat  dead_after  stalled_after  handshake_timeout  record (a file)
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -23,6 +23,7 @@ int main(int count, char** arguments) {
     for (int i = 1; i < count; ++i) {
         const std::string argument{arguments[i]};
         const auto equals = argument.find('=');
+        if (argument.starts_with("record=")) Timed::record_in(argument.substr(equals + 1));
         values[argument.substr(0, equals)] = std::atol(argument.c_str() + equals + 1);
     }
     rlimit descriptors{};

@@ -62,6 +62,7 @@ std::string describe(const std::string& failure, const storm::Storm& storm) {
 /// Every second seed from `first`: two tests share the cores of a machine.
 void weather(std::uint64_t shard) {
     marks = {};
+    auto reached = marks;  // by the seeds that are asked for; others may follow
     std::uint64_t seeds = 0;
     std::uint64_t events = 0;
     const bool is_replay = is_chosen && seed_count == 1;
@@ -74,6 +75,7 @@ void weather(std::uint64_t shard) {
         const std::string failure = storm.run();
         ++seeds;
         events += storm.events();
+        if (i < seed_count) reached = marks;
         if (!failure.empty()) FAIL(describe(failure, storm));
     }
     std::cout << seeds << " seeds, " << events << " events; marks reached:\n";
@@ -82,7 +84,7 @@ void weather(std::uint64_t shard) {
     if (seeds < 5'000) return;
     for (std::size_t i = 0; i < mark_names.size(); ++i) {
         INFO("this was never reached: " << mark_names[i]);
-        CHECK(marks[i] != 0);
+        CHECK(reached[i] != 0);
     }
 }
 
