@@ -6,7 +6,7 @@
 #include <asio/thread_pool.hpp>
 #include <asio/use_future.hpp>
 #include <atomic>
-#include <cereal/types/string.hpp>
+#include <cereal/types/vector.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -20,6 +20,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -40,23 +41,30 @@ constexpr std::size_t works_each = 25'000;
 constexpr std::size_t most_pending = 512;  // of each caller
 constexpr std::size_t works_for_a_kill = 500;
 
-/// Gives a value that nothing else gives, or throws.
-class Chore : public distwork::RpcWork<std::uint64_t> {
+/// Gives a value that nothing else gives: once, or so often that few answers fit into an outbox. Or it throws, or takes
+/// its time.
+class Chore : public distwork::RpcWork<std::vector<std::uint64_t>> {
 public:
+    enum class Kind : std::uint8_t { plain, throws, slow, large };
+
     Chore() = default;
-    Chore(std::uint64_t number, bool throws) : number_{number}, throws_{throws} {}
-    std::uint64_t execute_work(distwork::Context&) override {
-        if (throws_) throw std::runtime_error{"as planned"};
-        return Timed::value_of(number_);
+    Chore(std::uint64_t number, Kind kind) : number_{number}, kind_{kind} {}
+    std::vector<std::uint64_t> execute_work(distwork::Context&) override {
+        if (kind_ == Kind::throws) throw std::runtime_error{"as planned"};
+        if (kind_ == Kind::slow) std::this_thread::sleep_for(3ms);
+        return value_of(number_, kind_);
+    }
+    static std::vector<std::uint64_t> value_of(std::uint64_t number, Kind kind) {
+        return std::vector<std::uint64_t>(kind == Kind::large ? 3000 : 1, Timed::value_of(number));
     }
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(number_, throws_);
+        archive(number_, kind_);
     }
 
 private:
     std::uint64_t number_ = 0;
-    bool throws_ = false;
+    Kind kind_{};
 };
 
 using Pool = asio::thread_pool;
@@ -86,6 +94,7 @@ private:
         distwork::SlaveOptions options;
         options.slots = 1 + i % 3;
         options.reconnect_at_most = 200ms;
+        options.link.max_outbox_bytes = 64 * 1024;
         if (i % 3 == 0) options.work_executor = distwork::WorkExecutor::in_place();
         if (i % 3 == 1) options.work_executor = distwork::WorkExecutor{pool_.get_executor()};
         slaves_[i] = std::make_unique<distwork::Slave<>>(pool_.get_executor(), "127.0.0.1", port_, options);
@@ -137,19 +146,25 @@ private:
         if (kind == 1) options.deadline(1ms + random_() % 20 * 1ms);
         if (kind == 2) options.queue_timeout(1ms + random_() % 20 * 1ms);
         if (kind == 3) options.execution_timeout(1000ms);
-        auto completed = [this, &entry, number](const std::exception_ptr& error, std::uint64_t value) {
+        if (kind == 7) options.execution_timeout(1ms);
+        const auto what = kind < 2     ? Chore::Kind::throws
+                          : kind == 7  ? Chore::Kind::slow
+                          : kind <= 10 ? Chore::Kind::large
+                                       : Chore::Kind::plain;
+        auto completed = [this, &entry, number, what](const std::exception_ptr& error,
+                                                      const std::vector<std::uint64_t>& value) {
             ++outcomes[code_of(error)];
-            if (!error && value != Timed::value_of(number)) ++wrong;
+            if (!error && value != Chore::value_of(number, what)) ++wrong;
             end(entry);
         };
         if (kind == 6) {  // only its admission is told
             ++distributed;
             return master_.async_distribute_work(
-                Chore{number, false}, options.deadline(1ms + random_() % 8 * 1ms),
+                Chore{number, what}, options.deadline(1ms + random_() % 8 * 1ms),
                 asio::bind_executor(strand_, [this, &entry](const std::exception_ptr&) { end(entry); }));
         }
         master_.async_call(
-            Chore{number, kind < 2}, options,
+            Chore{number, what}, options,
             asio::bind_executor(strand_, asio::bind_cancellation_slot(entry.cancel.slot(), std::move(completed))));
         if (kind == 4) entry.cancel.emit(asio::cancellation_type::terminal);
         if (kind == 5) asio::post(strand_, [&entry] { entry.cancel.emit(asio::cancellation_type::terminal); });
@@ -240,6 +255,8 @@ TEST_CASE("four I/O threads, 32 slaves that are killed and 100,000 works: each e
     CHECK(counted.retries > 0);
     CHECK(counted.requeued > 0);
     CHECK(outcomes[Errc::cancelled] > 0);
-    CHECK(timed_out > 0);
+    CHECK(outcomes[Errc::execution_timeout] > 0);
+    CHECK(outcomes[Errc::deadline] + outcomes[Errc::queue_timeout] > 0);
+    CHECK(counted.late_answers == 0);
     CHECK(outcomes[Errc::lost] == 0);
 }
