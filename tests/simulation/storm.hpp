@@ -39,10 +39,11 @@ class Storm {
         Master* master = nullptr;
         std::uint64_t submitted = 0;
         std::uint64_t completed = 0;
-        std::size_t losses = 0;    // of sessions
-        std::uint64_t blamed = 0;  // works that went again after them, and count an attempt more
-        std::uint64_t freed = 0;   // and that do not
-        std::vector<distwork::SocketInformation> sockets;  // before this event, if they are looked at
+        std::size_t losses = 0;      // of sessions
+        std::uint64_t blamed = 0;    // works that went again after them, and count an attempt more
+        std::uint64_t freed = 0;     // and that do not
+        std::uint64_t attempts = 0;  // before this event, if they are looked at
+        std::vector<distwork::SocketInformation> sockets;  // likewise
         int broadcasts = 0;
         int broadcasts_done = 0;
         std::map<Errc, std::uint64_t> parts;  // how they ended
@@ -190,6 +191,7 @@ private:
         if (blamed > std::exchange(station.blamed, blamed) + slots)
             fail("works that had not begun count an attempt: " + std::string{line});
         const std::uint64_t freed = counted.freed - std::exchange(station.freed, counted.freed);
+        if (counted.attempts != station.attempts) return;  // it was sent more since it was looked at
         for (const auto& socket : station.sockets)
             if (line.find(distwork::detail::to_string(socket.endpoint) + ':') != line.npos &&
                 freed > socket.in_flight - std::min(socket.in_flight, slots))
@@ -581,6 +583,7 @@ private:
 
     void look_closely(Station& station) {
         station.sockets = station.master->sockets();
+        station.attempts = station.master->statistics().attempts;
         for (const auto& socket : station.sockets)
             if (socket.state.running > socket.slots) fail(socket.name + " executes more works than it has slots");
     }
@@ -634,7 +637,9 @@ private:
         std::map<Errc, std::uint64_t> works;
         std::map<Errc, std::uint64_t> parts = station.parts;
         for (const Entry& entry : ledger_.entries)
-            if (entry.station == station.number && entry.completions != 0) ++works[entry.outcome];
+            if (entry.station == station.number && entry.completions != 0)
+                ++works[entry.is_strangers && entry.outcome == Errc::too_many_waiting ? Errc::malformed
+                                                                                      : entry.outcome];
         const auto take = [](std::map<Errc, std::uint64_t>& from, std::initializer_list<Errc> kinds) {
             std::uint64_t sum = 0;
             for (const Errc kind : kinds) sum += std::exchange(from[kind], 0);
