@@ -89,13 +89,13 @@ public:
     void answer_overdue(ExecutionList& executing, std::vector<std::stop_source>& asked) {
         const TimePoint now = transport_.now();
         TimePoint next = TimePoint::max();
+        wakes_at_ = TimePoint::max();
         executing.mark(asked, [&](Execution& at) {
             if (!at.is_timed()) return false;
             if (at.deadline > now) return next = std::min(next, at.deadline), false;
             answer_late(*std::exchange(at.answers_to, nullptr), at.id, now - at.began, flag_goes_on);
             return true;
         });
-        wakes_at_ = TimePoint::max();
         if (next != TimePoint::max()) wait_until(next);
     }
 
