@@ -158,9 +158,9 @@ TEST_CASE("every call ends exactly once, and with the right value, whoever is ki
         const std::uint64_t number = tally.begun();
         const auto time = random() % 20 == 0 ? 20ms : 1ms;
         is_once.push_back(random() % 10 == 0);
-        distwork::SubmitOptions options;
-        if (is_once.back()) options.max_attempts(1);
-        tally.call(cluster.master, Timed{number, time}, Timed::value_of(number), options);
+        distwork::SubmitOptions how;
+        if (is_once.back()) how.max_attempts(1);
+        tally.call(cluster.master, Timed{number, time}, Timed::value_of(number), how);
     };
     const auto enough = [&] {
         return tally.begun() >= least_works && chaos.kills >= least_kills && chaos.freezes >= least_freezes &&
