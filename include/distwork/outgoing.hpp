@@ -190,6 +190,7 @@ public:
         const std::lock_guard lock{mutex_};
         closed_ = true;
         outbox_ = Outbox{};
+        overfull_.store(false, std::memory_order_release);
         return calls;
     }
 

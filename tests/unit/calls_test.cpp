@@ -558,6 +558,12 @@ TEST_CASE("more than may wait to leave is too much until half of it has left", "
     CHECK_FALSE(room.for_calls);  // none was refused
     CHECK_FALSE(leaving.outgoing.is_overfull());
     CHECK_FALSE(leaving.outgoing.left(each).for_answers);  // told once
+
+    // Nothing waits for a link that is closed.
+    while (!leaving.outgoing.is_overfull())
+        leaving.outgoing.reply({.kind = FrameKind::answer, .id = 1}, std::move(body));
+    leaving.outgoing.close();
+    CHECK_FALSE(leaving.outgoing.is_overfull());
 }
 
 TEST_CASE("large bodies leave without a copy, and what is small stays with the caller", "[unit]") {
