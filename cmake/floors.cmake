@@ -11,12 +11,12 @@ set(FLOOR_1 large_bytes byte_buffer archive archive_limits archive_pointers fram
 set(FLOOR_2 fingerprint context work registry rpc_work function_work register call typed_call peer introduction
             detail/fingerprint_archive detail/shape)
 # links
-set(FLOOR_3 machine_load transport session session_host session_peer session_writer inbox liveness call_table outgoing woken_writers deliveries
+set(FLOOR_3 machine_load transport session session_host session_peer session_protocol session_writer inbox liveness call_table outgoing woken_writers deliveries
             work_batch
-            work_queue work_executor detail/execution_list detail/execution_limits
+            work_slots work_queue work_executor detail/execution_list detail/execution_limits
             detail/received_works detail/work_reply)
 # choice
-set(FLOOR_4 socket_information submit_options submission in_flight ready_set socket_table backlog admission waiting_works
+set(FLOOR_4 socket_information submit_options submission in_flight ready_set socket_table backlog admission waiting_works waiting_report
             selector statistics dispatcher socket_container)
 # roles
 set(FLOOR_5 role_options distribution broadcast master slave

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
-#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -19,6 +18,7 @@
 #include "socket_table.hpp"
 #include "statistics.hpp"
 #include "submission.hpp"
+#include "waiting_report.hpp"
 #include "waiting_works.hpp"
 
 namespace distwork {
@@ -221,43 +221,16 @@ public:
     }
 
     /// What waits, by kind.
-    std::vector<Waiting> waiting() const {
-        std::vector<Waiting> all;
-        const auto add = [&](WaitReason reason, const Submission& work, std::size_t works) {
-            all.push_back({reason, work.type().name, work.options.labels(), work.options.priority(), works});
-        };
-        waits_.for_each_lane([&](const Submission& first, std::size_t works, bool no_socket) {
-            if (table.size() == 0) add(WaitReason::no_slave, first, works);
-            else if (!table.anybody_can_take(first)) add(WaitReason::no_capable, first, works);
-            else add(no_socket ? WaitReason::no_credit : WaitReason::declined, first, works);
-        });
-        waits_.for_each_returning([&](const Submission& work) {
-            const auto same = std::find_if(all.begin(), all.end(), [&](const Waiting& kind) {
-                return kind.reason == WaitReason::pause && kind.type == work.type().name &&
-                       kind.labels == work.options.labels() && kind.priority == work.options.priority();
-            });
-            if (same == all.end()) add(WaitReason::pause, work, 1);
-            else ++same->works;
-        });
-        return all;
-    }
+    std::vector<Waiting> waiting() const { return WaitingReport::list(waits_, table); }
 
     /// Tells of each kind of works that no connected slave can take: once, until other slaves come.
     void look_for_stranded() {
-        waits_.report_lanes([this](const Submission& first) {
-            if (table.anybody_can_take(first)) return false;
-            DISTWORK_MARK(no_capable_slave);
-            std::string text = first.type().name;
-            for (const std::string& label : first.options.labels()) text += " [" + label + ']';
-            if (stranded_.size() == most_stranded) stranded_.clear();
-            if (stranded_.insert(text).second) news.stranded.push_back(std::move(text));
-            return true;
-        });
+        for (std::string& kind : report_.stranded(waits_, table)) news.stranded.push_back(std::move(kind));
     }
 
     /// Slaves came, or have more types: what was told of may be otherwise now.
     void more_can_be_taken() {
-        stranded_.clear();
+        report_.forget();
         dispatch();
         look_for_stranded();
     }
@@ -341,10 +314,9 @@ private:
     }
 
     WaitingWorks waits_;
+    WaitingReport report_;
     std::uint64_t last_sequence_ = 0;
     std::size_t in_flight_ = 0;  // on all sockets
-    static constexpr std::size_t most_stranded = 1000;
-    std::set<std::string> stranded_;  // kinds that were told of
 };
 
 }  // namespace distwork

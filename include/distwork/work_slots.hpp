@@ -1,0 +1,239 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <utility>
+#include <vector>
+
+#include "detail/execution_limits.hpp"
+#include "detail/execution_list.hpp"
+#include "detail/probe.hpp"
+#include "detail/received_works.hpp"
+#include "frame.hpp"
+#include "reply.hpp"
+#include "slave_state.hpp"
+#include "transport.hpp"
+#include "work_batch.hpp"
+
+namespace distwork {
+
+/// The half of a work queue that executes nothing: which works wait, which run, and the slots that they take.
+///
+/// A slot is taken by a runner, which goes with it from work to work, or by a work that outlasts its runner. Who takes
+/// one while works wait sees to it that a runner comes: no work waits beside a free slot, unless its peer does not read
+/// its answers.
+///
+/// *Thread-safety*: all functions. *Lifetime*: shared by its role and the runners.
+template <class Transport>
+class WorkSlots : public std::enable_shared_from_this<WorkSlots<Transport>> {
+public:
+    /// Drops a work that was not begun, answering that it was cancelled; asks one that runs to stop.
+    void cancel(Peer& peer, std::uint64_t id) {
+        bool dropped = false;
+        std::vector<std::stop_source> asked;
+        {
+            const std::lock_guard lock{mutex_};
+            executing_.mark(asked, [&](const Execution& at) {
+                if (at.peer != &peer || at.id != id) return false;
+                DISTWORK_MARK(cancel_running);
+                return true;
+            });
+            dropped = waiting_.drop(peer, id);
+        }
+        for (std::stop_source& source : asked) source.request_stop();
+        if (!dropped) return;
+        DISTWORK_MARK(cancel_queued_at_slave);
+        peer.reply({.kind = FrameKind::error, .id = id}, cancelled_body());
+    }
+
+    /// A session ended: its works that were not begun are dropped, those that run are asked to stop.
+    void forget(const Peer& peer) {
+        std::vector<std::stop_source> asked;
+        std::function<void()> idle;
+        {
+            const std::lock_guard lock{mutex_};
+            waiting_.drop_all(peer);
+            executing_.mark(asked, [&](const Execution& at) { return at.peer == &peer; });
+            if (waiting_.empty() && running_ == 0) idle.swap(idle_);
+        }
+        for (std::stop_source& source : asked) source.request_stop();
+        if (idle) idle();
+    }
+
+    /// Begins nothing more; what runs is asked to stop.
+    void stop() {
+        std::vector<std::stop_source> asked;
+        std::function<void()> idle;
+        {
+            const std::lock_guard lock{mutex_};
+            stopped_ = true;
+            waiting_.clear();
+            idle_.swap(idle);
+            executing_.mark(asked, [](const Execution&) { return true; });
+            limits_.rest();
+        }
+        for (std::stop_source& source : asked) source.request_stop();
+        if (idle) idle();
+    }
+
+    bool is_idle() const {
+        const std::lock_guard lock{mutex_};
+        return stopped_ || (waiting_.empty() && running_ == 0);
+    }
+
+    /// What runs, and what waits for a slot.
+    SlaveState state() const {
+        const std::lock_guard lock{mutex_};
+        SlaveState state;
+        state.running = static_cast<std::uint32_t>(executing_.size());
+        state.queued = static_cast<std::uint32_t>(waiting_.size());
+        return state;
+    }
+
+    /// Calls `then` once nothing waits and nothing runs: from here, or from a thread that executed a work.
+    void when_idle(std::function<void()> then) {
+        {
+            const std::lock_guard lock{mutex_};
+            if (!stopped_ && (!waiting_.empty() || running_ != 0)) {
+                idle_ = std::move(then);
+                return;
+            }
+        }
+        then();
+    }
+
+protected:
+    using Execution = detail::Execution;
+
+    /// What a runner holds of the work that it executes.
+    struct Begun {
+        std::shared_ptr<WorkBatch> batch;
+        typename WorkBatch::Item item;
+    };
+
+    WorkSlots(Transport transport, std::size_t slots)
+        : slots_{DISTWORK_PLANTED(run_one_more) ? slots + 1 : slots}, limits_{std::move(transport)} {}
+
+    /// True: a slot was taken, and `post_runner` called, under the lock: nothing comes to the executor any more when
+    /// `stop` has returned.
+    template <class Post>
+    bool add(std::shared_ptr<WorkBatch> batch, Post post_runner) {
+        const std::lock_guard lock{mutex_};
+        if (stopped_) return false;
+        waiting_.push(std::move(batch));
+        return take_free_slot(post_runner);
+    }
+
+    /// Likewise, for what waits already.
+    template <class Post>
+    bool take_slot(Post post_runner) {
+        const std::lock_guard lock{mutex_};
+        return !stopped_ && take_free_slot(post_runner);
+    }
+
+    /// Takes the next work and puts it into the list of those that are executed, in place of the one that was executed
+    /// before. False: none waits, the slot is free. Calls `post_runner` where yet another work waits, and `takes_more`.
+    template <class Post>
+    bool begin(Begun& begun, Execution& execution, bool takes_more, Post post_runner) {
+        bool found = false;
+        bool more = false;
+        std::function<void()> idle;
+        {
+            const std::lock_guard lock{mutex_};
+            executing_.unlink(execution);
+            if (!waiting_.take(begun.batch, begun.item)) {
+                if (!DISTWORK_PLANTED(leak_a_slot)) --running_;
+                if (running_ == 0) {
+                    limits_.rest();
+                    if (waiting_.empty()) idle.swap(idle_);
+                }
+            } else {
+                execution.reset(begun.batch->peer.get(), begun.item.id);
+                if (begun.item.timeout_ms != 0) limit(begun, execution);
+                executing_.link(execution);
+                found = true;
+                more = takes_more && take_free_slot([] {});
+            }
+        }
+        if (more) post_runner();
+        if (idle) idle();
+        return found;
+    }
+
+    /// Whether it was executed within its timeout, and is to be answered. If not, it is answered as late: the timer has
+    /// told the caller, or that is left to this answer.
+    bool is_in_time(const Begun& begun, Execution& execution, std::chrono::nanoseconds time) {
+        {
+            const std::lock_guard lock{mutex_};
+            const auto in_time = std::exchange(execution.answers_to, nullptr);
+            if (in_time && time < std::chrono::milliseconds{begun.item.timeout_ms}) return true;
+        }
+        Limits::answer_late(*begun.batch->peer, begun.item.id, time);
+        return false;
+    }
+
+    /// A work outlasts its runner: it takes the slot with it.
+    std::unique_ptr<Execution> take_over(Execution& runners) {
+        auto execution = std::make_unique<Execution>(mutex_);
+        const std::lock_guard lock{mutex_};
+        executing_.unlink(runners);
+        execution->continues(runners);
+        executing_.link(*execution);
+        return execution;
+    }
+
+    void end(Execution& execution) {
+        const std::lock_guard lock{mutex_};
+        executing_.unlink(execution);
+    }
+
+    Execution make_execution() { return Execution{mutex_}; }
+
+private:
+    using Limits = detail::ExecutionLimits<Transport>;
+
+    /// Whether a work waits and a slot is free for it, which is then taken. Under the lock.
+    template <class Post>
+    bool take_free_slot(Post post_runner) {
+        if (waiting_.empty() || running_ == slots_) return false;
+        ++running_;
+        post_runner();
+        return true;
+    }
+
+    /// Under the lock.
+    void limit(const Begun& begun, Execution& execution) {
+        limits_.begin(execution, begun.batch->peer, std::chrono::milliseconds{begun.item.timeout_ms}, [this] {
+            return [slots = this->weak_from_this()] {
+                if (const auto there = slots.lock()) there->answer_overdue();
+            };
+        });
+    }
+
+    void answer_overdue() {
+        std::vector<std::stop_source> asked;
+        {
+            const std::lock_guard lock{mutex_};
+            if (!stopped_) limits_.answer_overdue(executing_, asked);
+        }
+        for (std::stop_source& source : asked) source.request_stop();
+    }
+
+    const std::size_t slots_;
+
+    mutable std::mutex mutex_;
+    // guarded by mutex_
+    detail::ReceivedWorks waiting_;
+    std::size_t running_ = 0;  // slots taken
+    detail::ExecutionList executing_;
+    Limits limits_;
+    bool stopped_ = false;
+    std::function<void()> idle_;
+};
+
+}  // namespace distwork
