@@ -20,7 +20,7 @@ set(FLOOR_4 socket_information submit_options submission in_flight ready_set soc
             selector statistics dispatcher socket_container)
 # roles
 set(FLOOR_5 role_options distribution broadcast master slave
-            detail/accepted_works detail/alarms detail/drain detail/listener detail/master_core detail/outcomes detail/reconnect detail/session_set detail/submissions
+            detail/accepted_works detail/alarms detail/connector detail/drain detail/listener detail/master_core detail/outcomes detail/reconnect detail/session_set detail/submissions
             detail/slave_core detail/slave_waiters)
 # conveniences on the roles
 set(FLOOR_6)

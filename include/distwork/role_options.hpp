@@ -50,6 +50,8 @@ struct MasterOptions {
 struct MasterAddress {
     std::string host;
     std::uint16_t port = 0;
+
+    std::string to_string() const { return host + ':' + std::to_string(port); }
 };
 
 struct SlaveOptions {

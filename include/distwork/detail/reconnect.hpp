@@ -24,7 +24,6 @@ public:
     /// The one whose turn it is; there is one until `strike` says otherwise.
     const MasterAddress& master() const { return masters_[at_]; }
     bool is_first() const noexcept { return at_ == 0; }
-    std::string name() const { return master().host + ':' + std::to_string(master().port); }
 
     // What became of it: how long to pause before the next attempt. Zero: the next one of the list has its turn.
 

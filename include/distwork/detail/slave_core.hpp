@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -21,6 +20,7 @@
 #include "../work_executor.hpp"
 #include "../work_queue.hpp"
 #include "asio.hpp"
+#include "connector.hpp"
 #include "drain.hpp"
 #include "pause.hpp"
 #include "probe.hpp"
@@ -42,6 +42,7 @@ public:
           transport_{std::move(transport)},
           strand_{transport_.make_strand()},
           settings_{settings_of(options_)},
+          connector_{std::make_shared<Connector<Transport>>(transport_, strand_, options_.link.dead_after)},
           search_{std::move(masters), options_.reconnect_after, options_.reconnect_at_most},
           timer_{strand_},
           drain_{transport_, strand_} {
@@ -170,15 +171,15 @@ private:
     asio::awaitable<void> attempt() {
         reason_.clear();
         served_ = false;
-        auto socket = co_await reach();
+        auto socket = co_await connector_->connect(search_.master());
         if (stopped_) co_return;
-        check_peer(*socket);
-        co_await serve(std::move(*socket));
+        check_peer(socket);
+        co_await serve(std::move(socket));
     }
 
     /// How long to pause until the next attempt. Throws `failed` where there is to be none.
     Milliseconds after_failure(const std::exception_ptr& failed) {
-        const std::string master = search_.name();
+        const std::string master = search_.master().to_string();
         const std::string text = describe(failed).text;
         const auto pause = passes(failed) ? search_.failed() : search_.strike();
         if (!pause || (!options_.reconnect && pause->count() != 0)) std::rethrow_exception(failed);
@@ -187,56 +188,10 @@ private:
         return *pause;
     }
 
-    /// Connects; who cancels the run, and who stops the slave, end that, and so does silence.
-    asio::awaitable<std::optional<typename Transport::Socket>> reach() {
-        const auto state = co_await asio::this_coro::cancellation_state;
-        const Attempt attempt{*this, state.slot()};
-        auto token = asio::bind_cancellation_slot(connecting_.slot(), asio::use_awaitable);
-        std::optional<typename Transport::Socket> socket;
-        try {
-            socket = co_await asio::co_spawn(strand_, connect(), token);
-        } catch (const std::system_error&) {
-            if (!silent_) throw;
-        }
-        if (!socket) throw Error{Errc::peer_silent, search_.name()};
-        co_return socket;
-    }
-
-    /// An attempt to connect: passes on what a slot is told, and ends it after a time.
-    struct Attempt {
-        Attempt(SlaveCore& core, asio::cancellation_slot from) : core_{core}, slot_{from} {
-            core.silent_ = false;
-            if (slot_.is_connected())
-                slot_.assign([&core](asio::cancellation_type type) { core.connecting_.emit(type); });
-            core.timer_.expires_after(core.options_.link.dead_after);
-            core.timer_.async_wait(
-                [self = core.shared_from_this(), number = ++core.attempts_](std::error_code cancelled) {
-                    if (cancelled || number != self->attempts_) return;
-                    self->silent_ = true;
-                    self->connecting_.emit(asio::cancellation_type::terminal);
-                });
-        }
-        Attempt(const Attempt&) = delete;
-        ~Attempt() {
-            ++core_.attempts_;
-            core_.timer_.cancel();
-            if (slot_.is_connected()) slot_.clear();
-        }
-
-    private:
-        SlaveCore& core_;
-        asio::cancellation_slot slot_;
-    };
-
     void stop_running() {
         stopped_ = true;
         timer_.cancel();
-        connecting_.emit(asio::cancellation_type::terminal);
-    }
-
-    /// Optional: what a coroutine of its own gives must be default-constructible.
-    asio::awaitable<std::optional<typename Transport::Socket>> connect() {
-        co_return co_await transport_.connect(strand_, search_.master().host, search_.master().port);
+        connector_->stop();
     }
 
     /// A name may resolve to anything.
@@ -304,9 +259,9 @@ private:
     std::atomic<bool> connected_{false};
 
     // strand_
+    const std::shared_ptr<Connector<Transport>> connector_;
     Reconnect search_;
-    Timer timer_;                           // until the next attempt to connect, and while that is under way
-    asio::cancellation_signal connecting_;  // the attempt under way
+    Timer timer_;  // until the next attempt to connect
     Drain<Transport> drain_;
     bool master_drained_ = false;  // it sends nothing more
     std::error_code reason_;       // why the last session ended
@@ -314,8 +269,6 @@ private:
     bool running_ = false;
     bool stopped_ = false;
     bool served_ = false;  // the last session was opened
-    bool silent_ = false;  // the last attempt to connect got no answer
-    std::uint64_t attempts_ = 0;
 
     mutable std::mutex session_mutex_;
     // guarded by session_mutex_
