@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -37,6 +38,9 @@ public:
     /// Answers a work that the peer sent: `header` has its kind, id and flags; the body is whole. A small body is copied
     /// and stays with the caller.
     virtual void reply(FrameHeader header, ByteBuffer&& body) = 0;
+
+    /// Ends the session: a work of the peer's was executed, and there is no way to answer it. The peer sends it elsewhere.
+    virtual void fail(const std::exception_ptr& why) noexcept = 0;
 
     /// False: so much waits to leave for it that none of its works shall begin. Whoever executes them is told when they
     /// may.

@@ -62,6 +62,10 @@ public:
         asio::post(strand_, [self = this->shared_from_this(), reason] { self->end(reason, ""); });
     }
 
+    void fail(const std::exception_ptr& why) noexcept override {
+        asio::post(strand_, [self = this->shared_from_this(), why] { self->end(why); });
+    }
+
     void write() override {
         asio::dispatch(strand_, [self = this->shared_from_this()] { self->flush(); });
     }
@@ -78,11 +82,11 @@ public:
         const Released released{*self};
         try {
             self->liveness_.heard(self->now());
-            asio::co_spawn(self->strand_, watch(self), [self](const std::exception_ptr& error) { self->fail(error); });
+            asio::co_spawn(self->strand_, watch(self), [self](const std::exception_ptr& error) { self->end(error); });
             if (self->settings_->role == Role::slave) self->say_hello();
             co_await self->read();
         } catch (...) {
-            self->fail(std::current_exception());
+            self->end(std::current_exception());
         }
     }
 
@@ -126,7 +130,7 @@ private:
         try {
             writer_.flush(this->shared_from_this());
         } catch (...) {
-            fail(std::current_exception());
+            end(std::current_exception());
         }
     }
 
@@ -191,7 +195,7 @@ private:
     // The end.
 
     /// Something threw that must not: out of memory, or a hook of the host's.
-    void fail(const std::exception_ptr& error) {
+    void end(const std::exception_ptr& error) {
         if (error) end(Errc::session_failed, detail::describe(error).text);
     }
 

@@ -87,12 +87,7 @@ private:
                 if (!go_on()) return;
                 continue;
             }
-            try {
-                execute(begun, execution, answer, now);
-            } catch (...) {  // its answer finds no memory
-                end(execution);
-                throw;
-            }
+            execute(begun, execution, answer, now);
             if (immediate_ || now <= until) continue;
             end(execution);
             return post_runner();
@@ -104,19 +99,24 @@ private:
         return immediate_ && take_slot([] {});
     }
 
+    /// Executes and answers it. Where the answer finds no memory, its session ends: the slot goes on.
     void execute(const Begun& begun, Execution& execution, ByteBuffer& answer, TimePoint& now) {
-        Context context{begun.batch->peer, &execution};
-        answer.clear();
-        answer.extend(reply_head_bytes);
-        std::exception_ptr thrown;
-        std::exception_ptr broken;
         try {
-            thrown = begun.item.type->execute(begun.item.body, context, answer, begun.batch->peer->limits());
+            Context context{begun.batch->peer, &execution};
+            answer.clear();
+            answer.extend(reply_head_bytes);
+            std::exception_ptr thrown;
+            std::exception_ptr broken;
+            try {
+                thrown = begun.item.type->execute(begun.item.body, context, answer, begun.batch->peer->limits());
+            } catch (...) {
+                broken = std::current_exception();
+            }
+            const TimePoint before = std::exchange(now, transport_.now());
+            reply(begun, execution, now - before, thrown, broken, answer);
         } catch (...) {
-            broken = std::current_exception();
+            begun.batch->peer->fail(std::current_exception());
         }
-        const TimePoint before = std::exchange(now, transport_.now());
-        reply(begun, execution, now - before, thrown, broken, answer);
     }
 
     void reply(const Begun& begun, Execution& execution, std::chrono::nanoseconds time,
@@ -131,8 +131,11 @@ private:
 
     void spawn(Begun begun, std::unique_ptr<Execution> execution, TimePoint since) {
         auto self = shared();
-        asio::co_spawn(executor_, execute_async(self, std::move(begun), std::move(execution), since),
-                       [self](const std::exception_ptr&) { self->run(); });
+        const auto ended = [self, peer = begun.batch->peer](const std::exception_ptr& error) {
+            if (error) peer->fail(error);
+            self->run();
+        };
+        asio::co_spawn(executor_, execute_async(self, std::move(begun), std::move(execution), since), ended);
     }
 
     static asio::awaitable<void> execute_async(std::shared_ptr<WorkQueue> self, Begun begun,

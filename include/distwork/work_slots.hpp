@@ -201,8 +201,8 @@ private:
     template <class Post>
     bool take_free_slot(Post post_runner) {
         if (waiting_.empty() || running_ == slots_) return false;
+        post_runner();  // first: it may throw
         ++running_;
-        post_runner();
         return true;
     }
 

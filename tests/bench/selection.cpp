@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdio>
 #include <distwork.hpp>
+#include <exception>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -29,6 +30,7 @@ public:
     std::error_code send(const std::shared_ptr<distwork::Call>&) override { return {}; }
     void cancel(const distwork::Call&) override {}
     void reply(distwork::FrameHeader, distwork::ByteBuffer&&) override {}
+    void fail(const std::exception_ptr&) noexcept override {}
     asio::ip::tcp::endpoint remote_endpoint() const override { return {}; }
     const std::string& name() const override { return name_; }
     const asio::any_io_executor& get_executor() const override { return executor_; }

@@ -8,10 +8,13 @@
 #include <distwork.hpp>
 #include <exception>
 #include <memory>
+#include <new>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -90,6 +93,31 @@ MasterOptions without_room() {
     options.waiting.max_backlog = 1;
     return options;
 }
+
+/// A slave that cannot answer: it finds no memory as soon as it is connected.
+class Forgetful final : public SessionHost<Tcp> {
+public:
+    std::error_code admit(const Greeting&, std::string&) override { return Errc::wrong_role; }
+    void opened(const SessionPtr& session, const Introduction&, const PeerTypes&) override {
+        session->fail(std::make_exception_ptr(std::bad_alloc{}));
+    }
+    void types_changed(const SessionPtr&, const PeerTypes&) override {}
+    void answered(const SessionPtr&, std::span<Answer>) override {}
+    void deliver(std::vector<std::shared_ptr<Call>>) override {}
+    bool accepts(const WorkType&) const override { return true; }
+    std::shared_ptr<WorkQueue<Tcp>> works() override { return nullptr; }
+    void has_room(const SessionPtr&) override {}
+    void round_trip(const SessionPtr&, std::chrono::nanoseconds, const SlaveState&) override {}
+    void peer_drains(const SessionPtr&) override {}
+    void closed(const SessionPtr&, std::error_code reason, const std::string& detail,
+                std::vector<std::shared_ptr<Call>>) override {
+        ended = reason;
+        why = detail;
+    }
+
+    std::error_code ended;
+    std::string why;
+};
 
 }  // namespace
 
@@ -191,6 +219,33 @@ TEST_CASE("large values that go both ways hold nobody up for ever", "[integratio
     // The others found the outbox full when they called their master.
     CHECK(right > 0);
     CHECK(cluster.master.statistics().requeued == 0);
+}
+
+TEST_CASE("a session that cannot answer ends, and its work goes elsewhere", "[integration]") {
+    asio::io_context io{1};
+    Master<> master{io.get_executor(), MasterOptions{}};
+    master.start();
+    std::optional<std::exception_ptr> outcome;
+    master.async_call(Plain{}, [&](const std::exception_ptr& error, auto&&...) { outcome = error; });
+
+    const auto host = std::make_shared<Forgetful>();
+    run(io, [](Master<>& to, std::shared_ptr<Forgetful> at) -> asio::awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        const Tcp tcp{executor};
+        auto socket = co_await tcp.connect(tcp.make_strand(), "127.0.0.1", to.local_endpoint().port());
+        const auto strand = socket.get_executor();
+        const auto session = std::make_shared<Session<Tcp>>(tcp, executor, std::move(socket),
+                                                            detail::settings_of(SlaveOptions{.name = "forgetful"}), at);
+        co_await asio::co_spawn(strand, Session<Tcp>::run(session), asio::use_awaitable);
+    }(master, host));
+    CHECK(host->ended == Errc::session_failed);
+    CHECK(host->why.find("bad_alloc") != std::string::npos);
+    CHECK(!outcome);
+
+    Slave<> slave{io.get_executor(), "127.0.0.1", master.local_endpoint().port()};
+    slave.start();
+    CHECK(run_until(io, [&] { return outcome.has_value(); }));
+    CHECK(text_of(outcome.value_or(std::exception_ptr{})).empty());
 }
 
 TEST_CASE("a log that throws costs its line, and nothing else", "[integration]") {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -52,6 +53,7 @@ public:
         replies.push_back({header.id, header.kind, header.flags, {body.view().begin(), body.view().end()}});
         if (on_reply) on_reply(header.id);
     }
+    void fail(const std::exception_ptr&) noexcept override { ++failed; }
     bool takes_answers() const noexcept override { return takes; }
     asio::ip::tcp::endpoint remote_endpoint() const override { return {}; }
     const std::string& name() const override { return name_; }
@@ -62,6 +64,7 @@ public:
     std::error_code refuses;  ///< every call, with this
     std::size_t refused = 0;  ///< so many
     bool takes = true;        ///< answers
+    std::size_t failed = 0;   ///< works that could not be answered
     std::function<void(distwork::Call&)> on_send;
     std::function<void(std::uint64_t)> on_reply;
     std::vector<std::shared_ptr<distwork::Call>> sent;

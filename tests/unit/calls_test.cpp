@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <new>
 #include <random>
 #include <set>
 #include <span>
@@ -1488,6 +1489,25 @@ TEST_CASE("who waits for a queue to be idle is told once nothing waits and nothi
     queue.push({6});
     queue.run();
     CHECK(told == 1);
+}
+
+TEST_CASE("a work whose answer finds no memory ends its session, and leaves its slot to the next", "[unit]") {
+    const bool immediate = GENERATE(false, true);
+    const WorkType& type = GENERATE(false, true) ? coroutine() : scripted();
+    Queue queue{1, immediate};
+    on_await = [&queue](int id, Context&) -> asio::awaitable<void> {
+        queue.begun.push_back(id);
+        co_return;
+    };
+    queue.peer->on_reply = [](std::uint64_t id) {
+        if (id == 2) throw std::bad_alloc{};
+    };
+    queue.push({1, 2, 3}, type);
+    queue.run();
+    CHECK(queue.begun == count_to(3));
+    CHECK(queue.peer->failed == 1);
+    CHECK(queue.queue->state().running == 0);
+    CHECK(queue.idle());
 }
 
 TEST_CASE("what a work throws is answered by its type and text", "[unit]") {
