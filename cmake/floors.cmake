@@ -17,7 +17,7 @@ set(FLOOR_3 machine_load transport session session_host session_peer session_pro
             detail/received_works detail/work_reply)
 # choice
 set(FLOOR_4 socket_information submit_options submission in_flight ready_set socket_table backlog admission waiting_works waiting_report
-            selector statistics dispatcher socket_container)
+            recaller selector statistics dispatcher socket_container)
 # roles
 set(FLOOR_5 role_options distribution broadcast master slave
             detail/accepted_works detail/alarms detail/connector detail/drain detail/listener detail/master_core detail/outcomes detail/reconnect detail/session_set detail/submissions

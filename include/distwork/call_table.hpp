@@ -31,8 +31,21 @@ public:
         at.id = ++at.generation << 24 | place;
         call->id = at.id;
         at.call = std::move(call);
+        at.recalled = false;
         ++size_;
         return at.id;
+    }
+
+    /// The peer is asked to return that call. False: there is none, or it was asked before.
+    bool recall(std::uint64_t id) noexcept {
+        Place* const at = find(id);
+        return at && !std::exchange(at->recalled, true);
+    }
+
+    /// Gives the call of that id, if the peer was asked to return it, and forgets it.
+    std::shared_ptr<Call> take_recalled(std::uint64_t id) {
+        const Place* const at = find(id);
+        return at && at->recalled ? take(id) : nullptr;
     }
 
     /// Gives the call of that id, and forgets it; null if there is none.
@@ -72,6 +85,7 @@ private:
         std::uint64_t id = 0;  // 0: free
         std::uint64_t generation = 0;
         std::shared_ptr<Call> call;
+        bool recalled = false;
     };
 
     Place* find(std::uint64_t id) {

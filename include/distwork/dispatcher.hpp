@@ -13,6 +13,7 @@
 
 #include "admission.hpp"
 #include "detail/probe.hpp"
+#include "recaller.hpp"
 #include "selector.hpp"
 #include "session_host.hpp"
 #include "socket_table.hpp"
@@ -30,17 +31,24 @@ struct LostWorks {
     std::unique_ptr<Socket> socket;     ///< to be destroyed outside of the lock
 };
 
+/// Works that the answers of one read took out, to be sent again.
+struct AgainWorks {
+    std::vector<SubmissionPtr> retries;   ///< they threw: after a pause
+    std::vector<SubmissionPtr> recalled;  ///< they came back from a slave that had not begun them: at once
+};
+
 /// What was done under the lock, and must be told outside of it.
 struct News {
     std::vector<SubmissionPtr> admitted;  ///< since they waited for room
     std::exception_ptr selector_error;    ///< what a selector threw last; the work it was asked for counts as declined
     std::vector<std::string> stranded;    ///< kinds of works that no connected slave can take; each is told once
+    bool look = false;                    ///< works wait at their slaves: `look` is to be called
 
-    bool empty() const noexcept { return admitted.empty() && stranded.empty() && !selector_error; }
+    bool empty() const noexcept { return admitted.empty() && stranded.empty() && !selector_error && !look; }
 };
 
-/// Decides which slave gets which work, and when: the state machine of a SocketContainer, without its lock. No I/O, no
-/// clock.
+/// Decides which slave gets which work, and when: the state machine of a SocketContainer, without its lock. No I/O; it is
+/// told the time.
 ///
 /// A work that was admitted is always in exactly one place: it waits, or it is in flight on a socket; `quiet` means that
 /// there is none.
@@ -48,12 +56,14 @@ template <class Selector>
 class Dispatcher {
 public:
     using TimePoint = std::chrono::steady_clock::time_point;
+    using Duration = std::chrono::nanoseconds;
     using Stage = Submission::Stage;
 
     Dispatcher(Selector chooses, ContainerLimits limits) : selector{std::move(chooses)}, waits_{limits} {}
 
     Selector selector;
     SocketTable table;
+    TimePoint now{};
     Statistics counted;  // what is counted here: not the outcomes
     News news;
     bool closed = false;  // admits nothing
@@ -114,7 +124,7 @@ public:
         if (DISTWORK_PLANTED(ignore_queue_timeout)) return false;
         // One that is fresh is being submitted: whoever does that waits for the lock, and finds it claimed.
         const bool waits = work.stage == Stage::fresh || work.stage == Stage::waiting || work.stage == Stage::backlog;
-        if (!waits || work.was_sent() || !work.claim(Errc::queue_timeout)) return false;
+        if (!waits || work.was_sent || !work.claim(Errc::queue_timeout)) return false;
         DISTWORK_MARK(queue_timeout);
         cancel(work);
         return true;
@@ -132,8 +142,8 @@ public:
     // Answers and losses
 
     /// Counts the answers of one read; those that are not the last word are taken out, and returned.
-    std::vector<SubmissionPtr> answered(Socket* socket, std::span<Answer> answers, TimePoint now) {
-        std::vector<SubmissionPtr> again;
+    AgainWorks answered(Socket* socket, std::span<Answer> answers) {
+        AgainWorks again;
         for (Answer& answer : answers) {
             if (!answer.call) {
                 DISTWORK_MARK(duplicate_answer);
@@ -146,13 +156,16 @@ public:
                 socket->in_flight.overrun(work);
                 continue;
             }
+            if (answer.returned) {
+                come_back(answer, again.recalled);
+                continue;
+            }
             count(*socket, work, answer.reply);
             if (ended || !work.wants_retry(answer.reply.error)) continue;
             DISTWORK_MARK(retry);
             ++counted.retries;
             work.note_retry();
-            again.push_back(std::static_pointer_cast<Submission>(std::exchange(answer.call, nullptr)));
-            waits_.enter_returning(again.back());
+            take_out(answer, again.retries);
         }
         if (socket) socket->in_flight.answered(now);
         return again;
@@ -174,7 +187,7 @@ public:
             ++counted.requeued;
             if (work->attempts != attempts) ++counted.freed;
             if (DISTWORK_PLANTED(forget_the_requeue)) return true;
-            waits_.enter_returning(work);
+            waits_.enter_returning({work});
             lost.again.push_back(std::move(work));
             return true;
         });
@@ -206,6 +219,10 @@ public:
         in_flight_ = 0;
         return table.clear();
     }
+
+    /// Recalls works that wait at their slaves for longer than they need to; see Recaller::look.
+    bool look() { return recaller_.look(table, waits_.backlog_size() != 0, now); }
+    bool is_looking() const noexcept { return recaller_.is_looking(); }
 
     // Choice
 
@@ -245,13 +262,21 @@ private:
             if (candidates.sockets.empty()) return Verdict::no_socket;
             Socket* const socket = work->pinned ? table.find(work->pinned) : select_socket(*work, candidates);
             if (!socket) return Verdict::declined;
+            InFlight& held = socket->in_flight;
+            if (!held.has_free_slot() && held.look(now)) {  // it got stuck since its slaves' credit was counted
+                table.update(*socket);
+                continue;
+            }
+            table.times.reserve(work->type());
             const std::error_code refused = socket->peer->send(work);
             if (!refused) {
                 work->stage = Stage::in_flight;
                 work->socket = socket;
                 ++work->attempts;
                 ++counted.attempts;
-                socket->in_flight.push(*work, table.times.estimate(work->type()));
+                work->was_sent = true;
+                held.push(*work, table.times.estimate(work->type()), now);
+                if (held.has_waiting() && recaller_.sent_ahead()) news.look = true;
                 ++socket->information.in_flight;
                 ++in_flight_;
                 table.update(*socket);
@@ -278,6 +303,27 @@ private:
         return chosen && candidates.contains(chosen) ? table.at(chosen->place) : nullptr;
     }
 
+    /// A work that was recalled is here again. Nothing of it was executed: its attempt does not count.
+    void come_back(Answer& answer, std::vector<SubmissionPtr>& recalled) {
+        auto& work = static_cast<Submission&>(*answer.call);
+        if (work.claimed() || ended) {
+            take_back(work);
+            answer.reply.error = Errc::stopped;  // for those that nobody claimed
+            return;
+        }
+        DISTWORK_MARK(recalled);
+        if (!DISTWORK_PLANTED(blame_a_recalled_work)) --work.attempts;
+        ++counted.recalled;
+        take_back(work);
+        take_out(answer, recalled);
+    }
+
+    /// It is to go again, and stands in line for that from now on.
+    void take_out(Answer& answer, std::vector<SubmissionPtr>& again) {
+        again.push_back(std::static_pointer_cast<Submission>(std::exchange(answer.call, nullptr)));
+        waits_.enter_returning({again.back()});
+    }
+
     void count(Socket& socket, Submission& work, const Reply& reply) {
         take_back(work);
         SocketInformation& information = socket.information;
@@ -293,7 +339,7 @@ private:
     bool take_back(Submission& work) {
         if (work.stage != Stage::in_flight) return false;
         work.stage = Stage::done;
-        work.socket->in_flight.remove(work);
+        work.socket->in_flight.remove(work, now);
         --work.socket->information.in_flight;
         --in_flight_;
         return true;
@@ -315,6 +361,7 @@ private:
 
     WaitingWorks waits_;
     WaitingReport report_;
+    Recaller recaller_;
     std::uint64_t last_sequence_ = 0;
     std::size_t in_flight_ = 0;  // on all sockets
 };

@@ -17,9 +17,9 @@ enum class FrameKind : std::uint8_t {
     answer = 6,     ///< what the work `id` returned: execution time, then the value
     error = 7,      ///< why the work `id` has no answer: execution time, Errc, exception type, text
     cancel = 8,     ///< the work `id` is no longer wanted; it is answered all the same
-    recall = 9,     ///< reserved: give back works that were not begun
-    returned = 10,  ///< reserved: a recalled work
-    credit = 11,    ///< reserved: the receiver may have more unanswered works
+    recall = 9,     ///< give back the work `id` if it has not begun; version 2
+    returned = 10,  ///< the work `id` was recalled, had not begun and will not: nothing else is said of it; version 2
+    credit = 11,    ///< a slave's slot is free that a work of an earlier session occupied; version 2
     progress = 12,  ///< reserved: how far the work `id` is
     ping = 13,      ///< are you there? `id` is echoed
     pong = 14,      ///< yes
@@ -36,7 +36,8 @@ enum class FrameKind : std::uint8_t {
 /// | 5 | 1 | flags | work: 1, if 4 bytes before the work's are its execution timeout in milliseconds; error: 1, if the work
 ///   is executed all the same, and another answer gives its slot back; else 0 |
 /// | 6 | 2 | type | work: the receiver's number for the work type; else 0 |
-/// | 8 | 8 | id | work, answer, error, cancel: the work's; never used twice in a session. ping, pong: any |
+/// | 8 | 8 | id | work, answer, error, cancel, recall, returned: the work's; never used twice in a session. ping, pong:
+///   any; credit: 0 |
 struct FrameHeader {
     std::uint32_t length = 0;
     FrameKind kind{};

@@ -119,6 +119,8 @@ public:
 
     bool accepted() const noexcept { return accepted_; }
     const std::string& peer_name() const noexcept { return peer_name_; }
+    /// Of the wire, agreed on once accepted.
+    std::uint16_t version() const noexcept { return version_; }
 
 private:
     template <class Admit>
@@ -135,7 +137,7 @@ private:
                                        step.detail.empty() ? step.error.message() : step.detail});
             return step;
         }
-        accept(std::move(hello.name));
+        accept(std::move(hello.name), version);
         step.reply = FrameKind::welcome;
         step.body = encode(Greeting{.oldest = version, .newest = version, .role = Role::master, .name = name_});
         return step;
@@ -147,7 +149,7 @@ private:
         Step step;
         step.error = decode(body, welcome);
         if (!step.error) step.error = meet(welcome, Role::master, version);
-        if (!step.error) accept(std::move(welcome.name));
+        if (!step.error) accept(std::move(welcome.name), version);
         return step;
     }
 
@@ -161,14 +163,16 @@ private:
         return step;
     }
 
-    void accept(std::string peer_name) {
+    void accept(std::string peer_name, std::uint16_t version) {
         accepted_ = true;
+        version_ = version;
         peer_name_ = std::move(peer_name);
     }
 
     const Role role_;
     const std::string name_;
     std::string peer_name_ = "a stranger";
+    std::uint16_t version_ = oldest_protocol_version;
     bool accepted_ = false;
 };
 

@@ -14,9 +14,13 @@ namespace distwork {
 
 /// What one slave holds, in the order in which it was sent, and how much more it may be sent. No I/O, no clock.
 ///
-/// A slave begins works in the order of arrival and answers each before its slot begins another: its oldest `slots`
-/// unanswered works have begun. The others wait there, and credit is about them: at most (round trip + 2 ms) worth of
-/// works for each slot, so that it never idles for want of works, and never hoards what another slave could do.
+/// A slave begins works in the order of arrival and answers each before its slot begins another: as many of its oldest
+/// unanswered works have begun as it has slots. The others wait there, and credit is about them: at most (round trip +
+/// 2 ms) worth of works for each slot, so that it never idles for want of works, and never hoards what another slave
+/// could do. A slot is *blocked*, and adds nothing to that, while its work has no estimate, or a long one, or has
+/// outlasted it by far, or its execution_timeout.
+///
+/// Nothing here throws.
 class InFlight {
 public:
     using Duration = std::chrono::nanoseconds;
@@ -24,88 +28,131 @@ public:
 
     /// Beyond the round trip: what a slave may hold so that a late master does not starve it.
     static constexpr Duration slack = std::chrono::milliseconds{2};
+    /// A work runs for far too long after 4 times its estimate, but not before this.
+    static constexpr Duration least_overlong = std::chrono::milliseconds{5};
     static constexpr std::size_t max_waiting_bytes = 16 * 1024 * 1024;
     static constexpr std::size_t small_bytes = least_max_frame_bytes / 2;  // every slave takes works of that size
 
     /// Types that the slave executes now, each with how many.
     using Running = std::vector<std::pair<const WorkType*, std::size_t>>;
 
-    /// `running` is kept up to date.
-    InFlight(std::size_t slots, std::size_t window, Running& running)
-        : slots_{slots}, window_{std::max(window, slots)}, running_{running}, allowance_{slots} {}
+    /// `running` is kept up to date. `held`: slots that works of an earlier session still occupy.
+    InFlight(std::size_t slots, std::size_t window, Running& running, std::size_t held = 0)
+        : slots_{slots},
+          window_{std::max(window, slots)},
+          running_{running},
+          taken_{std::min(held, slots)},
+          blocked_{taken_},
+          held_{taken_},
+          allowance_{slots} {}
 
-    void push(Submission& work, Duration estimate) {
+    void push(Submission& work, Duration estimate, TimePoint now) noexcept {
         work.older_ = newest_;
         work.newer_ = nullptr;
         work.estimate_ = estimate;
+        work.recalled_ = work.suspended_ = false;
         (newest_ ? newest_->newer_ : oldest_) = &work;
         newest_ = &work;
         ++count_;
-        work.begun_ = count_ <= slots_;
-        if (work.begun_) return begin(work);
+        work.begun_ = has_free_slot();
+        if (work.begun_) return take_slot(work, now);
         if (!first_waiting_) first_waiting_ = &work;
+        ++waiting_;
         waiting_time_ += estimate;
         waiting_bytes_ += work.bytes();
-        if (waiting() >= allowance_) limited_ = true;
+        if (waiting_ >= allowance_) limited_ = true;
     }
 
-    void remove(Submission& work) {
+    void remove(Submission& work, TimePoint now) noexcept {
+        if (first_waiting_ == &work) first_waiting_ = work.newer_;
         (work.older_ ? work.older_->newer_ : oldest_) = work.newer_;
         (work.newer_ ? work.newer_->older_ : newest_) = work.older_;
         if (!DISTWORK_PLANTED(leak_credit)) --count_;
-        if (!work.begun_) {
-            if (first_waiting_ == &work) first_waiting_ = work.newer_;
-            return no_longer_waiting(work);
-        }
-        const auto running = std::find_if(running_.begin(), running_.end(),
-                                          [&](const auto& entry) { return entry.first == &work.type(); });
-        if (--running->second == 0) running_.erase(running);
-        if (std::exchange(work.overran_, false)) --overrun_;
-        if (Submission* next = first_waiting_) {
-            first_waiting_ = next->newer_;
-            no_longer_waiting(*next);
-            next->begun_ = true;
-            begin(*next);
-        }
+        if (!work.begun_) no_longer_waiting(work);
+        else if (!work.suspended_) give_slot(work, now);
+    }
+
+    /// It awaits its peer, and gives its slot free meanwhile.
+    void suspend(Submission& work, TimePoint now) noexcept {
+        if (!work.begun_ || std::exchange(work.suspended_, true)) return;
+        give_slot(work, now);
+    }
+
+    /// It goes on: on the next slot that is free, or one that it takes from a work which the slave has not begun.
+    void resume(Submission& work, TimePoint now) noexcept {
+        if (std::exchange(work.suspended_, false)) take_slot(work, now);
     }
 
     /// Its execution_timeout is over, and it is executed all the same: nobody knows when its slot is free again, so that
     /// nothing shall wait for that.
-    void overrun(Submission& work) {
-        if (!work.begun_ || std::exchange(work.overran_, true)) return;
-        ++overrun_;
+    void overrun(Submission& work) noexcept {
+        if (work.begun_ && !work.suspended_) block(work);
+    }
+
+    /// A slot that a work of an earlier session occupied is free.
+    void release_held(TimePoint now) noexcept {
+        if (held_ == 0) return;  // it says so too often
+        --held_;
+        --taken_;
+        --blocked_;
+        begin_waiting(now);
+    }
+
+    /// Looks which works have run for far too long. True: one has that had not before.
+    bool look(TimePoint now) noexcept {
+        if (now < soonest_overlong_ || DISTWORK_PLANTED(never_stuck)) return false;
+        const std::size_t before = blocked_;
+        soonest_overlong_ = TimePoint::max();
+        for (Submission* work = oldest_; work != first_waiting_; work = work->newer_) {
+            if (work->blocks_ || work->suspended_) continue;
+            const TimePoint overlong = overlong_at(*work);
+            if (now > overlong) block(*work);
+            else soonest_overlong_ = std::min(soonest_overlong_, overlong);
+        }
+        return blocked_ != before;
     }
 
     /// The socket goes: works that its session gave up but nobody told of yet must not look for it.
-    void abandon() {
+    void abandon() noexcept {
         for (Submission* work = oldest_; work; work = work->newer_) work->stage = Submission::Stage::done;
     }
 
     /// An answer came: the allowance may double, at most once each round trip, and only where it was what limited.
-    void answered(TimePoint now) {
+    void answered(TimePoint now) noexcept {
         if (!limited_ || now - doubled_ < round_trip_) return;
         allowance_ = std::min(allowance_ * 2, window_);
         doubled_ = now;
         limited_ = false;
     }
 
-    void round_trip(Duration time) { round_trip_ = time; }
+    void round_trip(Duration time) noexcept {
+        round_trip_ = time;
+        longest_ = 4 * horizon();
+        soonest_overlong_ = TimePoint::min();  // what is known of it was by the one before
+    }
 
     std::size_t size() const noexcept { return count_; }
+    /// For how long a work may wait here.
+    Duration horizon() const noexcept { return round_trip_ + slack; }
     /// What it may hold beyond its slots, in execution time.
-    Duration worth() const noexcept { return (round_trip_ + slack) * static_cast<std::int64_t>(slots_ - overrun_); }
-    bool has_free_slot() const noexcept { return count_ < slots_; }
+    Duration worth() const noexcept {
+        return horizon() * static_cast<std::int64_t>(slots_ - std::min(slots_, blocked_));
+    }
+    std::size_t free_slots() const noexcept { return slots_ - std::min(slots_, taken_); }
+    bool has_free_slot() const noexcept { return taken_ < slots_; }
+    bool has_waiting() const noexcept { return waiting_ != 0; }
+    /// Whether every slot is blocked: what waits here waits for nobody knows how long.
+    bool is_stuck() const noexcept { return blocked_ >= slots_; }
 
     /// Whether it may be sent a work that is short, small and of a measured type, whatever else it is.
     bool has_credit() const noexcept {
-        return has_free_slot() ||
-               (count_ < window_ && waiting() < allowance_ && waiting_time_ + short_time <= worth() &&
-                waiting_bytes_ + small_bytes <= max_waiting_bytes);
+        return has_free_slot() || (count_ < window_ && waiting_ < allowance_ && waiting_time_ + short_time <= worth() &&
+                                   waiting_bytes_ + small_bytes <= max_waiting_bytes);
     }
 
     /// Whether it may be sent this one. An estimate of zero: its type was never measured.
     bool has_credit_for(Duration estimate, std::size_t bytes) const noexcept {
-        return has_free_slot() || (count_ < window_ && waiting() < allowance_ && estimate.count() > 0 &&
+        return has_free_slot() || (count_ < window_ && waiting_ < allowance_ && estimate.count() > 0 &&
                                    waiting_time_ + estimate <= worth() && waiting_bytes_ + bytes <= max_waiting_bytes);
     }
 
@@ -114,21 +161,79 @@ public:
         return estimate.count() > 0 && estimate <= short_time && bytes <= small_bytes;
     }
 
+    /// Calls `recall(Submission&, Duration estimate) -> bool` for those that wait and were not recalled before, the
+    /// oldest first: all of them where this is stuck, else those that will wait for longer than a round trip. False ends
+    /// it. `recall` may not change this.
+    template <class Recall>
+    void for_each_late(TimePoint now, Recall recall) {
+        Duration wait = is_stuck() ? Duration::max() / 2 : next_free(now);
+        const Duration most = round_trip_ + least_wait;
+        for (Submission* work = first_waiting_; work; work = work->newer_) {
+            if (wait > most && !work->recalled_ && !recall(*work, work->estimate_)) return;
+            wait += work->estimate_ / static_cast<std::int64_t>(slots_);
+        }
+    }
+    void note_recalled(Submission& work) noexcept { work.recalled_ = true; }
+
 private:
     static constexpr Duration short_time = slack / 8;
+    static constexpr Duration least_wait = std::chrono::microseconds{500};  // a recall costs more than waiting for less
 
-    std::size_t waiting() const noexcept { return count_ - std::min(count_, slots_); }
-
-    void begin(Submission& work) {
-        for (auto& [type, count] : running_)
-            if (type == &work.type()) {
-                ++count;
-                return;
-            }
-        running_.emplace_back(&work.type(), 1);
+    TimePoint overlong_at(const Submission& work) const noexcept {
+        return work.began_ + std::max(4 * work.estimate_, least_overlong) + round_trip_;
     }
 
-    void no_longer_waiting(const Submission& work) {
+    /// When a slot should be free that is not blocked: from now. A work that is late is expected to be so once more.
+    Duration next_free(TimePoint now) const noexcept {
+        Duration next = Duration::max() / 2;
+        for (const Submission* work = oldest_; work != first_waiting_; work = work->newer_)
+            if (!work->blocks_ && !work->suspended_)
+                next = std::min(next, std::chrono::abs(work->began_ + work->estimate_ - now));
+        return next;
+    }
+
+    void begin_waiting(TimePoint now) noexcept {
+        while (first_waiting_ && has_free_slot()) {
+            Submission& next = *first_waiting_;
+            first_waiting_ = next.newer_;
+            no_longer_waiting(next);
+            next.begun_ = true;
+            take_slot(next, now);
+        }
+    }
+
+    void take_slot(Submission& work, TimePoint now) noexcept {
+        ++taken_;
+        work.began_ = now;
+        if (work.estimate_.count() == 0 || work.estimate_ > longest_) block(work);
+        else soonest_overlong_ = std::min(soonest_overlong_, now + least_overlong);
+        const auto running = find_running(work);
+        if (running != running_.end()) return static_cast<void>(++running->second);
+        try {
+            running_.emplace_back(&work.type(), 1);
+        } catch (...) {  // out of memory: selectors and people do not see it
+        }
+    }
+
+    void give_slot(Submission& work, TimePoint now) noexcept {
+        const auto running = find_running(work);
+        if (running != running_.end() && --running->second == 0) running_.erase(running);
+        if (std::exchange(work.blocks_, false)) --blocked_;
+        if (!DISTWORK_PLANTED(leak_credit)) --taken_;
+        begin_waiting(now);
+    }
+
+    Running::iterator find_running(const Submission& work) const noexcept {
+        return std::find_if(running_.begin(), running_.end(),
+                            [&](const auto& entry) { return entry.first == &work.type(); });
+    }
+
+    void block(Submission& work) noexcept {
+        if (!std::exchange(work.blocks_, true)) ++blocked_;
+    }
+
+    void no_longer_waiting(const Submission& work) noexcept {
+        --waiting_;
         waiting_time_ -= work.estimate_;
         waiting_bytes_ -= work.bytes();
     }
@@ -136,16 +241,22 @@ private:
     const std::size_t slots_;
     const std::size_t window_;
     Running& running_;
+    // In the order of arrival: those that have begun come before all that wait.
     Submission* oldest_ = nullptr;
     Submission* newest_ = nullptr;
     Submission* first_waiting_ = nullptr;
     std::size_t count_ = 0;
-    std::size_t overrun_ = 0;  // of the begun ones, those whose time is over
+    std::size_t taken_;                              // slots
+    std::size_t blocked_;                            // of these, or more, when works go on that had given theirs
+    std::size_t held_;                               // likewise, by works of an earlier session
+    TimePoint soonest_overlong_ = TimePoint::max();  // or before: no work runs for far too long until then
+    std::size_t waiting_ = 0;
     Duration waiting_time_{};
     std::size_t waiting_bytes_ = 0;
 
     Duration round_trip_{};
-    std::size_t allowance_;  // works beyond the slots
+    Duration longest_ = 4 * slack;  // estimate that does not block
+    std::size_t allowance_;         // works beyond the slots
     TimePoint doubled_{};
     bool limited_ = false;  // the allowance was reached since it was doubled
 };

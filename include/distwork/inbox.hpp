@@ -68,8 +68,7 @@ public:
 
     /// False: the answer means nothing.
     bool add_answer(Frame&& frame) {
-        Answer& answer = answers_.emplace_back();
-        answer.id = frame.header.id;
+        Answer& answer = next_answer(frame.header.id);
         answer.own = std::move(frame.own);
         answer.reply.goes_on = frame.header.flags == flag_goes_on && !DISTWORK_PLANTED(free_a_slot_that_is_taken);
         const bool broken{decode(frame.header.kind, frame.body, answer.reply)};
@@ -77,6 +76,9 @@ public:
         answers_.pop_back();
         return false;
     }
+
+    /// A work that was recalled comes back.
+    void add_returned(std::uint64_t id) { next_answer(id).returned = true; }
 
     void settle_answers(const SessionPtr& session, SessionHost<Transport>& host, Outgoing& outgoing) {
         if (answers_.empty()) return;
@@ -88,6 +90,12 @@ public:
     }
 
 private:
+    Answer& next_answer(std::uint64_t id) {
+        Answer& answer = answers_.emplace_back();
+        answer.id = id;
+        return answer;
+    }
+
     const std::uint32_t window_;
     std::vector<WorkBatch::Item> works_;
     std::vector<Answer> answers_;

@@ -15,6 +15,7 @@
 #include "error.hpp"
 #include "log.hpp"
 #include "registry.hpp"
+#include "version.hpp"
 
 namespace distwork {
 
@@ -25,10 +26,13 @@ struct Introduction {
     std::uint32_t max_frame_bytes = 0;  ///< bodies it takes
     std::vector<std::string> labels;
     std::vector<std::pair<std::string, std::uint64_t>> types;  ///< by number: name and fingerprint
+    std::uint16_t version = newest_protocol_version;           ///< that was agreed on; not a part of the body
+    std::uint32_t held_slots = 0;  ///< of `slots`, occupied by works of an earlier session; since version 2
 
     template <class Archive>
     void serialize(Archive& archive) {
         archive(slots, window, max_frame_bytes, labels, types);
+        if (version >= 2) archive(held_slots);
     }
 };
 

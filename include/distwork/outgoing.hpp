@@ -107,13 +107,23 @@ public:
         return wake();
     }
 
-    /// Looks up the calls that `answers` are for; `call` is left null for late and unknown ones. One whose work goes on
-    /// stays until it is answered once more.
+    /// Queues a recall frame if the call awaits its answer here; `error`: it does not, or was recalled before.
+    Sent recall(const Call& call) {
+        const std::lock_guard lock{mutex_};
+        if (closed_ || !calls_.recall(call.id)) return {Errc::lost};
+        outbox_.append({.kind = FrameKind::recall, .id = call.id}, {});
+        return {{}, wake()};
+    }
+
+    /// Looks up the calls that `answers` are for; `call` is left null for late and unknown ones, and for works that come
+    /// back unasked. One whose work goes on stays until it is answered once more.
     template <class Answers>
     void take_calls(Answers& answers) {
         const std::lock_guard lock{mutex_};
-        for (auto& answer : answers)
-            answer.call = answer.reply.goes_on ? calls_.look_up(answer.id) : calls_.take(answer.id);
+        for (auto& answer : answers) {
+            if (answer.returned) answer.call = calls_.take_recalled(answer.id);
+            else answer.call = answer.reply.goes_on ? calls_.look_up(answer.id) : calls_.take(answer.id);
+        }
         release_held();
     }
 

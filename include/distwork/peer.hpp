@@ -35,6 +35,13 @@ public:
     /// Tells the peer that a call, which somebody claimed, is no longer wanted. Its place stays taken until the answer.
     virtual void cancel(const Call& call) = 0;
 
+    /// Asks for a work back that its slave has not begun. False: it was not asked, and nothing comes back. Where it has
+    /// begun, nothing comes back either.
+    virtual bool recall(const Call&) { return false; }
+
+    /// Tells a master that a work of an earlier session has ended, and that its slot is free.
+    virtual void free_slot() {}
+
     /// Answers a work that the peer sent: `header` has its kind, id and flags; the body is whole. A small body is copied
     /// and stays with the caller.
     virtual void reply(FrameHeader header, ByteBuffer&& body) = 0;

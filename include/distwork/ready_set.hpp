@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -14,14 +15,21 @@ namespace distwork {
 /// who go round. Every operation is constant up to 4,096 places, and then a 4,096th of them.
 class ReadySet {
 public:
+    /// Makes room for all places below that one: then `insert` throws nothing. Throws std::bad_alloc.
+    void reserve(std::size_t places) {
+        if (places <= at_.size()) return;
+        const std::size_t capacity = std::max(places, 2 * at_.size());
+        sockets_.reserve(capacity);
+        places_.reserve(capacity);
+        bits_.resize((capacity + 63) / 64);
+        summary_.resize((capacity + 4095) / 4096);
+        at_.resize(capacity, absent);  // last: it says how many places there is room for
+    }
+
     bool contains(std::size_t place) const noexcept { return place < at_.size() && at_[place] != absent; }
 
     void insert(std::size_t place, const SocketInformation* socket) {
-        if (place >= at_.size()) {
-            at_.resize(place + 1, absent);
-            bits_.resize(place / 64 + 1);
-            summary_.resize(place / 4096 + 1);
-        }
+        if (place >= at_.size()) reserve(place + 1);
         if (at_[place] != absent) return;
         at_[place] = static_cast<std::uint32_t>(sockets_.size());
         sockets_.push_back(socket);

@@ -66,6 +66,13 @@ public:
         asio::post(strand_, [self = this->shared_from_this(), why] { self->end(why); });
     }
 
+    /// Posted: it comes behind the greeting, which says what is occupied.
+    void free_slot() override {
+        asio::post(strand_, [self = this->shared_from_this()] {
+            if (!self->ended_) self->send_control(FrameKind::credit);
+        });
+    }
+
     void write() override {
         asio::dispatch(strand_, [self = this->shared_from_this()] { self->flush(); });
     }

@@ -43,6 +43,7 @@ struct SessionSettings {
 struct Answer {
     std::uint64_t id = 0;
     std::shared_ptr<Call> call;  ///< null: late, doubled or invented
+    bool returned = false;       ///< it was recalled, and had not begun: it is not answered, but comes back
     Reply reply;
     LargeBytes own;  ///< keeps a large value alive
 };
@@ -100,6 +101,11 @@ public:
     virtual bool accepts(const WorkType& type) const = 0;
     /// Who executes works; null if nobody does.
     virtual std::shared_ptr<WorkQueue<Transport>> works() = 0;
+    /// Of a slave that is greeted: slots that works of an earlier session still occupy. The session's `free_slot` is to be
+    /// called for each that ends.
+    virtual std::uint32_t occupied_slots(const SessionPtr&) { return 0; }
+    /// One of those is free.
+    virtual void slot_freed(const SessionPtr&) {}
     /// Calls were refused by this session's outbox, and need not be any more.
     virtual void has_room(const SessionPtr& session) = 0;
     /// Nothing was heard of the peer for over a heartbeat: it may be gone. Or it spoke again.

@@ -47,6 +47,13 @@ public:
         if (outgoing_.cancel(call)) wake_writer();
     }
 
+    bool recall(const Call& call) override {
+        if (version_ < 2) return false;
+        const auto sent = outgoing_.recall(call);
+        if (sent.wake) wake_writer();
+        return !sent.error;
+    }
+
     asio::ip::tcp::endpoint remote_endpoint() const override { return endpoint_; }
     const std::string& name() const override { return peer_name_; }
     const asio::any_io_executor& get_executor() const override { return executor_; }
@@ -86,12 +93,15 @@ protected:
 
     // Which types each side has. Session strand.
 
-    void send_types() {
+    /// `held_slots`: of a slave, those that works of an earlier session still occupy.
+    void send_types(std::uint32_t held_slots) {
         Introduction introduction{.slots = settings_->slots,
                                   .window = settings_->window,
                                   .max_frame_bytes = static_cast<std::uint32_t>(settings_->max_frame_bytes),
                                   .labels = settings_->labels,
-                                  .types = {}};
+                                  .types = {},
+                                  .version = version_,
+                                  .held_slots = held_slots};
         types_.tell(introduction);
         ByteBuffer body;
         detail::encode_value(introduction, body, settings_->limits);
@@ -112,7 +122,8 @@ protected:
     }
 
     // Before the session is opened.
-    void meet(std::string peer_name) {
+    void meet(std::string peer_name, std::uint16_t version) {
+        version_ = version;
         peer_name_ = std::move(peer_name);
         description_ = peer_name_ + " (" + detail::to_string(endpoint_) + ')';
     }
@@ -133,6 +144,7 @@ private:
     std::string peer_name_ = "a stranger";
     std::string description_ = peer_name_;
     std::size_t max_answer_bytes_ = 0;
+    std::uint16_t version_ = oldest_protocol_version;
 };
 
 }  // namespace distwork

@@ -73,7 +73,7 @@ protected:
 
     void beat() {
         if (types_.grew()) {
-            send_types();
+            send_types(0);
             host_->types_changed(this->shared_from_this(), match_types());
         }
         send_ping();
@@ -113,6 +113,9 @@ private:
             case FrameKind::answer:
             case FrameKind::error: return on_reply(std::move(frame));
             case FrameKind::cancel: return on_cancel(frame);
+            case FrameKind::recall: return on_recall(frame);
+            case FrameKind::returned: return on_returned(frame);
+            case FrameKind::credit: return on_credit(frame);
             case FrameKind::ping: return on_ping(frame);
             case FrameKind::pong: return on_pong(frame);
             case FrameKind::drain: return on_drain();
@@ -136,14 +139,15 @@ private:
             parting_ = Parting{step.error, std::move(step.detail)};
             return false;
         }
-        meet(handshake_.peer_name());
+        meet(handshake_.peer_name(), handshake_.version());
         reader_.max_body_bytes(settings_->max_frame_bytes);
-        send_types();
+        send_types(host_->occupied_slots(this->shared_from_this()));
         return true;
     }
 
     bool on_types(const Frame& frame) {
         Introduction peer;
+        peer.version = handshake_.version();
         try {
             detail::decode(frame.body, peer, settings_->limits);
         } catch (const Error& error) {
@@ -186,6 +190,29 @@ private:
         const std::uint64_t id = frame.header.id;
         if (inbox_.drop_work(id)) reply({.kind = FrameKind::error, .id = id}, cancelled_body());
         else if (const auto works = host_->works()) works->cancel(*this, id);
+        return true;
+    }
+
+    // Only a master asks for works back, and only a slave has slots to tell of. Since version 2.
+
+    bool on_recall(const Frame& frame) {
+        if (handshake_.version() < 2 || settings_->role != Role::slave) return on_nonsense(frame.header);
+        const std::uint64_t id = frame.header.id;
+        if (inbox_.drop_work(id)) reply({.kind = FrameKind::returned, .id = id}, ByteBuffer{});
+        else if (const auto works = host_->works()) works->recall(*this, id);
+        return true;
+    }
+
+    bool on_returned(const Frame& frame) {
+        if (handshake_.version() < 2 || settings_->role != Role::master) return on_nonsense(frame.header);
+        inbox_.add_returned(frame.header.id);
+        return true;
+    }
+
+    bool on_credit(const Frame& frame) {
+        if (handshake_.version() < 2 || settings_->role != Role::master || frame.header.id != 0)
+            return on_nonsense(frame.header);
+        host_->slot_freed(this->shared_from_this());
         return true;
     }
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -41,15 +42,17 @@ public:
     using Duration = std::chrono::nanoseconds;
     using TimePoint = std::chrono::steady_clock::time_point;
 
-    explicit SocketContainer(Selector selector = {}, ContainerLimits limits = {})
-        : dispatcher_{std::move(selector), limits} {}
+    /// `clock` is read under the lock; without one only `answered` and `look` tell the time.
+    explicit SocketContainer(Selector selector = {}, ContainerLimits limits = {}, std::function<TimePoint()> clock = {})
+        : clock_{std::move(clock)}, dispatcher_{std::move(selector), limits} {}
 
-    /// Enters a slave and offers it the backlog. `information.id` and `place` are set here; returns the id.
+    /// Enters a slave and offers it the backlog. `information.id` and `place` are set here; returns the id. `held_slots`:
+    /// those that works of an earlier session still occupy.
     std::uint64_t add_socket(std::shared_ptr<Peer> peer, SocketInformation information, std::vector<bool> knows,
-                             std::size_t window, std::size_t max_body_bytes = no_bound) {
+                             std::size_t window, std::size_t max_body_bytes = no_bound, std::size_t held_slots = 0) {
         const Lock lock{*this};
-        const Socket& socket =
-            dispatcher_.table.add(std::move(information), std::move(peer), std::move(knows), window, max_body_bytes);
+        const Socket& socket = dispatcher_.table.add(std::move(information), std::move(peer), std::move(knows), window,
+                                                     max_body_bytes, held_slots);
         const std::uint64_t id = socket.information.id;
         dispatcher_.more_can_be_taken();
         return id;
@@ -106,16 +109,33 @@ public:
     }
 
     /// The answers of one read: counts them, gives credit back, and offers the backlog. Works that threw and want to be
-    /// tried again are taken out of them and returned: `send_again` is for them, later.
-    std::vector<SubmissionPtr> answered(std::uint64_t id, std::span<Answer> answers, const Traffic& traffic,
-                                        TimePoint now) {
-        const Lock lock{*this};
+    /// tried again, and works that were recalled, are taken out of them and returned: `send_again` is for them.
+    AgainWorks answered(std::uint64_t id, std::span<Answer> answers, const Traffic& traffic, TimePoint now) {
+        const Lock lock{*this, now};
         Socket* const socket = dispatcher_.table.find(id);
-        auto again = dispatcher_.answered(socket, answers, now);
+        auto again = dispatcher_.answered(socket, answers);
         if (!socket) return again;
         heard(*socket, traffic);
         if (!DISTWORK_PLANTED(no_second_look)) dispatcher_.dispatch();
         return again;
+    }
+
+    /// Recalls works that wait at their slave for longer than they need to. True: some wait at theirs, and this is to be
+    /// called again after `time_between_looks`.
+    bool look(TimePoint now) {
+        const Lock lock{*this, now};
+        return dispatcher_.look();
+    }
+
+    Duration time_between_looks() const {
+        const std::shared_lock lock{mutex_};
+        return Recaller::time_between_looks(dispatcher_.table.size());
+    }
+
+    /// A slot is free that a work of an earlier session occupied.
+    void slot_freed(std::uint64_t id) {
+        DISTWORK_MARK(held_slot);
+        change(id, [this](Socket& socket) { socket.in_flight.release_held(dispatcher_.now); });
     }
 
     void round_trip(std::uint64_t id, Duration time, const Traffic& traffic, const SlaveState& state) {
@@ -244,7 +264,12 @@ private:
     /// The exclusive lock, for whatever may leave news.
     class Lock {
     public:
-        explicit Lock(SocketContainer& all) : all_{all}, lock_{all.mutex_} {}
+        explicit Lock(SocketContainer& all) : all_{all}, lock_{all.mutex_} {
+            // While works wait at their slaves it is looked after them so often that the time is known well enough:
+            // reading the clock for each of a million works a second is not free.
+            if (!all.dispatcher_.is_looking() && all.clock_) all.dispatcher_.now = all.clock_();
+        }
+        Lock(SocketContainer& all, TimePoint now) : all_{all}, lock_{all.mutex_} { all.dispatcher_.now = now; }
         Lock(const Lock&) = delete;
         ~Lock() {
             if (!all_.dispatcher_.news.empty()) all_.has_news_.store(true, std::memory_order_release);
@@ -281,6 +306,7 @@ private:
 
     static constexpr std::size_t no_bound = static_cast<std::size_t>(-1);
 
+    const std::function<TimePoint()> clock_;
     mutable std::shared_mutex mutex_;
     // guarded by mutex_
     Dispatcher<Selector> dispatcher_;

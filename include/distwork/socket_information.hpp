@@ -19,9 +19,10 @@ struct SocketInformation {
     // What each choice and each answer touches comes first: with thousands of slaves, every cache line counts.
 
     std::size_t slots = 0;
-    std::size_t in_flight = 0;  ///< works sent to it and not answered
-    std::size_t place = 0;      ///< in the round of all sockets; used again when a slave left
-    std::uint64_t id = 0;       ///< never used twice by a master; a slave that reconnects gets a new one
+    std::size_t free_slots = 0;  ///< of these, without a work; one that gets a work now begins it at once
+    std::size_t in_flight = 0;   ///< works sent to it and not answered
+    std::size_t place = 0;       ///< in the round of all sockets; used again when a slave left
+    std::uint64_t id = 0;        ///< never used twice by a master; a slave that reconnects gets a new one
     std::uint64_t completed = 0;
     std::uint64_t failed = 0;                        ///< answered by an error
     std::chrono::nanoseconds mean_execution_time{};  ///< of its latest works, exponentially weighted

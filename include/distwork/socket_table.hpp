@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "detail/probe.hpp"
 #include "in_flight.hpp"
 #include "peer.hpp"
 #include "ready_set.hpp"
@@ -21,9 +22,11 @@ namespace distwork {
 
 /// A connected slave's session, as the container keeps it.
 struct Socket {
-    Socket(SocketInformation what, std::shared_ptr<Peer> who, std::size_t window, std::size_t most_bytes)
+    /// `held`: slots that works of an earlier session still occupy.
+    Socket(SocketInformation what, std::shared_ptr<Peer> who, std::size_t window, std::size_t most_bytes,
+           std::size_t held)
         : peer{std::move(who)},
-          in_flight{what.slots, window, information.running},
+          in_flight{what.slots, window, information.running, held},
           information{std::move(what)},
           max_body_bytes{most_bytes} {}
 
@@ -45,8 +48,13 @@ public:
         return type.number < means_.size() ? means_[type.number] : Duration{};
     }
 
-    void measure(const WorkType& type, Duration sample) {
+    /// Has room for a type: then `measure` throws nothing. Throws std::bad_alloc.
+    void reserve(const WorkType& type) {
         if (type.number >= means_.size()) means_.resize(type.number + std::size_t{1});
+    }
+
+    void measure(const WorkType& type, Duration sample) {
+        reserve(type);
         measure(means_[type.number], sample);
     }
 
@@ -77,16 +85,22 @@ public:
 
     ExecutionTimes times;
 
+    /// All, or nothing where it throws std::bad_alloc.
     Socket& add(SocketInformation information, std::shared_ptr<Peer> peer, std::vector<bool> knows, std::size_t window,
-                std::size_t max_body_bytes) {
+                std::size_t max_body_bytes, std::size_t held) {
         const std::size_t place = free_place();
         information.id = ++last_id_;
         information.place = place;
-        by_place_[place] = std::make_unique<Socket>(std::move(information), std::move(peer), window, max_body_bytes);
+        auto added = std::make_unique<Socket>(std::move(information), std::move(peer), window, max_body_bytes, held);
+        ready_.reserve(place + 1);
+        free_.reserve(place + 1);
+        fitting_.reserve(place + 1);
+        if (known_by_.size() < knows.size()) known_by_.resize(knows.size());
         places_.emplace(last_id_, place);
-        know(*by_place_[place], std::move(knows));
-        update(*by_place_[place]);
-        return *by_place_[place];
+        Socket& socket = *(by_place_[place] = std::move(added));
+        know(socket, std::move(knows));
+        update(socket);
+        return socket;
     }
 
     /// What is returned has the host's value, whose destructor is not to be run under a lock.
@@ -120,7 +134,8 @@ public:
     /// To be called after each change of a socket.
     void update(Socket& socket) {
         greatest_worth_ = std::max(greatest_worth_, socket.in_flight.worth());
-        const SocketInformation& information = socket.information;
+        SocketInformation& information = socket.information;
+        information.free_slots = socket.in_flight.free_slots();
         const bool takes = !socket.closing && !information.draining && !information.suspected;
         const auto enter = [&](ReadySet& set, bool in) {
             if (in) set.insert(socket.information.place, &socket.information);
@@ -131,10 +146,10 @@ public:
     }
 
     void know(Socket& socket, std::vector<bool> knows) {
+        if (known_by_.size() < knows.size()) known_by_.resize(knows.size());
         for (std::size_t i = 0; i < socket.knows.size(); ++i)
             if (socket.knows[i]) --known_by_[i];
         socket.knows = std::move(knows);
-        if (known_by_.size() < socket.knows.size()) known_by_.resize(socket.knows.size());
         for (std::size_t i = 0; i < socket.knows.size(); ++i)
             if (socket.knows[i]) ++known_by_[i];
     }
@@ -159,17 +174,30 @@ public:
                             [bytes](const auto& socket) { return socket && bytes <= socket->max_body_bytes; });
     }
 
-    /// Whether some slave could execute it, busy or not.
-    bool anybody_can_take(const Submission& work) const {
+    /// Whether some slave could execute it, busy or not; another than `but`.
+    bool anybody_can_take(const Submission& work, const Socket* but = nullptr) const {
         return std::any_of(by_place_.begin(), by_place_.end(), [&](const auto& socket) {
-            return socket && (!work.pinned || work.pinned == socket->information.id) && !socket->information.draining &&
-                   is_capable(*socket, work);
+            return socket && socket.get() != but && (!work.pinned || work.pinned == socket->information.id) &&
+                   !socket->information.draining && is_capable(*socket, work);
         });
     }
 
     bool anybody_has_credit() const noexcept { return !ready_.empty(); }
 
-    /// Usually all that have credit, without a copy; else those among them that fit. Valid until the next change.
+    /// Free slots of all slaves.
+    std::size_t free_slots() const noexcept {
+        std::size_t count = 0;
+        for (const SocketInformation* socket : free_.sockets()) count += socket->free_slots;
+        return count;
+    }
+
+    /// Whether one of them is for this work.
+    bool has_free_slot_for(const Submission& work) const {
+        return std::any_of(free_.sockets().begin(), free_.sockets().end(),
+                           [&](const auto* socket) { return is_capable(*by_place_[socket->place], work); });
+    }
+
+    /// Those that have a free slot, or, where none has, credit: usually without a copy. Valid until the next change.
     Candidates candidates(const Submission& work) {
         const Duration time = times.estimate(work.type());
         fitting_.clear();
@@ -178,24 +206,28 @@ public:
             if (socket && fits(*socket, work, time)) fitting_.push_back(&socket->information);
             return {fitting_};
         }
-        // A short work streams to whoever has credit. A long one goes to a free slot if there is any: queued behind
-        // others it would wait for longer than it takes to be sent.
-        const bool plain = InFlight::is_plain(time, work.bytes());
-        const bool to_free_slot = !plain && (time.count() == 0 || time > greatest_worth_ || !free_.empty());
-        const ReadySet& set = to_free_slot ? free_ : ready_;
-        const bool anybody_takes_it = plain || (to_free_slot && work.bytes() <= InFlight::small_bytes);
-        if (anybody_takes_it && work.options.labels().empty() && known_by_all(work.type()))
-            return {set.sockets(), &set};
-        for (const SocketInformation* information : set.sockets())
-            if (fits(*by_place_[information->place], work, time)) fitting_.push_back(information);
-        // No free slot is one for it: then those that have credit beyond their slots.
-        if (fitting_.empty() && to_free_slot && time.count() != 0 && time <= greatest_worth_)
-            for (const SocketInformation* information : ready_.sockets())
-                if (fits(*by_place_[information->place], work, time)) fitting_.push_back(information);
+        // A free slot comes first, whatever the work: behind others it would wait although a slave has nothing to do.
+        const bool anybody_takes_it =
+            work.bytes() <= InFlight::small_bytes && work.options.labels().empty() && known_by_all(work.type());
+        if (!free_.empty() && !(DISTWORK_PLANTED(wait_beside_a_free_slot) && time.count() != 0)) {
+            if (anybody_takes_it) return {free_.sockets(), &free_};
+            collect(free_, work, time);
+            if (!fitting_.empty()) return {fitting_};
+        }
+        // Then a short one streams to whoever has credit beyond its slots.
+        if (time.count() == 0 || time > greatest_worth_) return {};
+        if (anybody_takes_it && InFlight::is_plain(time, work.bytes())) return {ready_.sockets(), &ready_};
+        collect(ready_, work, time);
         return {fitting_};
     }
 
 private:
+    /// Those of a set that fit.
+    void collect(const ReadySet& set, const Submission& work, Duration time) {
+        for (const SocketInformation* information : set.sockets())
+            if (fits(*by_place_[information->place], work, time)) fitting_.push_back(information);
+    }
+
     bool fits(const Socket& socket, const Submission& work, Duration time) const {
         return ready_.contains(socket.information.place) && is_capable(socket, work) &&
                socket.in_flight.has_credit_for(time, work.bytes());

@@ -21,6 +21,7 @@ struct Statistics {
     std::uint64_t requeued = 0;      ///< works of lost slaves that went again
     std::uint64_t freed = 0;         ///< of these, works that had not begun: the attempt does not count
     std::uint64_t retries = 0;       ///< works that went again because they threw
+    std::uint64_t recalled = 0;      ///< works that were taken back from a slave before they began: no attempt counts
     std::uint64_t late_answers = 0;  ///< answers that nobody waited for: late, doubled or invented
 
     std::uint64_t bytes_sent = 0;

@@ -52,13 +52,11 @@ public:
     // guarded by the container
     Stage stage = Stage::fresh;
     bool is_admitted = false;
+    bool was_sent = false;       ///< ever, whatever became of it there
     std::uint64_t sequence = 0;  ///< order of admission
     unsigned attempts = 0;       ///< sendings whose slave began it, or did not say that it had not
     std::list<std::shared_ptr<Submission>>::iterator at{};  ///< in its lane, or in the line that waits for room
     Socket* socket = nullptr;                               ///< that it was sent to
-
-    /// Whether it was ever sent.
-    bool was_sent() const noexcept { return attempts != 0 || (history_ && history_->freed != 0); }
 
     /// Its slave is being lost: remembers whether it had begun there, before others take its place.
     void note_whether_begun() noexcept { was_begun_ = begun_ && !DISTWORK_PLANTED(free_a_begun_work); }
@@ -137,9 +135,12 @@ private:
     Submission* older_ = nullptr;
     Submission* newer_ = nullptr;
     std::chrono::nanoseconds estimate_{};
+    std::chrono::steady_clock::time_point began_{};
     bool begun_ = false;
     bool was_begun_ = false;
-    bool overran_ = false;
+    bool blocks_ = false;
+    bool suspended_ = false;
+    bool recalled_ = false;
     std::unique_ptr<History> history_;
 };
 

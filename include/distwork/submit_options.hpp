@@ -46,7 +46,8 @@ struct RetryPolicy {
 /// How one work wants to be distributed: `SubmitOptions{}.priority(3).label("gpu")`.
 class SubmitOptions {
 public:
-    /// Works of a higher priority leave the backlog first. Default 0.
+    /// Works of a higher priority leave the backlog first. Default 0. It is strict: while works of a higher priority keep
+    /// coming as fast as slaves execute them, those of a lower one never leave.
     SubmitOptions& priority(int value) {
         priority_ = value;
         return *this;

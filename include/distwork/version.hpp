@@ -10,7 +10,8 @@
 namespace distwork {
 
 /// The versions of the wire that this build speaks; two peers meet at the highest that both speak.
+/// 2 has the frames recall, returned and credit, and says in types which slots are occupied.
 inline constexpr std::uint16_t oldest_protocol_version = 1;
-inline constexpr std::uint16_t newest_protocol_version = 1;
+inline constexpr std::uint16_t newest_protocol_version = 2;
 
 }  // namespace distwork

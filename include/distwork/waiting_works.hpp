@@ -56,9 +56,13 @@ public:
         return line_.push(work, no_socket);
     }
 
-    void enter_returning(const SubmissionPtr& work) {
-        work->stage = Stage::returning;
-        work->at = returning_.insert(returning_.end(), work);
+    /// `node` has the one work: made before anything changes, so that this cannot fail.
+    using Node = std::list<SubmissionPtr>;
+    void enter_returning(Node&& node) noexcept {
+        Submission& work = *node.front();
+        work.stage = Stage::returning;
+        work.at = node.begin();
+        returning_.splice(returning_.end(), node);
     }
 
     /// It is to be offered again. False: it does not wait for that any more.

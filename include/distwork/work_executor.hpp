@@ -16,8 +16,8 @@ public:
     /// A pool of the role's own: a thread for each slot, at most 64, or as many as said.
     static WorkExecutor own_pool(std::size_t threads = 0) { return WorkExecutor{{}, Kind::own_pool, threads}; }
 
-    /// In the thread that reads the work, one after the other: the least latency for works of microseconds, but a long
-    /// one keeps heartbeats from being answered. Slaves only.
+    /// In the thread that reads the work, one after the other: the least latency for works of microseconds. While one is
+    /// executed nothing is read: no heartbeat is answered, and works that wait behind it cannot be recalled. Slaves only.
     static WorkExecutor in_place() { return WorkExecutor{{}, Kind::in_place, 0}; }
 
     /// The host's own executor. It must outlive the role and is not stopped by it.

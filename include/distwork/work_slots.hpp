@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -49,6 +50,25 @@ public:
         if (!dropped) return;
         DISTWORK_MARK(cancel_queued_at_slave);
         peer.reply({.kind = FrameKind::error, .id = id}, cancelled_body());
+    }
+
+    /// Gives a work back that was not begun. One that was begun is not heard of before its answer.
+    void recall(Peer& peer, std::uint64_t id) {
+        {
+            const std::lock_guard lock{mutex_};
+            if (DISTWORK_PLANTED(execute_what_was_returned) ? !waiting_.contains(peer, id) : !waiting_.drop(peer, id))
+                return;
+        }
+        if (DISTWORK_PLANTED(forget_to_return)) return;
+        DISTWORK_MARK(returned);
+        peer.reply({.kind = FrameKind::returned, .id = id}, ByteBuffer{});
+    }
+
+    /// A new session begins: returns how many slots works of earlier ones occupy; `peer` is told of each that ends.
+    std::uint32_t hold(const std::shared_ptr<Peer>& peer) {
+        const std::lock_guard lock{mutex_};
+        held_for_ = peer;
+        return static_cast<std::uint32_t>(std::min(executing_.hold_all(), slots_));
     }
 
     /// A session ended: its works that were not begun are dropped, those that run are asked to stop.
@@ -143,9 +163,10 @@ protected:
         bool found = false;
         bool more = false;
         std::function<void()> idle;
+        bool was_held = false;
         {
             const std::lock_guard lock{mutex_};
-            executing_.unlink(execution);
+            was_held = unlink(execution);
             if (!waiting_.take(begun.batch, begun.item)) {
                 if (!DISTWORK_PLANTED(leak_a_slot)) --running_;
                 if (running_ == 0) {
@@ -162,6 +183,7 @@ protected:
         }
         if (more) post_runner();
         if (idle) idle();
+        if (was_held) tell_free_slot();
         return found;
     }
 
@@ -188,14 +210,33 @@ protected:
     }
 
     void end(Execution& execution) {
-        const std::lock_guard lock{mutex_};
-        executing_.unlink(execution);
+        bool was_held = false;
+        {
+            const std::lock_guard lock{mutex_};
+            was_held = unlink(execution);
+        }
+        if (was_held) tell_free_slot();
     }
 
     Execution make_execution() { return Execution{mutex_}; }
 
 private:
     using Limits = detail::ExecutionLimits<Transport>;
+
+    /// Under the lock. True: the master was told that its slot is occupied.
+    bool unlink(Execution& execution) noexcept {
+        executing_.unlink(execution);
+        return std::exchange(execution.is_held, false);
+    }
+
+    void tell_free_slot() {
+        std::shared_ptr<Peer> peer;
+        {
+            const std::lock_guard lock{mutex_};
+            peer = held_for_.lock();
+        }
+        if (peer) peer->free_slot();
+    }
 
     /// Whether a work waits and a slot is free for it, which is then taken. Under the lock.
     template <class Post>
@@ -231,6 +272,7 @@ private:
     detail::ReceivedWorks waiting_;
     std::size_t running_ = 0;  // slots taken
     detail::ExecutionList executing_;
+    std::weak_ptr<Peer> held_for_;  // the session that began last
     Limits limits_;
     bool stopped_ = false;
     std::function<void()> idle_;

@@ -31,8 +31,9 @@ inline void append(Bytes& bytes, const FrameHeader& header, std::span<const std:
     if (!body.empty()) std::memcpy(bytes.data() + at + distwork::frame_header_bytes, body.data(), body.size());
 }
 
-inline void append_types(Bytes& bytes, std::uint32_t window, const std::vector<const distwork::WorkType*>& known = {}) {
-    distwork::Introduction introduction{1, window, 64 * 1024, {}, {}};
+inline void append_types(Bytes& bytes, std::uint32_t window, const std::vector<const distwork::WorkType*>& known = {},
+                         std::uint16_t version = distwork::newest_protocol_version) {
+    distwork::Introduction introduction{1, window, 64 * 1024, {}, {}, version};
     for (const auto* type : known) introduction.types.emplace_back(type->name, type->fingerprint());
     distwork::ByteBuffer types;
     distwork::detail::encode_value(introduction, types, {});

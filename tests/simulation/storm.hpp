@@ -12,6 +12,7 @@
 #include <initializer_list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -96,6 +97,8 @@ private:
         options.most_work_time = random_.chance(0.5) ? 5ms : random_.chance(0.5) ? 200ms : 2s;
         weather_.most_work_time = options.most_work_time;
         weather_.most_latency = options.network.most_latency;
+        is_mixed_ = random_.chance(0.3);
+        if (is_mixed_) weather_.most_work_time = 2s;
         is_large_ = random_.chance(0.03);
         is_close_ = random_.chance(0.1);
         options.log_size = log_size;
@@ -160,6 +163,11 @@ private:
         options.reconnect_at_most = 1000ms;
         if (random_.chance(0.2)) options.work_executor = distwork::WorkExecutor::in_place();
         hosts_[i] = &simulation_.add_host(options.name);
+        // Long works among short ones: nobody knows beforehand which they are.
+        if (is_mixed_)
+            hosts_[i]->work_time([](std::string_view, sim::Random& random) {
+                return random.chance(0.02) ? random.between(20ms, 2s) : random.between(50us, 200us);
+            });
         std::vector<distwork::MasterAddress> masters{{first_->host->address(), port_}};
         if (second_) masters.push_back({second_->host->address(), port_});
         // Some go down a list, of which the first is not there, or none of ours.
@@ -192,10 +200,13 @@ private:
             fail("works that had not begun count an attempt: " + std::string{line});
         const std::uint64_t freed = counted.freed - std::exchange(station.freed, counted.freed);
         if (counted.attempts != station.attempts) return;  // it was sent more since it was looked at
-        for (const auto& socket : station.sockets)
+        for (const auto& socket : station.sockets) {
+            std::size_t begun = 0;  // fewer than slots where works of an earlier session occupy some
+            for (const auto& [type, count] : socket.running) begun += count;
             if (line.find(distwork::detail::to_string(socket.endpoint) + ':') != line.npos &&
-                freed > socket.in_flight - std::min(socket.in_flight, slots))
+                freed > socket.in_flight - begun)
                 fail("works that had begun count no attempt: " + std::string{line});
+        }
     }
 
     /// To a slave.
@@ -320,6 +331,8 @@ private:
 
     void plan_faults() {
         if (is_large_ && random_.chance(0.7)) simulation_.after(random_.between(1s, 10s), [this] { kill_most(); });
+        if (is_mixed_)
+            for (int i = 0; i < 3; ++i) simulation_.after(random_.between(1s, 15s), [this] { rush(120); });
         if (weather_.calm) {
             if (random_.chance(0.5))
                 simulation_.after(random_.between(1s, 10s), [this] { drain(random_.below(slave_count_)); });
@@ -331,18 +344,21 @@ private:
             const std::uint64_t kind = random_.below(10);
             simulation_.after(random_.between(100ms, storm_time), [this, who, kind] { strike(who, kind); });
         }
-        if (random_.chance(0.3)) simulation_.after(random_.between(1s, 12s), [this] { rush(); });
+        if (random_.chance(0.3))
+            simulation_.after(random_.between(1s, 12s), [this] {
+                rush(40);
+                simulation_.after(random_.between(0ms, 100ms),
+                                  [this] { strike(random_.below(slave_count_), random_.below(2)); });
+            });
         if (!second_) return;
         first_is_gone_ = random_.chance(0.3);
         simulation_.after(random_.between(1s, 12s), [this] { strike_the_first(); });
     }
 
-    /// Many works at once, so that slaves hold more than they execute; and one of them is lost with them.
-    void rush() {
-        for (std::size_t i = 0; i < 40; ++i)
+    /// Many works at once, so that slaves hold more than they execute.
+    void rush(int works) {
+        for (int i = 0; i < works; ++i)
             if (failure_.empty()) submit(any_master());
-        simulation_.after(random_.between(0ms, 100ms),
-                          [this] { strike(random_.below(slave_count_), random_.below(2)); });
     }
 
     void strike(std::size_t who, std::uint64_t kind) {
@@ -546,7 +562,7 @@ private:
             fail(who + "ended so: " + stranger.logged);
         if (!stranger.is_hostile() && stranger.ended > stranger.begun + handshake_timeout + dead_after)
             fail(who + "stayed for too long");
-        if (stranger.manner == Stranger::of_versions_up_to_later && !stranger.is_welcome) fail(who + "was not welcome");
+        if (stranger.leaves_at_once() && !stranger.is_welcome) fail(who + "was not welcome");
     }
 
     // The promises
@@ -574,11 +590,37 @@ private:
         if (!ledger_.failure.empty()) fail(ledger_.failure);
         if (is_close_) look_closely(station);
         const std::size_t backlog = master.backlog_size();
-        if (backlog > max_backlog_ && backlog > max_backlog_ + master.statistics().requeued + ledger_.retries)
-            fail("the backlog is beyond its bound");
+        if (backlog > max_backlog_) {
+            // What was admitted before may come back all the same.
+            const auto counted = master.statistics();
+            if (backlog > max_backlog_ + counted.requeued + counted.recalled + ledger_.retries)
+                fail("the backlog is beyond its bound");
+        }
         // What nobody can be looking at for ever: an idle slave and a work for it. One whose outbox is full takes none.
         const bool may_be_full = outbox_bytes_ <= 32 * 1024 || anyone_never_reads_;
         if (weather_.calm && backlog != 0 && !may_be_full && ++looks_ % 8 == 0) look_at_the_idle(master);
+        if (weather_.calm && is_mixed_ && !may_be_full && ++looks_ % 4 == 0) look_for_the_parked(station);
+    }
+
+    /// What must not be for long: a work that waits at its slave beside another's free slot.
+    void look_for_the_parked(Station& station) {
+        const auto sockets = station.master->sockets();
+        const auto is_free = [](const distwork::SocketInformation& socket) {
+            return socket.free_slots != 0 && !socket.draining && !socket.suspected;
+        };
+        const auto has_waiting = [](const auto& socket) { return socket.in_flight > socket.slots - socket.free_slots; };
+        const auto is_parked = [&](const distwork::SocketInformation& socket) {
+            return has_waiting(socket) && std::any_of(sockets.begin(), sockets.end(), [&](const auto& other) {
+                       return is_free(other) && other.labels.size() >= socket.labels.size();
+                   });
+        };
+        // Parts of a broadcast wait for their own slave; and a stranger returns nothing.
+        const bool any = station.broadcasts == station.broadcasts_done && !weather_.strangers &&
+                         std::any_of(sockets.begin(), sockets.end(), is_parked);
+        if (!any) return parked_since_.reset();
+        if (!parked_since_) parked_since_ = simulation_.now();
+        DISTWORK_MARK(parked);
+        if (simulation_.now() - *parked_since_ > 50ms) fail("works wait at a slave, and another has a free slot");
     }
 
     void look_closely(Station& station) {
@@ -705,6 +747,7 @@ private:
     sim::Random random_;
     Weather weather_;
     bool is_large_ = false;
+    bool is_mixed_ = false;  // long works among short ones
     bool is_close_ = false;  // its sockets are looked at after each event
     Ledger ledger_;
     std::string failure_;
@@ -716,6 +759,7 @@ private:
     bool is_over_ = false;    // what comes now is planned
     int drains_ = 0;
     unsigned looks_ = 0;
+    std::optional<sim::TimePoint> parked_since_;
     std::deque<Station> stations_;
     std::deque<Stranger> strangers_;
     StrangeMaster strange_master_;

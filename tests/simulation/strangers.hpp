@@ -23,6 +23,7 @@ struct Stranger {
         of_later_version,
         of_earlier_version,
         of_versions_up_to_later,
+        of_first_version,
         master_itself,
         flags_at_first,
         speaks_otherwise,
@@ -39,6 +40,7 @@ struct Stranger {
         answers_never,
         answers_early,
         answers_nonsense,
+        returns_unasked,
         breaks_an_answer,
         never_reads,
         manners
@@ -59,7 +61,12 @@ struct Stranger {
 
     bool is_hostile() const noexcept { return manner >= answers_twice; }
     /// It is a slave for a moment at least, and may be sent works.
-    bool joins() const noexcept { return manner >= kind_after_types || manner == of_versions_up_to_later; }
+    bool joins() const noexcept { return manner >= kind_after_types || leaves_at_once(); }
+    /// It says what it has, and goodbye.
+    bool leaves_at_once() const noexcept { return manner == of_versions_up_to_later || manner == of_first_version; }
+    std::uint16_t version() const noexcept {
+        return manner == of_first_version ? std::uint16_t{1} : distwork::newest_protocol_version;
+    }
     /// It stays until it is cut off.
     bool stays() const noexcept { return is_hostile() && manner != breaks_an_answer && manner != never_reads; }
 
@@ -73,6 +80,8 @@ struct Stranger {
             case announces_too_much: return Errc::frame_too_large;
             case never_reads: return Errc::peer_stalled;
             case of_versions_up_to_later:
+            case of_first_version:
+            case returns_unasked:
             case answers_twice:
             case answers_unasked:
             case answers_never:
@@ -92,6 +101,7 @@ struct Stranger {
         if (manner == of_later_version) greeting.oldest = 900, greeting.newest = 901;
         if (manner == of_earlier_version) greeting.oldest = greeting.newest = 0;
         if (manner == of_versions_up_to_later) greeting.newest = 901;
+        if (manner == of_first_version) greeting.oldest = greeting.newest = 1;
         if (manner == master_itself) greeting.role = distwork::Role::master;
         FrameHeader header{.kind = FrameKind::hello};
         if (manner == flags_at_first) header.flags = static_cast<std::uint8_t>(1 + variant % 255);
@@ -102,22 +112,21 @@ struct Stranger {
     }
 
     Bytes second_words() const {
-        static constexpr std::array meaningless{FrameKind{0},      FrameKind::hello,    FrameKind::welcome,
-                                                FrameKind::refuse, FrameKind::recall,   FrameKind::returned,
-                                                FrameKind::credit, FrameKind::progress, FrameKind{17},
-                                                FrameKind{99},     FrameKind{255}};
+        static constexpr std::array meaningless{FrameKind{0},      FrameKind::hello,  FrameKind::welcome,
+                                                FrameKind::refuse, FrameKind::recall, FrameKind::progress,
+                                                FrameKind{17},     FrameKind{99},     FrameKind{255}};
         const FrameHeader nonsense{.kind = meaningless[variant % meaningless.size()]};
         Bytes bytes;
         if (manner == kind_before_types) append(bytes, nonsense);
         if (manner == types_of_nonsense) append(bytes, {.kind = FrameKind::types}, Bytes(7));
-        else append_types(bytes, manner == takes_no_works ? 0 : 4, {&distwork::work_type<Work>()});
+        else append_types(bytes, manner == takes_no_works ? 0 : 4, {&distwork::work_type<Work>()}, version());
         if (manner == kind_after_types) append(bytes, nonsense);
         // 1 has a meaning with works alone, and in those the others have none.
         if (manner == flags_after_types && variant % 2) append(bytes, {.kind = FrameKind::ping, .flags = 1});
         else if (manner == flags_after_types) append(bytes, {.kind = FrameKind::work, .flags = 2}, Bytes(8));
         if (manner == work_of_no_type) append(bytes, {.kind = FrameKind::work, .type = 0xffff, .id = 1}, Bytes(8));
         if (manner == announces_too_much) append(bytes, {.length = 0xffff'ffff, .kind = FrameKind::answer});
-        if (manner == of_versions_up_to_later)
+        if (leaves_at_once())
             append(bytes, {.kind = FrameKind::bye}, encode(distwork::Refusal{Errc::connection_closed, "that was all"}));
         return bytes;
     }
@@ -160,6 +169,14 @@ struct Stranger {
                 say(work.id, value);
                 if (variant % 2) say(work.id, value), ++unwanted;
                 break;
+            case returns_unasked:
+                // It was not asked for that one, nor for those that it never had; and has no slots to give.
+                append(bytes, {.kind = FrameKind::returned, .id = work.id});
+                append(bytes, {.kind = FrameKind::returned, .id = ~work.id});
+                append(bytes, {.kind = FrameKind::credit});
+                unwanted += 2;
+                say(work.id, value);
+                break;
             case answers_nonsense:
                 if (variant % 3 == 0) say(work.id, value, 11);       // a part of a value
                 else if (variant % 3 == 1) say(work.id, value, 31);  // more than one
@@ -193,8 +210,7 @@ inline asio::awaitable<void> visit(Stranger& self, std::string address, std::uin
             case FrameKind::bye: self.told = line.farewell(); break;
             case FrameKind::welcome: {
                 distwork::Greeting greeting;
-                self.is_welcome =
-                    !decode(line.body(), greeting) && greeting.newest == distwork::newest_protocol_version;
+                self.is_welcome = !decode(line.body(), greeting) && greeting.newest == self.version();
                 words = self.second_words();
                 break;
             }

@@ -49,6 +49,10 @@ public:
         return {};
     }
     void cancel(const distwork::Call& call) override { cancelled.push_back(call.id); }
+    bool recall(const distwork::Call& call) override {
+        if (returns_works) recalled.push_back(call.id);
+        return returns_works;
+    }
     void reply(distwork::FrameHeader header, distwork::ByteBuffer&& body) override {
         replies.push_back({header.id, header.kind, header.flags, {body.view().begin(), body.view().end()}});
         if (on_reply) on_reply(header.id);
@@ -64,11 +68,13 @@ public:
     std::error_code refuses;  ///< every call, with this
     std::size_t refused = 0;  ///< so many
     bool takes = true;        ///< answers
-    std::size_t failed = 0;   ///< works that could not be answered
+    bool returns_works = true;
+    std::size_t failed = 0;  ///< works that could not be answered
     std::function<void(distwork::Call&)> on_send;
     std::function<void(std::uint64_t)> on_reply;
     std::vector<std::shared_ptr<distwork::Call>> sent;
     std::vector<std::uint64_t> cancelled;
+    std::vector<std::uint64_t> recalled;
     std::vector<Replied> replies;
     mutable std::vector<std::string> logged;
 

@@ -870,17 +870,20 @@ TEST_CASE("a peer that says anything else first is no peer", "[unit]") {
 // The introduction
 
 TEST_CASE("an introduction's body is these bytes, and comes back", "[unit]") {
-    const Introduction said{0x0102, 0x0304, 0x0506, {"gpu"}, {{"Sum", 0x1122334455667788}, {"P", 1}}};
+    const auto version = GENERATE(std::uint16_t{1}, std::uint16_t{2});
+    const Introduction said{0x0102, 0x0304, 0x0506, {"gpu"}, {{"Sum", 0x1122334455667788}, {"P", 1}}, version, 0x0708};
     ByteBuffer body;
     detail::encode_value(said, body, {});
     CHECK(hex(body.view()) ==
           "02 01 00 00 04 03 00 00 06 05 00 00 "  // slots, window, max_frame_bytes
           "01 00 00 00 00 00 00 00 03 00 00 00 00 00 00 00 67 70 75 "
           "02 00 00 00 00 00 00 00 "
-          "03 00 00 00 00 00 00 00 53 75 6d 88 77 66 55 44 33 22 11 "
-          "01 00 00 00 00 00 00 00 50 01 00 00 00 00 00 00 00");
+          "03 00 00 00 00 00 00 00 53 75 6d 88 77 66 55 44 33 22 11 " +
+              std::string{"01 00 00 00 00 00 00 00 50 01 00 00 00 00 00 00 00"} + (version == 1 ? "" : " 08 07 00 00"));
     Introduction heard;
+    heard.version = version;
     detail::decode(body.view(), heard, {});
+    CHECK(heard.held_slots == (version == 1 ? 0u : 0x0708u));
     CHECK(heard.slots == said.slots);
     CHECK(heard.window == said.window);
     CHECK(heard.labels == said.labels);

@@ -28,76 +28,9 @@
 #include "distwork/submit_options.hpp"
 #include "distwork/work.hpp"
 #include "support/catch.hpp"
-#include "support/fake_peer.hpp"
+#include "support/distributor.hpp"
 
-using namespace distwork;
-using namespace std::chrono_literals;
-using support::FakePeer;
-
-namespace {
-
-using Stage = Submission::Stage;
-using Nanoseconds = std::chrono::nanoseconds;
-using TimePoint = std::chrono::steady_clock::time_point;
-
-constexpr std::size_t mebibyte = 1024 * 1024;
-
-/// Types of works, by number; nothing of them is ever executed here.
-const WorkType& work_type_number(std::size_t number) {
-    static const std::vector<WorkType> types = [] {
-        std::vector<WorkType> all(4);
-        for (std::size_t i = 0; i < all.size(); ++i) {
-            all[i].name = "type " + std::to_string(i);
-            all[i].number = static_cast<std::uint16_t>(i);
-        }
-        return all;
-    }();
-    return types.at(number);
-}
-
-/// A submission without a caller.
-class Task final : public Submission {
-public:
-    explicit Task(SubmitOptions how = SubmitOptions{}, std::size_t type_number = 0, std::size_t bytes = 10)
-        : Submission{work_type_number(type_number)} {
-        options = std::move(how);
-        // Bodies are not looked at: they all are the beginning of one.
-        static const auto block = std::make_shared<std::vector<std::byte>>(20 * mebibyte);
-        set_body({std::span{*block}.first(bytes), block});
-    }
-
-    const IWork& work() const noexcept override { return work_; }
-    void succeed(std::span<const std::byte>, const std::shared_ptr<Peer>&) noexcept override {}
-    void fail(std::exception_ptr) noexcept override {}
-    void deliver(std::shared_ptr<Call>) override {}
-
-    int number = 0;
-
-private:
-    struct Nothing final : IWork {
-        void execute(Context&) override {}
-    };
-    Nothing work_;
-};
-
-using TaskPtr = std::shared_ptr<Task>;
-
-template <class... Arguments>
-TaskPtr task(Arguments&&... arguments) {
-    return std::make_shared<Task>(std::forward<Arguments>(arguments)...);
-}
-
-TaskPtr numbered(int number, SubmitOptions options = SubmitOptions{}, std::size_t type_number = 0) {
-    auto made = task(std::move(options), type_number);
-    made->number = number;
-    return made;
-}
-
-int number_of(const Call& call) {
-    return static_cast<const Task&>(call).number;
-}
-
-}  // namespace
+using namespace support;
 
 // SubmitOptions
 
@@ -213,10 +146,10 @@ struct Held {
     }
     void push(Nanoseconds estimate, std::size_t bytes = 10, std::size_t type_number = 0) {
         works.push_back(task(SubmitOptions{}, type_number, bytes));
-        in_flight.push(*works.back(), estimate);
+        in_flight.push(*works.back(), estimate, now);
     }
     void remove(std::size_t index) {
-        in_flight.remove(*works.at(index));
+        in_flight.remove(*works.at(index), now);
         works.erase(works.begin() + static_cast<std::ptrdiff_t>(index));
     }
     std::size_t runs(std::size_t type_number) const {
@@ -227,6 +160,7 @@ struct Held {
 
     InFlight::Running running;
     InFlight in_flight;
+    TimePoint now{1h};
     std::deque<TaskPtr> works;
 };
 
@@ -237,7 +171,7 @@ TEST_CASE("a type that was not measured goes to free slots only", "[unit]") {
     CHECK(held.in_flight.has_free_slot());
     CHECK(held.fill(Nanoseconds{0}) == 3);
     CHECK_FALSE(held.in_flight.has_free_slot());
-    CHECK(held.in_flight.has_credit_for(1us, 10));
+    CHECK_FALSE(held.in_flight.has_credit_for(1us, 10));  // nobody knows how long it would wait behind them
     held.remove(1);
     CHECK(held.in_flight.has_free_slot());
     CHECK(held.fill(Nanoseconds{0}) == 1);
@@ -727,108 +661,10 @@ TEST_CASE("any selector is round robin, until it is another", "[unit]") {
 
 namespace {
 
-constexpr std::size_t all_types = 4;
-
-struct Slave {
-    std::size_t slots = 1;
-    std::vector<std::string> labels = {};
-    std::vector<bool> knows = std::vector<bool>(all_types, true);
-    std::size_t window = 1000;
-};
-
-/// A container with slaves that are not there.
-template <class Selector = RoundRobin>
-struct Distributor {
-    explicit Distributor(ContainerLimits limits = {}, Selector selector = Selector()) : container{selector, limits} {}
-
-    /// Slaves are numbered as they connect, from 0.
-    std::size_t connect(const Slave& slave = {}) {
-        const std::size_t who = peers.size();
-        peers.push_back(std::make_shared<FakePeer>());
-        peers.back()->on_send = [this, who](const Call& call) { sent.emplace_back(who, number_of(call)); };
-        ids.push_back(0);
-        SocketInformation information;
-        information.slots = slave.slots;
-        information.labels = slave.labels;
-        ids[who] = container.add_socket(peers.back(), std::move(information), slave.knows, slave.window);
-        return who;
-    }
-
-    Admission submit(const TaskPtr& work, bool may_wait = false) { return container.submit(work, may_wait); }
-
-    /// Works of these numbers, all alike.
-    std::vector<TaskPtr> submit_many(int first, int last, const SubmitOptions& options = {}, std::size_t number = 0) {
-        std::vector<TaskPtr> works;
-        for (int i = first; i <= last; ++i) works.push_back(numbered(i, options, number)), submit(works.back());
-        return works;
-    }
-
-    /// The slave answers the oldest works that it holds.
-    void answer(std::size_t who, Nanoseconds time = 1s, std::size_t count = 1, Errc error = {}) {
-        std::vector<Answer> answers(count);
-        auto& held = peers[who]->sent;
-        for (std::size_t i = 0; i < count; ++i) {
-            answers[i].call = held.at(i);
-            answers[i].id = held[i]->id;
-            answers[i].reply.execution_time = time;
-            answers[i].reply.error = error;
-        }
-        held.erase(held.begin(), held.begin() + static_cast<std::ptrdiff_t>(count));
-        retries = container.answered(ids[who], answers, {}, now += 1s);
-    }
-    std::vector<SubmissionPtr> retries;  // of the last answers
-
-    /// So that the works' type is measured.
-    void answer_once(std::size_t who = 0) {
-        submit(numbered(0));
-        answer(who, 1us);
-        container.round_trip(ids[who], 1ms, {}, {});
-    }
-
-    /// Its session ends.
-    std::vector<SubmissionPtr> disconnect(std::size_t who) {
-        lost = std::exchange(peers[who]->sent, {});
-        auto works = container.remove_socket(ids[who], lost, "slave " + std::to_string(who));
-        again = std::move(works.again);
-        return std::move(works.waited);
-    }
-    std::vector<std::shared_ptr<Call>> lost;  // with the last slave that left
-    std::vector<SubmissionPtr> again;         // its works that go again
-
-    SocketInformation information(std::size_t who) const {
-        SocketInformation found;
-        container.enumerate_sockets([&](const SocketInformation& socket) {
-            if (socket.id == ids[who]) found = socket;
-        });
-        return found;
-    }
-
-    std::vector<int> held(std::size_t who) const {
-        std::vector<int> numbers;
-        for (const auto& call : peers[who]->sent) numbers.push_back(number_of(*call));
-        return numbers;
-    }
-
-    using Sent = std::vector<std::pair<std::size_t, int>>;
-    Sent take_sent() { return std::exchange(sent, {}); }
-
-    SocketContainer<Selector> container;
-    std::vector<std::shared_ptr<FakePeer>> peers;
-    std::vector<std::uint64_t> ids;
-    Sent sent;  // who, and which work, in order
-    TimePoint now{1h};
-};
-
 using Numbers = std::vector<int>;
 
 /// Asked for every work; the test says what it answers.
 using Function = std::function<const SocketInformation*(DistributeContext&)>;
-
-TaskPtr pinned_to(std::uint64_t socket, int number, SubmitOptions options = SubmitOptions{}) {
-    auto work = numbered(number, std::move(options));
-    work->pinned = socket;
-    return work;
-}
 
 }  // namespace
 
@@ -869,7 +705,7 @@ TEST_CASE("a work that goes on beyond its time keeps its slot until it returns",
     early[0].call = works[0];
     early[0].reply.error = Errc::execution_timeout;
     early[0].reply.goes_on = true;
-    CHECK(master.container.answered(master.ids[0], early, {}, master.now).empty());
+    CHECK(master.container.answered(master.ids[0], early, {}, master.now).retries.empty());
     CHECK(early[0].call == works[0]);  // to be settled
     CHECK(master.information(0).in_flight == 1);
     CHECK_FALSE(master.container.quiet());
@@ -1881,6 +1717,14 @@ struct ModelSocket {
     struct Held {
         Task* work;
         Nanoseconds estimate;
+        bool begun = false;
+        bool blocks = false;  // from its beginning: it has no estimate, or a long one
+        TimePoint began{};
+
+        /// Perhaps it has run for far too long, by a round trip of any length.
+        bool is_overlong(TimePoint now, Nanoseconds round_trip) const {
+            return now > began + std::max<Nanoseconds>(4 * estimate, 5ms) + round_trip;
+        }
     };
 
     std::size_t who = 0;
@@ -1896,13 +1740,26 @@ struct ModelSocket {
     bool limited = false;
     std::vector<Held> held;  // in the order of sending
 
+    /// The oldest have begun, as many as there are slots.
+    void begin(TimePoint now) {
+        for (std::size_t i = 0; i < std::min(held.size(), slots); ++i) {
+            if (std::exchange(held[i].begun, true)) continue;
+            held[i].began = now;
+            held[i].blocks = held[i].estimate == 0ns || held[i].estimate > 4 * (round_trip + 2ms);
+        }
+    }
+
     std::size_t waiting() const { return held.size() - std::min(held.size(), slots); }
-    bool has_credit_for(Nanoseconds estimate, std::size_t bytes) const {
+    /// `surely`: whatever was noticed of works that run for too long.
+    bool has_credit_for(Nanoseconds estimate, std::size_t bytes, TimePoint now, bool surely) const {
         if (held.size() < slots) return true;
+        const auto blocked = static_cast<std::size_t>(std::count_if(held.begin(), held.end(), [&](const Held& at) {
+            return at.begun && (at.blocks || at.is_overlong(now, surely ? 0ms : 6ms));
+        }));
         Nanoseconds time = estimate;
         for (std::size_t i = slots; i < held.size(); ++i) time += held[i].estimate, bytes += held[i].work->bytes();
         return estimate > 0ns && held.size() < window && waiting() < allowance &&
-               time <= (round_trip + 2ms) * static_cast<int>(slots) && bytes <= 16 * mebibyte;
+               time <= (round_trip + 2ms) * static_cast<int>(slots - blocked) && bytes <= 16 * mebibyte;
     }
 };
 
@@ -2040,6 +1897,7 @@ private:
             socket.limited = false;
         }
         socket.heard_refused = master_.peers[who]->refused;
+        socket.begin(now_);
         if (socket.held.size() >= socket.slots) ++reached["answer with works waiting there"];
         master_.container.answered(master_.ids[who], answers, {}, now_);
     }
@@ -2168,7 +2026,12 @@ private:
         ModelSocket& socket = socket_of(who);
         if (!may_take(socket, work, false)) fail("work " + std::to_string(work.number) + " was sent beyond credit");
         const Nanoseconds estimate = means_[work.type().number];
+        if (socket.held.size() >= socket.slots)
+            for (const ModelSocket& other : sockets_)
+                if (other.held.size() < other.slots && may_take(other, work, true))
+                    fail("work " + std::to_string(work.number) + " was sent to wait beside a free slot");
         socket.held.push_back({&work, estimate});
+        socket.begin(now_);
         if (socket.held.size() > socket.slots) {
             ++reached["sent ahead of the slots"];
             if (socket.waiting() >= socket.allowance) socket.limited = true;
@@ -2196,8 +2059,8 @@ private:
         if (!(work.type().number < socket.knows.size() && socket.knows[work.type().number])) return false;
         if (!work.options.labels().empty() && socket.labels.empty()) return false;
         // A slave whose credit is nearly used up is not looked at: it must have some for a short and small work.
-        if (surely && !socket.has_credit_for(250us, 64 * 1024)) return false;
-        return socket.has_credit_for(estimate, work.bytes());
+        if (surely && !socket.has_credit_for(250us, 64 * 1024, now_, true)) return false;
+        return socket.has_credit_for(estimate, work.bytes(), now_, surely);
     }
 
     void check() {

@@ -33,6 +33,7 @@ public:
         peer = from;
         id = number;
         stop_requested = false;
+        is_held = false;
         source_.reset();
         if (is_timed()) answers_to.reset();
     }
@@ -50,6 +51,7 @@ public:
     void continues(Execution& begun) {
         reset(begun.peer, begun.id);
         stop_requested = begun.stop_requested;
+        is_held = begun.is_held;
         answers_to = std::move(begun.answers_to);
         began = begun.began;
         deadline = begun.deadline;
@@ -58,6 +60,7 @@ public:
     const Peer* peer = nullptr;
     std::uint64_t id = 0;
     bool stop_requested = false;
+    bool is_held = false;  ///< of an earlier session: a master was told that its slot is occupied
 
     // Works that have a timeout only. Null once that is over, and answered.
     std::shared_ptr<Peer> answers_to;
@@ -94,6 +97,13 @@ public:
     std::size_t size() const {
         std::size_t count = 0;
         for (const Execution* at = first_; at; at = at->next_) ++count;
+        return count;
+    }
+
+    /// All that are executed now belong to earlier sessions; returns how many.
+    std::size_t hold_all() {
+        std::size_t count = 0;
+        for (Execution* at = first_; at; at = at->next_) at->is_held = true, ++count;
         return count;
     }
 

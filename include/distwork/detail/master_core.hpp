@@ -149,8 +149,8 @@ public:
         information.slots = std::clamp<std::size_t>(peer.slots, 1, std::min(peer.window, slave_window));
         information.connected_since = transport_.now();
         information.last_heard = information.connected_since;
-        session->tag =
-            container_.add_socket(session, std::move(information), types.known(), peer.window, peer.max_frame_bytes);
+        session->tag = container_.add_socket(session, std::move(information), types.known(), peer.window,
+                                             peer.max_frame_bytes, peer.held_slots);
         log(LogLevel::info, "Connected from: " + to_string(session->remote_endpoint()));
         notice();
         asio::post(strand_, [self = self()] { self->slave_waiters_.wake(self->container_.size()); });
@@ -163,7 +163,7 @@ public:
 
     void answered(const SessionPtr& session, std::span<Answer> answers) override {
         this->begin_settling();
-        this->retry(container_.answered(session->tag, answers, session->traffic(), transport_.now()));
+        this->go_again(container_.answered(session->tag, answers, session->traffic(), transport_.now()));
     }
 
     void deliver(std::vector<std::shared_ptr<Call>> settled) override {
@@ -174,6 +174,11 @@ public:
 
     bool accepts(const WorkType& type) const override { return accepted_.contains(type); }
     std::shared_ptr<WorkQueue<Transport>> works() override { return accepted_.queue(); }
+
+    void slot_freed(const SessionPtr& session) override {
+        container_.slot_freed(session->tag);
+        notice();
+    }
 
     void has_room(const SessionPtr& session) override {
         container_.has_room_again(session->tag);

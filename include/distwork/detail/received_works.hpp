@@ -39,16 +39,13 @@ public:
         return false;
     }
 
+    bool contains(const Peer& peer, std::uint64_t id) const { return find(peer, id) != nullptr; }
+
     /// False: it is not here.
     bool drop(const Peer& peer, std::uint64_t id) {
-        for (const auto& batch : batches_) {
-            if (batch->peer.get() != &peer) continue;
-            for (std::size_t i = batch->next; i < batch->items.size(); ++i) {
-                auto& item = batch->items[i];
-                if (item.id == id && !item.dropped) return item.dropped = true;
-            }
-        }
-        return false;
+        WorkBatch::Item* const item = find(peer, id);
+        if (item) item->dropped = true;
+        return item != nullptr;
     }
 
     void drop_all(const Peer& peer) {
@@ -65,6 +62,15 @@ public:
     }
 
 private:
+    WorkBatch::Item* find(const Peer& peer, std::uint64_t id) const {
+        for (const auto& batch : batches_) {
+            if (batch->peer.get() != &peer) continue;
+            for (std::size_t i = batch->next; i < batch->items.size(); ++i)
+                if (batch->items[i].id == id && !batch->items[i].dropped) return &batch->items[i];
+        }
+        return nullptr;
+    }
+
     std::deque<std::shared_ptr<WorkBatch>> batches_;
 };
 

@@ -124,6 +124,7 @@ public:
     void deliver(std::vector<std::shared_ptr<Call>> settled) override { deliver_all(executor_, std::move(settled)); }
     bool accepts(const WorkType&) const override { return true; }
     std::shared_ptr<WorkQueue<Transport>> works() override { return works_; }
+    std::uint32_t occupied_slots(const SessionPtr& session) override { return works_->hold(session); }
     void has_room(const SessionPtr&) override {}
     void round_trip(const SessionPtr&, std::chrono::nanoseconds, const SlaveState&) override {}
     std::optional<SlaveState> own_state() override {

@@ -114,7 +114,7 @@ protected:
           executor_{transport.get_executor()},
           transport_{std::move(transport)},
           strand_{transport_.make_strand()},
-          container_{std::move(selector), options_.waiting},
+          container_{std::move(selector), options_.waiting, [transport = transport_] { return transport.now(); }},
           outcomes_{transport_},
           alarms_{std::make_shared<Alarms<Transport>>(transport_, strand_)} {}
     ~Submissions() = default;
@@ -124,9 +124,13 @@ protected:
 
     void watch_for_quiet() { stopping_ = true; }
 
-    /// Works that threw, and are to be tried again.
-    void retry(const std::vector<SubmissionPtr>& works) {
-        for (const SubmissionPtr& work : works) {
+    /// Works that answers took out: those that threw, and those that were recalled.
+    void go_again(AgainWorks&& works) {
+        if (!works.recalled.empty())
+            asio::post(strand_, [self = this->shared_from_this(), recalled = std::move(works.recalled)] {
+                for (const SubmissionPtr& work : recalled) self->send_again(work);
+            });
+        for (const SubmissionPtr& work : works.retries) {
             const auto pause = work->options.retry_on_error().pause(work->retries(), transport_.random());
             set(work->alarms().next_attempt, pause, work, &Submissions::send_again);
         }
@@ -185,11 +189,26 @@ protected:
     Container container_;
 
 private:
-    void tell(const News& news) const {
+    void tell(const News& news) {
+        if (news.look) look_later();
         for (const auto& work : news.admitted) work->admitted();
         if (news.selector_error) log(LogLevel::error, "the selector threw: " + describe(news.selector_error).text);
         for (const std::string& work : news.stranded)
             log(LogLevel::info, work + " waits: no connected slave can take it");
+    }
+
+    // Works that wait at their slave
+
+    void look_later() {
+        const auto act = [core = this->weak_from_this()] {
+            if (const auto there = core.lock()) there->look();
+        };
+        alarms_->set(container_.time_between_looks(), act, next_look_);
+    }
+
+    void look() {
+        if (container_.look(transport_.now())) look_later();
+        notice();
     }
 
     // Works that wait for a time, or for another attempt
@@ -272,6 +291,7 @@ private:
 
     Outcomes<Transport> outcomes_;
     const std::shared_ptr<Alarms<Transport>> alarms_;
+    std::shared_ptr<void> next_look_;
     std::atomic<bool> stopping_{false};
     std::atomic<std::size_t> settling_{0};
 };
