@@ -13,9 +13,10 @@
 
 namespace distwork {
 
-/// Admitted works that wait for a slave with credit: by priority, then first in, first out. Bounded by its user.
+/// Admitted works that wait for a slave with credit: the deepest first, then by priority, then first in, first out.
+/// Bounded by its user.
 ///
-/// Works of equal priority, type, labels and pin stand in one lane: if no slave can take the first of them, none can
+/// Works of equal depth, priority, type, labels and pin stand in one lane: if no slave can take the first of them, none can
 /// take the others, so that a round looks at lanes and not at every work.
 class Backlog {
 public:
@@ -136,6 +137,7 @@ public:
 
 private:
     struct Lane {
+        unsigned depth;
         int priority;
         const WorkType* type;
         std::uint64_t pinned;
@@ -147,6 +149,7 @@ private:
     };
 
     static bool is_before(const Submission& one, const Submission& other) noexcept {
+        if (one.depth != other.depth) return one.depth > other.depth;
         if (one.options.priority() != other.options.priority())
             return one.options.priority() > other.options.priority();
         return one.sequence < other.sequence;
@@ -154,7 +157,7 @@ private:
 
     Lane* find_lane(const Submission& work) const noexcept {
         for (const auto& lane : lanes_)
-            if (lane->priority == work.options.priority() && lane->type == &work.type() &&
+            if (lane->depth == work.depth && lane->priority == work.options.priority() && lane->type == &work.type() &&
                 lane->pinned == work.pinned && lane->labels == work.options.labels())
                 return lane.get();
         return nullptr;
@@ -163,7 +166,7 @@ private:
     Lane& lane_of(const Submission& work) {
         if (Lane* const lane = find_lane(work)) return *lane;
         lanes_.push_back(std::make_unique<Lane>(
-            Lane{work.options.priority(), &work.type(), work.pinned, work.options.labels(), {}}));
+            Lane{work.depth, work.options.priority(), &work.type(), work.pinned, work.options.labels(), {}}));
         lanes_.back()->next = lanes_.back()->works.end();
         return *lanes_.back();
     }

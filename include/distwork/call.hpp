@@ -54,6 +54,9 @@ public:
     /// How long its execution may take at the other end; zero: as long as it likes.
     virtual std::chrono::milliseconds execution_timeout() const noexcept { return {}; }
 
+    /// The work that has the peer distribute this one, by its id in the session; 0: the peer executes it.
+    virtual std::uint64_t parent() const noexcept { return 0; }
+
     // The body. Most works leave at once, in the outbox's copy: the bytes of a small one stay where they were encoded,
     // in the frame of the function that sends it, and only who lets it wait keeps them.
 

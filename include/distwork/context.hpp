@@ -16,15 +16,34 @@
 
 namespace distwork {
 
+namespace detail {
+class AwaitedCall;
+}
+
 /// One work while it is executed, as the work itself sees it: the peer that sent it, and whether it is still wanted.
 ///
 /// *Thread-safety*: all functions. *Lifetime*: as long as the execution.
 class Context {
 public:
+    /// The calls of a coroutine work to its peer: while it only waits for them it has no slot.
+    class Calls {
+    public:
+        virtual ~Calls() = default;
+        /// Where handlers run that have no executor of their own.
+        virtual asio::any_io_executor get_executor() const = 0;
+        /// Of the work, in the session that brought it.
+        virtual std::uint64_t id() const noexcept = 0;
+        /// A call begins; an error keeps it from that. Each that began ends once.
+        virtual std::error_code begin_call() = 0;
+        virtual void end_call() noexcept = 0;
+    };
+
     /// What stands behind `stop_token`: made by whoever executes the work.
     class Execution {
     public:
         virtual std::stop_token stop_token() = 0;
+        /// Null: the work is no coroutine.
+        virtual std::shared_ptr<Calls> calls() const { return nullptr; }
 
     protected:
         ~Execution() = default;
@@ -69,6 +88,32 @@ public:
             std::forward<Rest>(rest)...);
     }
 
+    /// Has the master distribute a work to any of its slaves, and completes with its value. Only a coroutine work on a
+    /// slave may; while it waits it holds no slot, so that a tree of works may be deeper than there are slots. The work
+    /// inherits labels, priority and max_attempts of the one that submits it, goes before all that are less deep, and ends
+    /// with it: what has no outcome by then is cancelled.
+    ///
+    /// *Executor*, *Cancellation*: as async_call. *Errors*: the same; also not_accepted (see
+    /// Master::accept_submission), backlog_full, and version_mismatch where the master is older. A bound that is reached
+    /// is an error (too_many_suspended, too_many_waiting), never a wait.
+    template <detail::work_argument W, class Token = asio::use_awaitable_t<>>
+    auto async_submit(W&& work, Token&& token = Token{}) {
+        detail::require_registered(work);
+        if (!execution_ || !execution_->calls())
+            throw Error{Errc::not_accepted, "only a coroutine work may have works distributed"};
+        return initiate(detail::kept_t<W>(std::forward<W>(work)), token, true);
+    }
+
+    /// The same for a registered function; its arguments, then optionally the token.
+    template <auto F, class... Rest>
+    auto async_submit(Rest&&... rest) {
+        return detail::call_function<F>(
+            [this](FunctionWork<F> work, auto&&... token) {
+                return this->async_submit(std::move(work), std::forward<decltype(token)>(token)...);
+            },
+            std::forward<Rest>(rest)...);
+    }
+
     asio::ip::tcp::endpoint remote_endpoint() const { return peer_->remote_endpoint(); }
 
     /// What the peer calls itself.
@@ -85,12 +130,14 @@ private:
     }
 
     template <class Work, class Token>
-    auto initiate(Work work, Token& token) {
+    auto initiate(Work work, Token& token, bool is_submission = false) {
         return asio::async_initiate<Token, detail::signature_t<detail::kept_result_t<Work>>>(
-            [peer = peer_](auto handler, Work moved) {
-                using Typed = detail::TypedCall<Call, Work, decltype(handler)>;
+            [peer = peer_, calls = execution_ ? execution_->calls() : nullptr, is_submission](auto handler,
+                                                                                              Work moved) {
+                using Typed = detail::TypedCall<detail::AwaitedCall, Work, decltype(handler)>;
                 const auto slot = asio::get_associated_cancellation_slot(handler);
-                auto call = std::make_shared<Typed>(std::move(moved), std::move(handler), peer->get_executor());
+                const asio::any_io_executor where = calls ? calls->get_executor() : peer->get_executor();
+                auto call = std::make_shared<Typed>(std::move(moved), std::move(handler), peer->get_executor(), where);
                 if (slot.is_connected())
                     detail::cancel_through(slot, [peer = std::weak_ptr{peer}, weak = std::weak_ptr<Call>{call}] {
                         const auto still = weak.lock();
@@ -100,13 +147,41 @@ private:
                         still->fail(std::make_exception_ptr(Error{Errc::cancelled, std::string{still->name()}}));
                         deliver_one(there->get_executor(), still);
                     });
-                detail::send_or_fail(*peer, std::move(call));
+                const std::error_code refused = call->begin(calls, is_submission);
+                detail::send_or_fail(*peer, std::move(call), refused);
             },
             token, std::move(work));
     }
 
     const std::shared_ptr<Peer>& peer_;
     Execution* execution_;
+};
+
+/// A call of a work to its peer. While it is outstanding a coroutine work needs no slot.
+class detail::AwaitedCall : public Call {
+public:
+    using Call::Call;
+    ~AwaitedCall() override { delivered(); }
+
+    /// Before it is sent. An error keeps it from that.
+    std::error_code begin(std::shared_ptr<Context::Calls> calls, bool is_submission) {
+        if (!calls) return {};
+        if (is_submission) parent_ = calls->id();
+        const std::error_code refused = calls->begin_call();
+        if (!refused) calls_ = std::move(calls);
+        return refused;
+    }
+
+    /// Its handler is about to be called.
+    void delivered() noexcept {
+        if (const auto calls = std::move(calls_)) calls->end_call();
+    }
+
+    std::uint64_t parent() const noexcept override { return parent_; }
+
+private:
+    std::shared_ptr<Context::Calls> calls_;
+    std::uint64_t parent_ = 0;
 };
 
 template <class Base, class Work, class Handler>

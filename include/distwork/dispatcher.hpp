@@ -78,7 +78,7 @@ public:
         work->sequence = ++last_sequence_;
         if (table.size() == 0 && work->options.when_unavailable() == WhenUnavailable::refuse)
             return Admission::no_slave;
-        if (closed) return Admission::stopped;
+        if (closed && work->depth == 0) return Admission::stopped;  // children belong to what was admitted before
         if (work->pinned) {
             const Socket* const socket = table.find(work->pinned);
             if (!socket) return Admission::gone;
@@ -145,18 +145,24 @@ public:
     AgainWorks answered(Socket* socket, std::span<Answer> answers) {
         AgainWorks again;
         for (Answer& answer : answers) {
-            if (!answer.call) {
+            const bool is_slot = answer.what == Answer::What::gives_slot || answer.what == Answer::What::takes_slot;
+            if (!answer.call && !is_slot) {
                 DISTWORK_MARK(duplicate_answer);
                 ++counted.late_answers;
             }
             if (!socket || !answer.call || !answer.call->chosen()) continue;
             auto& work = static_cast<Submission&>(*answer.call);
             if (work.stage != Stage::in_flight) continue;
+            if (is_slot) {
+                if (answer.what == Answer::What::takes_slot) socket->in_flight.resume(work, now);
+                else if (!DISTWORK_PLANTED(ignore_a_given_slot)) socket->in_flight.suspend(work, now);
+                continue;
+            }
             if (answer.reply.goes_on) {  // its caller is told; its slot is not free
                 socket->in_flight.overrun(work);
                 continue;
             }
-            if (answer.returned) {
+            if (answer.what == Answer::What::returned) {
                 come_back(answer, again.recalled);
                 continue;
             }
@@ -221,7 +227,7 @@ public:
     }
 
     /// Recalls works that wait at their slaves for longer than they need to; see Recaller::look.
-    bool look() { return recaller_.look(table, waits_.backlog_size() != 0, now); }
+    bool look() { return recaller_.look(table, now); }
     bool is_looking() const noexcept { return recaller_.is_looking(); }
 
     // Choice

@@ -27,10 +27,11 @@ enum class Errc : std::uint16_t {
     malformed = 16,     ///< its bytes do not decode to its type
     too_large = 17,     ///< it, or its answer, is beyond a bound: the frame, a name, the nesting, the allocation budget
     unknown_type = 18,  ///< the peer has no type of that name
-    shape_differs = 19,   ///< the peer's type of that name serializes differently: the two builds do not match
-    not_accepted = 20,    ///< the master was not told to accept works of that type
-    null_work = 21,       ///< there is no work behind the pointer
-    shared_pointer = 22,  ///< one object is reached by two shared pointers: aliasing does not travel
+    shape_differs = 19,       ///< the peer's type of that name serializes differently: the two builds do not match
+    not_accepted = 20,        ///< the master was not told to accept works of that type
+    null_work = 21,           ///< there is no work behind the pointer
+    shared_pointer = 22,      ///< one object is reached by two shared pointers: aliasing does not travel
+    too_many_suspended = 24,  ///< as many works as may be suspended on the slave await calls already
     // why a session ended
     connection_closed = 32,   ///< the peer closed the connection
     peer_silent = 33,         ///< no byte came from the peer for longer than `dead_after`
@@ -88,6 +89,7 @@ public:
             case Errc::not_accepted: return "the master does not accept works of that type";
             case Errc::null_work: return "no work behind the pointer";
             case Errc::shared_pointer: return "an object that is shared by two pointers does not travel";
+            case Errc::too_many_suspended: return "as many works as may be suspended await calls already";
             case Errc::connection_closed: return "the peer closed the connection";
             case Errc::peer_silent: return "the peer has been silent for too long";
             case Errc::protocol_violation: return "the peer broke the protocol";

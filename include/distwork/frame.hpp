@@ -19,7 +19,8 @@ enum class FrameKind : std::uint8_t {
     cancel = 8,     ///< the work `id` is no longer wanted; it is answered all the same
     recall = 9,     ///< give back the work `id` if it has not begun; version 2
     returned = 10,  ///< the work `id` was recalled, had not begun and will not: nothing else is said of it; version 2
-    credit = 11,    ///< a slave's slot is free that a work of an earlier session occupied; version 2
+    credit = 11,    ///< the work `id` gives its slot free while it waits, or takes one again; 0: a work of an earlier
+                    ///< session has ended; version 2
     progress = 12,  ///< reserved: how far the work `id` is
     ping = 13,      ///< are you there? `id` is echoed
     pong = 14,      ///< yes
@@ -57,11 +58,23 @@ inline constexpr std::size_t timeout_bytes = 4;
 /// A flag of error frames: the caller is told, but the work goes on. Its slot is given back by another answer.
 inline constexpr std::uint8_t flag_goes_on = 1;
 
+/// A flag of credit frames: the work takes a slot again, which it had given free.
+inline constexpr std::uint8_t flag_takes_slot = 1;
+
+/// A flag of work frames: the work is not to be executed by the receiver, a master, but distributed. Its body begins,
+/// behind the timeout if there is one, with a u64: the id of the work that submits it. Since version 2.
+inline constexpr std::uint8_t flag_submission = 2;
+inline constexpr std::size_t parent_bytes = 8;
+
 /// Whether the flags mean something in a frame of that kind and length.
 constexpr bool has_known_flags(const FrameHeader& header) noexcept {
     if (header.flags == 0) return true;
     if (header.kind == FrameKind::error) return header.flags == flag_goes_on;
-    return header.flags == flag_timeout && header.kind == FrameKind::work && header.length >= timeout_bytes;
+    if (header.kind == FrameKind::credit) return header.flags == flag_takes_slot;
+    if (header.kind != FrameKind::work || (header.flags & ~(flag_timeout | flag_submission)) != 0) return false;
+    const std::size_t prefix =
+        (header.flags & flag_timeout ? timeout_bytes : 0) + (header.flags & flag_submission ? parent_bytes : 0);
+    return header.length >= prefix;
 }
 
 /// Every peer takes bodies up to this length; more is its own to say.

@@ -65,8 +65,7 @@ public:
 
     void remove(Submission& work, TimePoint now) noexcept {
         if (first_waiting_ == &work) first_waiting_ = work.newer_;
-        (work.older_ ? work.older_->newer_ : oldest_) = work.newer_;
-        (work.newer_ ? work.newer_->older_ : newest_) = work.older_;
+        unlink(work);
         if (!DISTWORK_PLANTED(leak_credit)) --count_;
         if (!work.begun_) no_longer_waiting(work);
         else if (!work.suspended_) give_slot(work, now);
@@ -74,8 +73,9 @@ public:
 
     /// It awaits its peer, and gives its slot free meanwhile.
     void suspend(Submission& work, TimePoint now) noexcept {
-        if (!work.begun_ || std::exchange(work.suspended_, true)) return;
-        give_slot(work, now);
+        if (std::exchange(work.suspended_, true)) return;
+        if (work.begun_) give_slot(work, now);
+        else begin_without_slot(work);
     }
 
     /// It goes on: on the next slot that is free, or one that it takes from a work which the slave has not begun.
@@ -156,6 +156,10 @@ public:
                                    waiting_time_ + estimate <= worth() && waiting_bytes_ + bytes <= max_waiting_bytes);
     }
 
+    /// Whether it may be sent a work that another waits for. A slave begins works in the order of arrival: of these only
+    /// one waits for each slot, or deeper ones, which come later, would wait for those that wait for them.
+    bool has_credit_for_child() const noexcept { return has_free_slot() || waiting_ < slots_; }
+
     /// Works for which has_credit is the whole answer: it has room for one of the longest and largest of these.
     static bool is_plain(Duration estimate, std::size_t bytes) noexcept {
         return estimate.count() > 0 && estimate <= short_time && bytes <= small_bytes;
@@ -221,6 +225,23 @@ private:
         if (std::exchange(work.blocks_, false)) --blocked_;
         if (!DISTWORK_PLANTED(leak_credit)) --taken_;
         begin_waiting(now);
+    }
+
+    /// Its slave began it before works that came earlier: those of its peer had to wait, say.
+    void begin_without_slot(Submission& work) noexcept {
+        no_longer_waiting(work);
+        work.begun_ = true;
+        if (first_waiting_ == &work) return static_cast<void>(first_waiting_ = work.newer_);
+        unlink(work);
+        work.newer_ = first_waiting_;
+        work.older_ = first_waiting_->older_;
+        (work.older_ ? work.older_->newer_ : oldest_) = &work;
+        first_waiting_->older_ = &work;
+    }
+
+    void unlink(Submission& work) noexcept {
+        (work.older_ ? work.older_->newer_ : oldest_) = work.newer_;
+        (work.newer_ ? work.newer_->older_ : newest_) = work.older_;
     }
 
     Running::iterator find_running(const Submission& work) const noexcept {

@@ -40,7 +40,7 @@ public:
 
     void add_work(Frame&& frame, const WorkType& type, Session<Transport>& session, SessionHost<Transport>& host) {
         WorkBatch::Item item{frame.header.id, &type, frame.body};
-        if (frame.header.flags == flag_timeout) {
+        if (frame.header.flags & flag_timeout) {
             item.timeout_ms = detail::load<std::uint32_t>(frame.body.data());
             item.body = frame.body.subspan(timeout_bytes);
         }
@@ -77,8 +77,15 @@ public:
         return false;
     }
 
-    /// A work that was recalled comes back.
-    void add_returned(std::uint64_t id) { next_answer(id).returned = true; }
+    /// Calls `visit(id)` for each reply that is not settled yet.
+    template <class Visit>
+    void for_each_reply(Visit visit) const {
+        for (const Answer& answer : answers_)
+            if (answer.what == Answer::What::reply) visit(answer.id);
+    }
+
+    /// A work comes back, or its slot changes.
+    void add(Answer::What what, std::uint64_t id) { next_answer(id).what = what; }
 
     void settle_answers(const SessionPtr& session, SessionHost<Transport>& host, Outgoing& outgoing) {
         if (answers_.empty()) return;

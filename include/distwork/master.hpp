@@ -96,6 +96,18 @@ public:
         core_->accept_work(work_type<Work>());
     }
 
+    /// Lets works that run on slaves have this type distributed: see Context::async_submit. Others are answered with
+    /// Errc::not_accepted.
+    template <std::derived_from<IWork> Work>
+    void accept_submission() {
+        core_->accept_submission(work_type<Work>());
+    }
+    /// The same for a registered function.
+    template <auto F>
+    void accept_submission() {
+        core_->accept_submission(work_type<FunctionWork<F>>());
+    }
+
     /// Admits a work whose outcome nobody waits for: a failure is logged. Returns at once.
     ///
     /// *Errors*: throws Error (backlog_full, no_slave, stopped, too_large, null_work, unregistered_type, …).
@@ -206,7 +218,7 @@ public:
     std::size_t backlog_size() const { return core_->container().backlog_size(); }
 
     /// What waits for a slave, or for room in the backlog, and why.
-    std::vector<Waiting> waiting() const { return core_->container().waiting(); }
+    std::vector<Waiting> waiting() const { return core_->waiting(); }
 
     /// What became of everything so far.
     Statistics statistics() const { return core_->statistics(); }

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <span>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -52,13 +53,17 @@ public:
         if (number >= PeerTypes::unknown) return {types_.why_unknown(call->type())};
         const std::uint32_t timeout = timeout_of(*call);
         const std::size_t bytes = frame_bytes(*call, timeout);
+        // What a work waits for must not wait for what other works wait for.
+        const bool is_submission = call->parent() != 0;
+        if (is_submission && version_ < 2) return {Errc::version_mismatch};
+        if (is_submission && calls_.size() >= window_) return {Errc::too_many_waiting};
         if (bytes - frame_header_bytes > max_body_bytes_) return {Errc::too_large};
         const std::size_t waiting = outbox_.size() + leaving_bytes_ + held_bytes_;
         if (waiting != 0 && waiting + bytes > max_outbox_bytes_) {
             refused_ = true;
             return {Errc::outbox_full};
         }
-        if (calls_.size() >= window_ || !held_.empty()) {
+        if (calls_.size() >= window_ || (!held_.empty() && !is_submission)) {
             call->keep_body();
             call->id = 0;  // that of another session means another call here
             held_.push_back(call);
@@ -115,14 +120,22 @@ public:
         return {{}, wake()};
     }
 
+    /// The call that awaits its answer by this id; null if there is none.
+    std::shared_ptr<Call> look_up(std::uint64_t id) {
+        const std::lock_guard lock{mutex_};
+        return calls_.look_up(id);
+    }
+
     /// Looks up the calls that `answers` are for; `call` is left null for late and unknown ones, and for works that come
     /// back unasked. One whose work goes on stays until it is answered once more.
     template <class Answers>
     void take_calls(Answers& answers) {
         const std::lock_guard lock{mutex_};
         for (auto& answer : answers) {
-            if (answer.returned) answer.call = calls_.take_recalled(answer.id);
-            else answer.call = answer.reply.goes_on ? calls_.look_up(answer.id) : calls_.take(answer.id);
+            using What = typename std::decay_t<decltype(answer)>::What;
+            if (answer.what == What::returned) answer.call = calls_.take_recalled(answer.id);
+            else if (answer.what != What::reply || answer.reply.goes_on) answer.call = calls_.look_up(answer.id);
+            else answer.call = calls_.take(answer.id);
         }
         release_held();
     }
@@ -166,8 +179,10 @@ public:
     }
 
     /// What the peer said of itself; again when it says so again.
-    void introduce(PeerTypes types, std::size_t window, std::size_t max_body_bytes) {
+    void introduce(PeerTypes types, std::size_t window, std::size_t max_body_bytes,
+                   std::uint16_t version = newest_protocol_version) {
         const std::lock_guard lock{mutex_};
+        version_ = version;
         types_ = std::move(types);
         window_ = std::min(window, CallTable::most_calls);
         max_body_bytes_ = max_body_bytes;
@@ -212,19 +227,26 @@ private:
     }
 
     static std::size_t frame_bytes(const Call& call, std::uint32_t timeout) noexcept {
-        return frame_header_bytes + call.body_bytes() + (timeout != 0 ? timeout_bytes : 0);
+        return frame_header_bytes + call.body_bytes() + (timeout != 0 ? timeout_bytes : 0) +
+               (call.parent() != 0 ? parent_bytes : 0);
     }
 
     void enter(const std::shared_ptr<Call>& call, std::uint32_t number, std::uint32_t timeout) {
         FrameHeader header{
             .kind = FrameKind::work, .type = static_cast<std::uint16_t>(number), .id = calls_.insert(call)};
-        std::byte prefix[timeout_bytes];
-        std::span<const std::byte> before;
+        std::byte prefix[timeout_bytes + parent_bytes];
+        std::size_t prefix_bytes = 0;
         if (timeout != 0) {
             header.flags = flag_timeout;
             detail::store(prefix, timeout);
-            before = prefix;
+            prefix_bytes = timeout_bytes;
         }
+        if (const std::uint64_t parent = call->parent()) {
+            header.flags |= flag_submission;
+            detail::store(prefix + prefix_bytes, parent);
+            prefix_bytes += parent_bytes;
+        }
+        const std::span<const std::byte> before{prefix, prefix_bytes};
         if (call->body_bytes() >= large_body_bytes) outbox_.append_large(header, call->shared_body(), before);
         else outbox_.append(header, call->body(), before);
         call->release_body();
@@ -275,6 +297,7 @@ private:
     std::size_t held_bytes_ = 0;
     std::size_t leaving_bytes_ = 0;  // what the writer took and has not written
     PeerTypes types_;
+    std::uint16_t version_ = oldest_protocol_version;
     std::size_t window_ = 0;
     std::size_t max_body_bytes_ = 0;
     std::uint64_t replies_ = 0;

@@ -42,6 +42,9 @@ public:
     /// Tells a master that a work of an earlier session has ended, and that its slot is free.
     virtual void free_slot() {}
 
+    /// Tells a master that the work `id`, which was begun, gives its slot free while it waits, or has one again.
+    virtual void tell_slot(std::uint64_t id, bool is_taken) { static_cast<void>(id), static_cast<void>(is_taken); }
+
     /// Answers a work that the peer sent: `header` has its kind, id and flags; the body is whole. A small body is copied
     /// and stays with the caller.
     virtual void reply(FrameHeader header, ByteBuffer&& body) = 0;

@@ -29,13 +29,13 @@ public:
     /// A work was sent that waits at its slave. True: somebody is to call `look` after `time_between_looks`.
     bool sent_ahead() noexcept { return !std::exchange(is_looking_, true); }
 
-    /// Recalls what waits at slaves that are stuck, if another could take it; and, while slots elsewhere idle and nothing
-    /// else waits for them, what will wait for longer than a round trip. True: works still wait at slaves, and this is
-    /// to be called again.
-    bool look(SocketTable& table, bool others_wait, TimePoint now) {
+    /// Recalls what waits at slaves that are stuck, if another could take it; and, while slots elsewhere idle, what will
+    /// wait for longer than a round trip (no work of the backlog wants those slots: it would have them). True: works still
+    /// wait at slaves, and this is to be called again.
+    bool look(SocketTable& table, TimePoint now) {
         is_looking_ = false;
         const Duration between = time_between_looks(table.size());
-        Duration idle = others_wait ? Duration{} : static_cast<std::int64_t>(table.free_slots()) * between;
+        Duration idle = static_cast<std::int64_t>(table.free_slots()) * between;
         for (const auto& socket : table.by_place()) {
             if (!socket || !socket->in_flight.has_waiting()) continue;
             is_looking_ = true;

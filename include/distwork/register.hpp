@@ -40,6 +40,12 @@ struct WorkFunctions {
     /// The work's shape and its value's; two peers exchange works only where both agree.
     static std::uint64_t fingerprint() { return distwork::fingerprint<Work>() * 31 + distwork::fingerprint<Result>(); }
 
+    static std::unique_ptr<IWork> decode(std::span<const std::byte> body, const ArchiveLimits& limits) {
+        std::unique_ptr<Work> work{cereal::access::construct<Work>()};
+        detail::decode(body, *work, limits);
+        return work;
+    }
+
     static void encode(const IWork& work, ByteBuffer& body, const ArchiveLimits& limits) {
         encode_value(static_cast<const Work&>(work), body, limits);
     }
@@ -47,7 +53,7 @@ struct WorkFunctions {
     static std::exception_ptr execute(std::span<const std::byte> body, Context& peer, ByteBuffer& answer,
                                       const ArchiveLimits& limits) {
         Fresh<Work> work;
-        decode(body, *work, limits);
+        detail::decode(body, *work, limits);
         if constexpr (std::is_void_v<Result>) {  // plain works, and RpcWork<void>
             try {
                 static_cast<IWork&>(*work).execute(peer);
@@ -82,7 +88,7 @@ struct WorkFunctions {
     static asio::awaitable<std::exception_ptr> execute_async(std::span<const std::byte> body, Context& peer,
                                                              ByteBuffer& answer, const ArchiveLimits& limits) {
         Fresh<Work> work;
-        decode(body, *work, limits);
+        detail::decode(body, *work, limits);
         std::exception_ptr thrown;
         if constexpr (std::is_void_v<Result>) {
             try {
@@ -109,7 +115,7 @@ struct WorkFunctions {
             original.execute_return(peer);
         } else {
             Result value{};
-            decode(bytes, value, limits);
+            detail::decode(bytes, value, limits);
             original.execute_return(value, peer);
         }
     }
@@ -120,6 +126,7 @@ struct WorkFunctions {
         type.type = &typeid(Work);
         type.fingerprint = &fingerprint;
         type.encode = &encode;
+        type.decode = &decode;
         if constexpr (coroutine_work<Work>) type.execute_async = &execute_async;
         else type.execute = &execute;
         if constexpr (overrides_execute_return<Work>) type.execute_return = &execute_return;

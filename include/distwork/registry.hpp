@@ -5,6 +5,7 @@
 #include <deque>
 #include <exception>
 #include <limits>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <string>
@@ -36,6 +37,9 @@ struct WorkType {
 
     /// Appends the work's bytes. Throws Error (too_large, shared_pointer) naming the type.
     void (*encode)(const IWork& work, ByteBuffer& body, const ArchiveLimits& limits) = nullptr;
+
+    /// Makes an object of its bytes. Throws Error (malformed, too_large).
+    std::unique_ptr<IWork> (*decode)(std::span<const std::byte> body, const ArchiveLimits& limits) = nullptr;
 
     /// Decodes a fresh object, executes it and appends the value's bytes to `answer`. Returns what the work threw;
     /// throws Error where bytes do not decode (malformed) or the value does not encode (too_large).

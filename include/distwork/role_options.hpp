@@ -57,8 +57,9 @@ struct MasterAddress {
 struct SlaveOptions {
     std::string name{};  ///< what the master is told; default: "slave"
     std::size_t slots = std::max(1u, std::thread::hardware_concurrency());  ///< works executed at a time
-    std::vector<std::string> labels{};                                      ///< what it has: see SubmitOptions::label
-    bool insecure_plaintext = false;                        ///< needed to connect to addresses beyond loopback
+    std::size_t max_suspended = 10'000;  ///< coroutine works that await calls at a time; beyond: too_many_suspended
+    std::vector<std::string> labels{};   ///< what it has: see SubmitOptions::label
+    bool insecure_plaintext = false;     ///< needed to connect to addresses beyond loopback
     WorkExecutor work_executor = WorkExecutor::own_pool();  ///< where works are executed
     bool reconnect = true;                           ///< false: its run ends with its first session, or without one
     std::chrono::milliseconds reconnect_after{100};  ///< when no master of the list took it; doubles, with jitter,

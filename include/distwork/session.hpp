@@ -66,6 +66,15 @@ public:
         asio::post(strand_, [self = this->shared_from_this(), why] { self->end(why); });
     }
 
+    /// What the work had distributed is not wanted any more, either.
+    void cancel(const Call& call) override {
+        SessionPeer::cancel(call);
+        if (settings_->role != Role::master) return;
+        asio::post(strand_, [self = this->shared_from_this(), id = call.id] {
+            if (!self->ended_) self->end_children(id);
+        });
+    }
+
     /// Posted: it comes behind the greeting, which says what is occupied.
     void free_slot() override {
         asio::post(strand_, [self = this->shared_from_this()] {
@@ -117,6 +126,7 @@ public:
 
 private:
     using SessionProtocol<Transport>::bytes_received_;
+    using SessionProtocol<Transport>::children_;
     using SessionProtocol<Transport>::ended_;
     using SessionProtocol<Transport>::host_;
     using SessionProtocol<Transport>::liveness_;
@@ -216,6 +226,7 @@ private:
         static_cast<void>(socket_.close(ignored));
         const auto host = std::move(host_);
         if (const auto works = host->works()) works->forget(*this);
+        if (!children_.empty()) host->cancel_works(children_.take_all());
         host->closed(this->shared_from_this(), reason, detail, outgoing_.close());
     }
 

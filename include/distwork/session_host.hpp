@@ -39,11 +39,18 @@ struct SessionSettings {
     Log log;
 };
 
-/// What came back for one work.
+/// What came back for one work. All of it is told in the order in which it came.
 struct Answer {
+    enum class What : std::uint8_t {
+        reply,       ///< its outcome, or an early word of it
+        returned,    ///< it was recalled, and had not begun: it comes back
+        gives_slot,  ///< it goes on later, and needs no slot until then
+        takes_slot,  ///< it goes on
+    };
+
     std::uint64_t id = 0;
     std::shared_ptr<Call> call;  ///< null: late, doubled or invented
-    bool returned = false;       ///< it was recalled, and had not begun: it is not answered, but comes back
+    What what{};
     Reply reply;
     LargeBytes own;  ///< keeps a large value alive
 };
@@ -62,7 +69,8 @@ inline std::vector<std::shared_ptr<Call>> settle(std::span<Answer> answers, cons
     std::vector<std::shared_ptr<Call>> settled;
     settled.reserve(answers.size());
     for (Answer& answer : answers) {
-        if (!answer.call || !answer.call->claim(answer.reply.error)) continue;
+        const bool is_slot = answer.what == Answer::What::gives_slot || answer.what == Answer::What::takes_slot;
+        if (!answer.call || is_slot || !answer.call->claim(answer.reply.error)) continue;
         if (answer.reply.error == Errc{}) answer.call->succeed(answer.reply.value, peer);
         else answer.call->fail(to_exception(answer.reply, *answer.call, description));
         settled.push_back(std::move(answer.call));
@@ -106,6 +114,14 @@ public:
     virtual std::uint32_t occupied_slots(const SessionPtr&) { return 0; }
     /// One of those is free.
     virtual void slot_freed(const SessionPtr&) {}
+    /// A work of a slave has a work distributed. Null: it is answered already.
+    virtual std::shared_ptr<Call> distribute(const SessionPtr&, const WorkType&, std::span<const std::byte> body,
+                                             std::uint64_t id, const std::shared_ptr<Call>& parent) {
+        static_cast<void>(body), static_cast<void>(id), static_cast<void>(parent);
+        return nullptr;
+    }
+    /// Nobody waits any more for works that were distributed so.
+    virtual void cancel_works(std::vector<std::shared_ptr<Call>>) {}
     /// Calls were refused by this session's outbox, and need not be any more.
     virtual void has_room(const SessionPtr& session) = 0;
     /// Nothing was heard of the peer for over a heartbeat: it may be gone. Or it spoke again.

@@ -54,6 +54,12 @@ public:
         return !sent.error;
     }
 
+    void tell_slot(std::uint64_t id, bool is_taken) override {
+        if (version_ < 2 || settings_->role != Role::slave) return;
+        const std::uint8_t flags = is_taken ? flag_takes_slot : std::uint8_t{0};
+        if (outgoing_.send({.kind = FrameKind::credit, .flags = flags, .id = id})) wake_writer();
+    }
+
     asio::ip::tcp::endpoint remote_endpoint() const override { return endpoint_; }
     const std::string& name() const override { return peer_name_; }
     const asio::any_io_executor& get_executor() const override { return executor_; }
@@ -111,7 +117,7 @@ protected:
     /// Which types both have, anew whenever either table grew.
     PeerTypes match_types() {
         PeerTypes types{types_.told(), peer_};
-        outgoing_.introduce(types, peer_.window, peer_.max_frame_bytes);
+        outgoing_.introduce(types, peer_.window, peer_.max_frame_bytes, version_);
         types.log_differences(settings_->log, description());
         return types;
     }

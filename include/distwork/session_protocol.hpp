@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "detail/asio.hpp"
+#include "detail/child_works.hpp"
 #include "error.hpp"
 #include "frame.hpp"
 #include "frame_reader.hpp"
@@ -67,6 +68,7 @@ protected:
         const auto broken = reader_.commit(count, [this](Frame&& frame) { return on_frame(std::move(frame)); });
         if (broken) part(accepted() ? broken : make_error_code(Errc::not_distwork), "by a frame's length");
         if (ended_) return;
+        if (!children_.empty()) inbox_.for_each_reply([this](std::uint64_t id) { end_children(id); });
         hand_over_works();  // first: when all is answered, nothing is on its way any more
         inbox_.settle_answers(this->shared_from_this(), *host_, outgoing_);
     }
@@ -88,6 +90,13 @@ protected:
         return false;
     }
 
+    /// Works that this one had distributed end with it.
+    void end_children(std::uint64_t parent) {
+        auto children = children_.take(parent);
+        if (DISTWORK_PLANTED(forget_children)) return;
+        if (!children.empty()) host_->cancel_works(std::move(children));
+    }
+
     FrameReader reader_;
     Handshake handshake_;
     Liveness liveness_;
@@ -96,6 +105,7 @@ protected:
     std::optional<Parting> parting_;
     bool opened_ = false;
     bool ended_ = false;
+    detail::ChildWorks children_;
 
 private:
     // What frames mean: each returns false when the session ends with its frame.
@@ -173,11 +183,23 @@ private:
         if (!type) return on_nonsense(frame.header);
         if (!inbox_.has_room(outgoing_))
             return part(Errc::protocol_violation, "it sent more works than it was told to");
+        if (frame.header.flags & flag_submission) return on_submission(std::move(frame), *type);
         if (host_->accepts(*type))
             inbox_.add_work(std::move(frame), *type, static_cast<Session<Transport>&>(*this), *host_);
         else
             reply({.kind = FrameKind::error, .id = frame.header.id},
                   error_body({}, Errc::not_accepted, "", "by " + settings_->name));
+        return true;
+    }
+
+    /// Works that works of a slave have us distribute.
+    bool on_submission(Frame&& frame, const WorkType& type) {
+        if (handshake_.version() < 2 || settings_->role != Role::master) return on_nonsense(frame.header);
+        const auto body = frame.body.subspan(frame.header.flags & flag_timeout ? timeout_bytes : 0);
+        const auto parent = detail::load<std::uint64_t>(body.data());
+        const auto child = host_->distribute(this->shared_from_this(), type, body.subspan(parent_bytes),
+                                             frame.header.id, outgoing_.look_up(parent));
+        if (child) children_.add(parent, frame.header.id, child);
         return true;
     }
 
@@ -188,7 +210,8 @@ private:
 
     bool on_cancel(const Frame& frame) {
         const std::uint64_t id = frame.header.id;
-        if (inbox_.drop_work(id)) reply({.kind = FrameKind::error, .id = id}, cancelled_body());
+        if (const auto child = children_.find(id)) host_->cancel_works({child});
+        else if (inbox_.drop_work(id)) reply({.kind = FrameKind::error, .id = id}, cancelled_body());
         else if (const auto works = host_->works()) works->cancel(*this, id);
         return true;
     }
@@ -205,14 +228,17 @@ private:
 
     bool on_returned(const Frame& frame) {
         if (handshake_.version() < 2 || settings_->role != Role::master) return on_nonsense(frame.header);
-        inbox_.add_returned(frame.header.id);
+        inbox_.add(Answer::What::returned, frame.header.id);
         return true;
     }
 
     bool on_credit(const Frame& frame) {
-        if (handshake_.version() < 2 || settings_->role != Role::master || frame.header.id != 0)
+        const bool is_taken = frame.header.flags == flag_takes_slot;
+        const std::uint64_t id = frame.header.id;
+        if (handshake_.version() < 2 || settings_->role != Role::master || (id == 0 && is_taken))
             return on_nonsense(frame.header);
-        host_->slot_freed(this->shared_from_this());
+        if (id == 0) host_->slot_freed(this->shared_from_this());
+        else inbox_.add(is_taken ? Answer::What::takes_slot : Answer::What::gives_slot, id);
         return true;
     }
 

@@ -169,7 +169,7 @@ public:
 
     /// The slave gets nothing new.
     void drain(std::uint64_t id) {
-        change(id, [](Socket& socket) { socket.information.draining = true; });
+        change(id, [this](Socket& socket) { dispatcher_.table.drain(socket); });
     }
 
     /// Sets the host's own value of a socket; false if it is gone.

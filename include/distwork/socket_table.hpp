@@ -108,6 +108,7 @@ public:
         const std::size_t place = socket.information.place;
         ready_.erase(place);
         free_.erase(place);
+        if (socket.information.draining) --draining_;
         know(socket, {});
         places_.erase(socket.information.id);
         return std::move(by_place_[place]);
@@ -182,7 +183,12 @@ public:
         });
     }
 
-    bool anybody_has_credit() const noexcept { return !ready_.empty(); }
+    /// The slave gets nothing new, but for children that nobody else could take.
+    void drain(Socket& socket) noexcept {
+        if (!std::exchange(socket.information.draining, true)) ++draining_;
+    }
+
+    bool anybody_has_credit() const noexcept { return !ready_.empty() || draining_ != 0; }
 
     /// Free slots of all slaves.
     std::size_t free_slots() const noexcept {
@@ -214,9 +220,18 @@ public:
             collect(free_, work, time);
             if (!fitting_.empty()) return {fitting_};
         }
+        if (work.depth != 0 && draining_ != 0 && !anybody_can_take(work)) {
+            // A work on a slave that drains may wait for it, and the slave for that work.
+            for (const auto& socket : by_place_)
+                if (socket && socket->information.draining && socket->in_flight.size() != 0 &&
+                    socket->in_flight.has_free_slot() && is_capable(*socket, work))
+                    fitting_.push_back(&socket->information);
+            return {fitting_};
+        }
         // Then a short one streams to whoever has credit beyond its slots.
         if (time.count() == 0 || time > greatest_worth_) return {};
-        if (anybody_takes_it && InFlight::is_plain(time, work.bytes())) return {ready_.sockets(), &ready_};
+        if (anybody_takes_it && work.depth == 0 && InFlight::is_plain(time, work.bytes()))
+            return {ready_.sockets(), &ready_};
         collect(ready_, work, time);
         return {fitting_};
     }
@@ -230,7 +245,8 @@ private:
 
     bool fits(const Socket& socket, const Submission& work, Duration time) const {
         return ready_.contains(socket.information.place) && is_capable(socket, work) &&
-               socket.in_flight.has_credit_for(time, work.bytes());
+               socket.in_flight.has_credit_for(time, work.bytes()) &&
+               (work.depth == 0 || socket.in_flight.has_credit_for_child());
     }
 
     bool is_capable(const Socket& socket, const Submission& work) const {
@@ -257,6 +273,7 @@ private:
     std::uint64_t last_id_ = 0;
     ReadySet ready_;  // has_credit
     ReadySet free_;   // has_free_slot: a part of ready_
+    std::size_t draining_ = 0;
     std::vector<const SocketInformation*> fitting_;
     std::vector<std::size_t> known_by_;  // by our number of the type: how many sockets
     Duration greatest_worth_{};          // of all sockets ever: longer works always need a free slot

@@ -32,11 +32,12 @@ struct Statistics {
 
 /// Why works wait.
 enum class WaitReason {
-    no_slave,    ///< none is connected
-    no_capable,  ///< none of those that are has the type, the labels and the room for it
-    no_credit,   ///< those that could take it are busy, or suspected
-    declined,    ///< the selector did not want to send it now
-    pause,       ///< it goes again after a loss or an exception, when its pause is over
+    no_slave,      ///< none is connected
+    no_capable,    ///< none of those that are has the type, the labels and the room for it
+    no_credit,     ///< those that could take it are busy, or suspected
+    declined,      ///< the selector did not want to send it now
+    master_slots,  ///< it was sent by a slave, and no slot of the master is free: see MasterOptions::slots
+    pause,         ///< it goes again after a loss or an exception, when its pause is over
 };
 
 /// Works of one kind that wait.

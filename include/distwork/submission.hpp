@@ -26,6 +26,10 @@ public:
 
     SubmitOptions options;
 
+    /// 0, or one more than that of the work that had it distributed: deeper ones go first, or works that wait for them
+    /// would never end.
+    unsigned depth = 0;
+
     /// Only this socket will do: one part of a broadcast. 0: any.
     std::uint64_t pinned = 0;
 

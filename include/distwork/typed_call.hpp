@@ -109,12 +109,16 @@ class TypedCall final : public Base {
     using BusyExecutor = asio::executor_work_guard<Executor>;
 
 public:
-    TypedCall(Work work, Handler handler, const asio::any_io_executor& default_executor)
+    /// `default_executor`: for a handler that has none of its own, the role's unless it is said otherwise.
+    TypedCall(Work work, Handler handler, const asio::any_io_executor& roles_executor)
+        : TypedCall{std::move(work), std::move(handler), roles_executor, roles_executor} {}
+    TypedCall(Work work, Handler handler, const asio::any_io_executor& roles_executor,
+              const asio::any_io_executor& default_executor)
         : Base{type_of(work)}, handler_{std::move(handler)}, work_{std::move(work)} {
         // Most handlers want the role's own executor: those complete together, in one task.
         const Executor wanted = asio::get_associated_executor(handler_, default_executor);
         if constexpr (std::same_as<Executor, asio::any_io_executor>)
-            if (wanted == default_executor) return;
+            if (wanted == roles_executor) return;
         busy_ = std::make_unique<BusyExecutor>(wanted);
         this->has_own_executor_ = true;
     }
@@ -145,6 +149,7 @@ public:
     void fail(std::exception_ptr error) noexcept override { error_ = std::move(error); }
 
     void deliver(std::shared_ptr<Call> call) override {
+        if constexpr (requires { this->delivered(); }) this->delivered();
         if (!error_) return_to_original();
         if (auto slot = asio::get_associated_cancellation_slot(handler_); slot.is_connected()) slot.clear();
         Handler handler{std::move(handler_)};
@@ -217,12 +222,13 @@ void cancel_through(Slot slot, Cancel cancel) {
     });
 }
 
-/// Sends a call straight to a peer; what keeps it from leaving is its outcome.
-inline void send_or_fail(Peer& peer, std::shared_ptr<Call> call) {
+/// Sends a call straight to a peer; what keeps it from leaving, or `refused` it before, is its outcome.
+inline void send_or_fail(Peer& peer, std::shared_ptr<Call> call, std::error_code refused = {}) {
     ByteBuffer room;
     auto error = exception_of([&] {
-        call->encode(room, peer.limits());
-        if (const std::error_code refused = peer.send(call)) throw Error{refused, std::string{call->name()}};
+        if (!refused) call->encode(room, peer.limits());
+        if (!refused) refused = peer.send(call);
+        if (refused) throw Error{refused, std::string{call->name()}};
     });
     if (!error || !call->claim()) return;
     call->fail(std::move(error));

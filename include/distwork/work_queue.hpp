@@ -31,11 +31,14 @@ namespace distwork {
 ///
 /// *Thread-safety*: all functions. *Lifetime*: shared by its role and the runners.
 template <class Transport>
-class WorkQueue final : public WorkSlots<Transport> {
+class WorkQueue final : public WorkSlots<Transport>, private detail::SlotLender {
 public:
+    static constexpr std::size_t default_max_suspended = 10'000;
+
     /// `immediate`: works are executed inside `push`, by the caller, who runs on `executor`.
-    WorkQueue(Transport transport, asio::any_io_executor executor, bool immediate, std::size_t slots)
-        : WorkSlots<Transport>{transport, slots},
+    WorkQueue(Transport transport, asio::any_io_executor executor, bool immediate, std::size_t slots,
+              std::size_t max_suspended = default_max_suspended)
+        : WorkSlots<Transport>{transport, slots, max_suspended},
           transport_{std::move(transport)},
           executor_{std::move(executor)},
           immediate_{immediate} {}
@@ -127,16 +130,28 @@ private:
                       broken, answer);
     }
 
-    // Works that outlast their runner: the slot goes with them; when they end, a runner takes it on.
+    // Works that outlast their runner: the slot goes with them, but for the times in which they only wait for calls to
+    // their peer; when they end, a runner takes it on.
 
     void spawn(Begun begun, std::unique_ptr<Execution> execution, TimePoint since) {
         auto self = shared();
-        const auto ended = [self, peer = begun.batch->peer](const std::exception_ptr& error) {
+        const auto& peer = begun.batch->peer;
+        execution->is_coroutine(std::make_shared<detail::CoroutineSlot>(std::shared_ptr<detail::SlotLender>{self, this},
+                                                                        executor_, peer, begun.item.id));
+        const asio::any_io_executor strand = execution->calls()->get_executor();
+        const auto ended = [self, peer](const std::exception_ptr& error) {
             if (error) peer->fail(error);
-            self->run();
+            self->post_runner();
         };
-        asio::co_spawn(executor_, execute_async(self, std::move(begun), std::move(execution), since), ended);
+        asio::co_spawn(strand, execute_async(self, std::move(begun), std::move(execution), since), ended);
     }
+
+    bool enter(detail::CoroutineSlot& slot) override { return WorkSlots<Transport>::enter(slot); }
+    void leave(detail::CoroutineSlot& slot) override {
+        WorkSlots<Transport>::leave(slot, [this] { post_runner(); });
+    }
+    std::error_code begin_call(detail::CoroutineSlot& slot) override { return WorkSlots<Transport>::begin_call(slot); }
+    void end_call(detail::CoroutineSlot& slot) noexcept override { WorkSlots<Transport>::end_call(slot); }
 
     static asio::awaitable<void> execute_async(std::shared_ptr<WorkQueue> self, Begun begun,
                                                std::unique_ptr<Execution> execution, TimePoint since) {
@@ -156,7 +171,9 @@ private:
         } catch (...) {
             broken = std::current_exception();
         }
-        self->reply(begun, *execution, self->transport_.now() - since, thrown, broken, answer);
+        // What it waited for its peer is not its own time.
+        self->reply(begun, *execution, self->transport_.now() - since - execution->coroutine->waited, thrown, broken,
+                    answer);
     }
 
     /// False: the work runs now. It counts as running from here.

@@ -79,7 +79,7 @@ public:
             const std::lock_guard lock{mutex_};
             waiting_.drop_all(peer);
             executing_.mark(asked, [&](const Execution& at) { return at.peer == &peer; });
-            if (waiting_.empty() && running_ == 0) idle.swap(idle_);
+            if (nothing_is_here()) idle.swap(idle_);
         }
         for (std::stop_source& source : asked) source.request_stop();
         if (idle) idle();
@@ -92,6 +92,8 @@ public:
         {
             const std::lock_guard lock{mutex_};
             stopped_ = true;
+            // They are to come to their end, and nothing else needs a slot.
+            while (const auto slot = wants_slot_.pop()) resume(*slot), slot->post();
             waiting_.clear();
             idle_.swap(idle);
             executing_.mark(asked, [](const Execution&) { return true; });
@@ -103,23 +105,29 @@ public:
 
     bool is_idle() const {
         const std::lock_guard lock{mutex_};
-        return stopped_ || (waiting_.empty() && running_ == 0);
+        return stopped_ || nothing_is_here();
     }
 
     /// What runs, and what waits for a slot.
     SlaveState state() const {
         const std::lock_guard lock{mutex_};
         SlaveState state;
-        state.running = static_cast<std::uint32_t>(executing_.size());
+        state.running = static_cast<std::uint32_t>(executing_.size() - suspended_);
         state.queued = static_cast<std::uint32_t>(waiting_.size());
         return state;
+    }
+
+    /// What waits for a slot: types, each with how many.
+    std::vector<std::pair<const WorkType*, std::size_t>> waiting_types() const {
+        const std::lock_guard lock{mutex_};
+        return waiting_.types();
     }
 
     /// Calls `then` once nothing waits and nothing runs: from here, or from a thread that executed a work.
     void when_idle(std::function<void()> then) {
         {
             const std::lock_guard lock{mutex_};
-            if (!stopped_ && (!waiting_.empty() || running_ != 0)) {
+            if (!stopped_ && !nothing_is_here()) {
                 idle_ = std::move(then);
                 return;
             }
@@ -136,8 +144,10 @@ protected:
         typename WorkBatch::Item item;
     };
 
-    WorkSlots(Transport transport, std::size_t slots)
-        : slots_{DISTWORK_PLANTED(run_one_more) ? slots + 1 : slots}, limits_{std::move(transport)} {}
+    WorkSlots(Transport transport, std::size_t slots, std::size_t max_suspended)
+        : slots_{DISTWORK_PLANTED(run_one_more) ? slots + 1 : slots},
+          max_suspended_{max_suspended},
+          limits_{std::move(transport)} {}
 
     /// True: a slot was taken, and `post_runner` called, under the lock: nothing comes to the executor any more when
     /// `stop` has returned.
@@ -167,12 +177,11 @@ protected:
         {
             const std::lock_guard lock{mutex_};
             was_held = unlink(execution);
-            if (!waiting_.take(begun.batch, begun.item)) {
+            if (hand_on_slot()) {
+            } else if (!waiting_.take(begun.batch, begun.item)) {
                 if (!DISTWORK_PLANTED(leak_a_slot)) --running_;
-                if (running_ == 0) {
-                    limits_.rest();
-                    if (waiting_.empty()) idle.swap(idle_);
-                }
+                if (running_ == 0) limits_.rest();
+                if (nothing_is_here()) idle.swap(idle_);
             } else {
                 execution.reset(begun.batch->peer.get(), begun.item.id);
                 if (begun.item.timeout_ms != 0) limit(begun, execution);
@@ -214,14 +223,78 @@ protected:
         {
             const std::lock_guard lock{mutex_};
             was_held = unlink(execution);
+            if (execution.coroutine) execution.coroutine->has_ended = true;
         }
         if (was_held) tell_free_slot();
+    }
+
+    // Slots of coroutines
+
+    bool enter(detail::CoroutineSlot& slot) {
+        const std::lock_guard lock{mutex_};
+        ++slot.scheduled;
+        if (!slot.is_suspended) return true;
+        if (stopped_ || running_ < slots_) return resume(slot), true;
+        wants_slot_.push(slot.shared_from_this());
+        return false;
+    }
+
+    template <class Post>
+    void leave(detail::CoroutineSlot& slot, Post post_runner) {
+        const std::lock_guard lock{mutex_};
+        if (--slot.scheduled != 0 || slot.calls == 0 || slot.has_ended || stopped_) return;
+        if (DISTWORK_PLANTED(keep_the_slot)) return;
+        DISTWORK_MARK(suspended_work);
+        slot.is_suspended = true;
+        slot.suspended_since = limits_.now();
+        ++suspended_;
+        slot.peer->tell_slot(slot.id, false);
+        if (hand_on_slot()) return;
+        --running_;
+        take_free_slot(post_runner);
+    }
+
+    std::error_code begin_call(detail::CoroutineSlot& slot) {
+        const std::lock_guard lock{mutex_};
+        if (slot.calls == 0) {
+            if (awaiting_ == max_suspended_) return Errc::too_many_suspended;
+            ++awaiting_;
+        }
+        ++slot.calls;
+        return {};
+    }
+
+    void end_call(detail::CoroutineSlot& slot) noexcept {
+        const std::lock_guard lock{mutex_};
+        if (--slot.calls == 0) --awaiting_;
     }
 
     Execution make_execution() { return Execution{mutex_}; }
 
 private:
     using Limits = detail::ExecutionLimits<Transport>;
+
+    /// Whether nothing waits, runs, or is suspended. Under the lock.
+    bool nothing_is_here() const noexcept { return waiting_.empty() && running_ == 0 && suspended_ == 0; }
+
+    /// Under the lock. False: no coroutine wants the slot.
+    bool hand_on_slot() {
+        const auto next = wants_slot_.pop();
+        if (!next) return false;
+        --running_;
+        resume(*next);
+        next->post();
+        return true;
+    }
+
+    /// It has a slot again. Under the lock.
+    void resume(detail::CoroutineSlot& slot) {
+        slot.is_suspended = false;
+        slot.waited += limits_.now() - slot.suspended_since;
+        --suspended_;
+        ++running_;
+        slot.peer->tell_slot(slot.id, true);
+    }
 
     /// Under the lock. True: the master was told that its slot is occupied.
     bool unlink(Execution& execution) noexcept {
@@ -241,7 +314,7 @@ private:
     /// Whether a work waits and a slot is free for it, which is then taken. Under the lock.
     template <class Post>
     bool take_free_slot(Post post_runner) {
-        if (waiting_.empty() || running_ == slots_) return false;
+        if (waiting_.empty() || running_ >= slots_) return false;
         post_runner();  // first: it may throw
         ++running_;
         return true;
@@ -266,11 +339,15 @@ private:
     }
 
     const std::size_t slots_;
+    const std::size_t max_suspended_;
 
     mutable std::mutex mutex_;
     // guarded by mutex_
     detail::ReceivedWorks waiting_;
-    std::size_t running_ = 0;  // slots taken
+    std::size_t running_ = 0;                 // slots taken
+    std::size_t suspended_ = 0;               // coroutines that gave theirs free
+    std::size_t awaiting_ = 0;                // coroutines that await calls, suspended or not
+    detail::CoroutineSlot::Line wants_slot_;  // not empty: no slot is free
     detail::ExecutionList executing_;
     std::weak_ptr<Peer> held_for_;  // the session that began last
     Limits limits_;

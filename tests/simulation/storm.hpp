@@ -22,6 +22,7 @@
 #include "simulation/ledger.hpp"
 #include "simulation/strange_master.hpp"
 #include "simulation/strangers.hpp"
+#include "simulation/tree.hpp"
 #include "support/probe.hpp"
 
 // One seed's run: a master or two, slaves that crash, freeze, drain and come back, strangers, a network that does what
@@ -45,13 +46,16 @@ class Storm {
         std::uint64_t freed = 0;     // and that do not
         std::uint64_t attempts = 0;  // before this event, if they are looked at
         std::vector<distwork::SocketInformation> sockets;  // likewise
+        int trees = 0;
+        int trees_done = 0;
         int broadcasts = 0;
         int broadcasts_done = 0;
         std::map<Errc, std::uint64_t> parts;  // how they ended
 
         /// Nothing that it began is under way.
         bool is_quiet() const {
-            return submitted == completed && broadcasts == broadcasts_done && master->backlog_size() == 0;
+            return submitted == completed && trees == trees_done && broadcasts == broadcasts_done &&
+                   master->backlog_size() == 0;
         }
     };
 
@@ -97,6 +101,7 @@ private:
         options.most_work_time = random_.chance(0.5) ? 5ms : random_.chance(0.5) ? 200ms : 2s;
         weather_.most_work_time = options.most_work_time;
         weather_.most_latency = options.network.most_latency;
+        has_trees_ = random_.chance(0.25);
         is_mixed_ = random_.chance(0.3);
         if (is_mixed_) weather_.most_work_time = 2s;
         is_large_ = random_.chance(0.03);
@@ -150,6 +155,7 @@ private:
         options.address = station.host->address();
         options.port = port_;
         station.master = &station.host->make<Master>(station.host->transport(), options);
+        station.master->accept_submission<Tree>();
         station.master->start();
         return station;
     }
@@ -190,8 +196,8 @@ private:
 
     /// Of what a lost slave had, only as many works as it has slots can have begun.
     void check_blame(Station& station, std::string_view line) {
-        if (!station.host->is_alive()) return;
-        std::size_t slots = 1;  // a stranger's
+        if (!station.host->is_alive() || has_trees_) return;  // works that are suspended have begun, too
+        std::size_t slots = 1;                                // a stranger's
         for (std::size_t i = 0; i < slave_count_; ++i)
             if (line.find(hosts_[i]->address() + ':') != line.npos) slots = slots_[i];
         const auto counted = station.master->statistics();
@@ -254,6 +260,34 @@ private:
         if (random_.chance(0.5))
             for (std::size_t i = 0; i < 3; ++i)
                 simulation_.after(random_.between(1s, 15s), [this] { broadcast(any_master()); });
+        if (has_trees_)
+            for (std::uint64_t i = 0; i <= random_.below(3); ++i)
+                simulation_.after(random_.between(0ms, 15s), [this] { grow_tree(any_master()); });
+    }
+
+    /// A work that has others distributed, which have others distributed, …
+    void grow_tree(Station& station) {
+        if (!failure_.empty() || !station.host->is_alive() || station.host->is_frozen()) return;
+        DISTWORK_MARK(tree);
+        ++station.trees;
+        const auto depth = static_cast<std::uint32_t>(1 + random_.below(5));
+        auto options = distwork::SubmitOptions{}.max_attempts(1 + static_cast<unsigned>(random_.below(3)));
+        if (random_.chance(0.2)) options.deadline(1ms + std::chrono::milliseconds{random_.below(3000)});
+        if (random_.chance(0.2)) options.priority(1);
+        auto cancel = std::make_shared<asio::cancellation_signal>();
+        auto done = [this, &station, depth, cancel, completions = 0](const std::exception_ptr& error,
+                                                                     std::uint64_t leaves) mutable {
+            if (++completions > 1) fail("a tree completed twice");
+            ++station.trees_done;
+            if (!error && leaves != Tree::leaves(depth)) fail("a tree has another's leaves");
+        };
+        station.master->async_call(Tree{depth, random_.chance(0.5), random_.chance(0.2)}, options,
+                                   asio::bind_cancellation_slot(cancel->slot(), std::move(done)));
+        if (random_.chance(0.2))
+            simulation_.after(random_.between(0ms, 1s), [cancel, &station] {
+                if (station.host->is_alive() && !station.host->is_frozen())
+                    cancel->emit(asio::cancellation_type::terminal);
+            });
     }
 
     Station& any_master() {
@@ -614,13 +648,15 @@ private:
                        return is_free(other) && other.labels.size() >= socket.labels.size();
                    });
         };
-        // Parts of a broadcast wait for their own slave; and a stranger returns nothing.
-        const bool any = station.broadcasts == station.broadcasts_done && !weather_.strangers &&
-                         std::any_of(sockets.begin(), sockets.end(), is_parked);
+        // Parts of a broadcast wait for their own slave, strangers and the dead return nothing, and works that are
+        // suspended wait for no slot.
+        const bool any = station.broadcasts == station.broadcasts_done && !weather_.strangers && !weather_.mass_death &&
+                         !has_trees_ && std::any_of(sockets.begin(), sockets.end(), is_parked);
         if (!any) return parked_since_.reset();
         if (!parked_since_) parked_since_ = simulation_.now();
         DISTWORK_MARK(parked);
-        if (simulation_.now() - *parked_since_ > 50ms) fail("works wait at a slave, and another has a free slot");
+        if (simulation_.now() - *parked_since_ > 50ms)
+            fail("works wait at a slave, and another has a free slot" + state_of(*station.master));
     }
 
     void look_closely(Station& station) {
@@ -637,8 +673,8 @@ private:
         });
         if (idle == sockets.end()) return;
         for (const auto& kind : master.waiting())
-            // Parts of a broadcast wait for their own slave.
-            if (kind.reason == distwork::WaitReason::no_credit && kind.labels.empty() && kind.type != "storm::Part")
+            // Parts of a broadcast wait for their own slave, and strangers know no other type.
+            if (kind.reason == distwork::WaitReason::no_credit && kind.labels.empty() && kind.type == "storm::Work")
                 fail("works wait, and " + idle->name + " is idle");
     }
 
@@ -651,12 +687,25 @@ private:
         if (waiting - master.backlog_size() > max_waiting_) fail("the line for the backlog is beyond its bound");
     }
 
+    static std::string state_of(const Master& master) {
+        std::ostringstream text;
+        for (const auto& socket : master.sockets()) {
+            text << "; " << socket.name << " holds " << socket.in_flight << ", of " << socket.slots << " slots "
+                 << socket.free_slots << " are free, runs " << socket.state.running << ", queued "
+                 << socket.state.queued << ", labels " << socket.labels.size();
+            for (const auto& [type, count] : socket.running) text << ", " << count << ' ' << type->name;
+        }
+        for (const auto& kind : master.waiting()) text << "; " << kind.works << ' ' << kind.type << " wait";
+        return text.str();
+    }
+
     std::string pending(const Station& station) const {
         std::ostringstream text;
         for (std::size_t i = 0; i < ledger_.entries.size(); ++i)
             if (ledger_.entries[i].station == station.number && ledger_.entries[i].completions == 0) text << i << ' ';
-        text << "of " << ledger_.entries.size() << ", backlog " << station.master->backlog_size() << ", broadcasts "
-             << station.broadcasts_done << " of " << station.broadcasts;
+        text << "of " << ledger_.entries.size() << ", trees " << station.trees_done << " of " << station.trees
+             << ", backlog " << station.master->backlog_size() << ", broadcasts " << station.broadcasts_done << " of "
+             << station.broadcasts;
         return text.str();
     }
 
@@ -719,9 +768,10 @@ private:
         const auto statistics = station.master->statistics();
         if (statistics.admitted != statistics.completed())
             fail("admitted " + std::to_string(statistics.admitted) + ", completed " +
-                 std::to_string(statistics.completed()));
-        const std::uint64_t submitted = station.submitted + check_outcomes(station, statistics);
-        if (statistics.admitted + statistics.refused != submitted)
+                 std::to_string(statistics.completed()) + state_of(*station.master));
+        // How many works a tree has depends on what became of it.
+        const std::uint64_t submitted = has_trees_ ? 0 : station.submitted + check_outcomes(station, statistics);
+        if (!has_trees_ && statistics.admitted + statistics.refused != submitted)
             fail("submitted " + std::to_string(submitted) + ", admitted " + std::to_string(statistics.admitted) +
                  ", refused " + std::to_string(statistics.refused));
         for (const auto& socket : station.master->sockets())
@@ -747,6 +797,7 @@ private:
     sim::Random random_;
     Weather weather_;
     bool is_large_ = false;
+    bool has_trees_ = false;
     bool is_mixed_ = false;  // long works among short ones
     bool is_close_ = false;  // its sockets are looked at after each event
     Ledger ledger_;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <distwork.hpp>
 #include <distwork/sim/simulation.hpp>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <utility>
@@ -123,7 +124,7 @@ struct Stranger {
         if (manner == kind_after_types) append(bytes, nonsense);
         // 1 has a meaning with works alone, and in those the others have none.
         if (manner == flags_after_types && variant % 2) append(bytes, {.kind = FrameKind::ping, .flags = 1});
-        else if (manner == flags_after_types) append(bytes, {.kind = FrameKind::work, .flags = 2}, Bytes(8));
+        else if (manner == flags_after_types) append(bytes, {.kind = FrameKind::work, .flags = 4}, Bytes(8));
         if (manner == work_of_no_type) append(bytes, {.kind = FrameKind::work, .type = 0xffff, .id = 1}, Bytes(8));
         if (manner == announces_too_much) append(bytes, {.length = 0xffff'ffff, .kind = FrameKind::answer});
         if (leaves_at_once())
@@ -174,6 +175,8 @@ struct Stranger {
                 append(bytes, {.kind = FrameKind::returned, .id = work.id});
                 append(bytes, {.kind = FrameKind::returned, .id = ~work.id});
                 append(bytes, {.kind = FrameKind::credit});
+                for (const std::uint8_t flags : std::initializer_list<std::uint8_t>{0, 0, 1, 1, 0})
+                    append(bytes, {.kind = FrameKind::credit, .flags = flags, .id = variant % 2 ? work.id : ~work.id});
                 unwanted += 2;
                 say(work.id, value);
                 break;

@@ -155,7 +155,7 @@ struct Distributor {
                 if (held[i] && held[i]->id == id) {
                     auto& answer = answers.emplace_back();
                     answer.call = std::exchange(held[i], nullptr);
-                    answer.returned = true;
+                    answer.what = Answer::What::returned;
                 }
         std::erase(held, nullptr);
         return container.answered(ids[who], answers, {}, now).recalled;

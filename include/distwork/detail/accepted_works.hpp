@@ -14,6 +14,26 @@
 
 namespace distwork::detail {
 
+/// Types, by number.
+///
+/// *Thread-safety*: all functions.
+class TypeSet {
+public:
+    void insert(const WorkType& type) {
+        const std::lock_guard lock{mutex_};
+        if (types_.size() <= type.number) types_.resize(type.number + std::size_t{1});
+        types_[type.number] = true;
+    }
+    bool contains(const WorkType& type) const {
+        const std::shared_lock lock{mutex_};
+        return type.number < types_.size() && types_[type.number];
+    }
+
+private:
+    mutable std::shared_mutex mutex_;
+    std::vector<bool> types_;  // guarded by mutex_
+};
+
 /// The types that a master executes when slaves send them, and where. Threads are begun with the first of them.
 ///
 /// *Thread-safety*: all functions.
@@ -24,9 +44,8 @@ public:
         : transport_{std::move(transport)}, executor_{std::move(executor)}, slots_{slots} {}
 
     void accept(const WorkType& type) {
+        accepted_.insert(type);
         const std::lock_guard lock{mutex_};
-        if (accepted_.size() <= type.number) accepted_.resize(type.number + std::size_t{1});
-        accepted_[type.number] = true;
         if (queue_) return;
         asio::any_io_executor works = executor_.executor();
         if (executor_.is_own_pool()) {
@@ -36,10 +55,7 @@ public:
         queue_ = std::make_shared<WorkQueue<Transport>>(transport_, std::move(works), false, slots_);
     }
 
-    bool contains(const WorkType& type) const {
-        const std::shared_lock lock{mutex_};
-        return type.number < accepted_.size() && accepted_[type.number];
-    }
+    bool contains(const WorkType& type) const { return accepted_.contains(type); }
 
     /// Null until a type was accepted.
     std::shared_ptr<WorkQueue<Transport>> queue() const {
@@ -69,10 +85,10 @@ private:
     Transport transport_;
     const WorkExecutor executor_;
     const std::size_t slots_;
+    TypeSet accepted_;
 
     mutable std::shared_mutex mutex_;
     // guarded by mutex_
-    std::vector<bool> accepted_;                          // by number of the type
     std::unique_ptr<typename Transport::WorkPool> pool_;  // once made, until the end
     std::shared_ptr<WorkQueue<Transport>> queue_;
 };

@@ -68,6 +68,8 @@ class ExecutionLimits {
 public:
     explicit ExecutionLimits(Transport transport) : transport_{std::move(transport)} {}
 
+    TimePoint now() const { return transport_.now(); }
+
     /// The execution begins now. `make_over` makes what the timer calls, when there is none yet.
     template <class MakeOver>
     void begin(Execution& execution, std::shared_ptr<Peer> peer, std::chrono::milliseconds timeout,

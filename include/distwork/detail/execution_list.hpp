@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../context.hpp"
+#include "coroutine_slot.hpp"
 #include "probe.hpp"
 
 namespace distwork::detail {
@@ -28,6 +29,8 @@ public:
         if (stop_requested) source_->request_stop();
         return source_->get_token();
     }
+
+    std::shared_ptr<Context::Calls> calls() const override { return calls_; }
 
     void reset(const Peer* from, std::uint64_t number) {
         peer = from;
@@ -57,8 +60,15 @@ public:
         deadline = begun.deadline;
     }
 
+    /// It is a coroutine, which may call its peer.
+    void is_coroutine(std::shared_ptr<CoroutineSlot> slot) {
+        calls_ = std::make_shared<CoroutineCalls>(slot);
+        coroutine = std::move(slot);
+    }
+
     const Peer* peer = nullptr;
     std::uint64_t id = 0;
+    std::shared_ptr<CoroutineSlot> coroutine;  // null: it is none
     bool stop_requested = false;
     bool is_held = false;  ///< of an earlier session: a master was told that its slot is occupied
 
@@ -71,6 +81,7 @@ private:
     friend class ExecutionList;
 
     std::mutex& mutex_;
+    std::shared_ptr<Context::Calls> calls_;
     std::optional<std::stop_source> source_;  // most works never ask for a token: made for those that do
     Execution* next_ = nullptr;
     Execution** link_ = nullptr;

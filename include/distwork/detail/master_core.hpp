@@ -26,6 +26,7 @@
 #include "asio.hpp"
 #include "drain.hpp"
 #include "listener.hpp"
+#include "nested_submission.hpp"
 #include "probe.hpp"
 #include "session_set.hpp"
 #include "slave_waiters.hpp"
@@ -62,6 +63,7 @@ public:
     asio::ip::tcp::endpoint local_endpoint() const noexcept { return listener_.local_endpoint(); }
 
     void accept_work(const WorkType& type) { accepted_.accept(type); }
+    void accept_submission(const WorkType& type) { submitted_.insert(type); }
 
     /// Completes once that many slaves are connected.
     template <class Handler>
@@ -79,6 +81,15 @@ public:
             self->slave_waiters_.add(std::move(waiter));
             self->slave_waiters_.wake(self->container_.size());
         });
+    }
+
+    /// What waits for slaves, and what slaves sent and waits for a slot here.
+    std::vector<Waiting> waiting() {
+        std::vector<Waiting> all = this->container().waiting();
+        if (const auto queue = this->works())
+            for (const auto& [type, count] : queue->waiting_types())
+                all.push_back({WaitReason::master_slots, type->name, {}, 0, count});
+        return all;
     }
 
     // The life cycle
@@ -180,6 +191,26 @@ public:
         notice();
     }
 
+    std::shared_ptr<Call> distribute(const SessionPtr& session, const WorkType& type, std::span<const std::byte> body,
+                                     std::uint64_t id, const std::shared_ptr<Call>& parent) override {
+        std::shared_ptr<NestedSubmission> child;
+        const auto refused = exception_of([&] {
+            if (!submitted_.contains(type)) throw Error{Errc::not_accepted, type.name + ", to be distributed"};
+            // Who claims it has its children ended on this strand, behind this.
+            if (!parent || !parent->chosen() || parent->claimed())
+                throw Error{Errc::cancelled, "the work that submitted it has ended"};
+            child = std::make_shared<NestedSubmission>(type, type.decode(body, this->limits()), session, id,
+                                                       static_cast<const Submission&>(*parent));
+        });
+        if (!refused) return this->submit(child, false), child;
+        session->reply({.kind = FrameKind::error, .id = id}, error_body({}, refused, type.name));
+        return nullptr;
+    }
+
+    void cancel_works(std::vector<std::shared_ptr<Call>> works) override {
+        for (const auto& work : works) this->cancel(std::static_pointer_cast<Submission>(work));
+    }
+
     void has_room(const SessionPtr& session) override {
         container_.has_room_again(session->tag);
         notice();
@@ -254,6 +285,7 @@ private:
     bool running_ = false;
 
     AcceptedWorks<Transport> accepted_;
+    TypeSet submitted_;                  // works that slaves may have distributed
     std::atomic<std::size_t> seats_{0};  // slaves that were admitted and are there
     SessionSet<Transport> sessions_;
 };

@@ -3,8 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "../peer.hpp"
 #include "../work_batch.hpp"
@@ -53,6 +55,14 @@ public:
     }
 
     void clear() { batches_.clear(); }
+
+    std::vector<std::pair<const WorkType*, std::size_t>> types() const {
+        std::map<const WorkType*, std::size_t> counts;
+        for (const auto& batch : batches_)
+            for (const auto& item : batch->items.subspan(batch->next))
+                if (!item.dropped) ++counts[item.type];
+        return {counts.begin(), counts.end()};
+    }
 
     /// About so many: by batches, for there may be a million works, and few of them were dropped.
     std::size_t size() const {

@@ -51,7 +51,8 @@ public:
         asio::any_io_executor works = where.executor();
         if (where.is_in_place()) works = strand_;
         if (pool_) works = pool_->get_executor();
-        works_ = std::make_shared<WorkQueue<Transport>>(transport_, works, where.is_in_place(), options_.slots);
+        works_ = std::make_shared<WorkQueue<Transport>>(transport_, works, where.is_in_place(), options_.slots,
+                                                        options_.max_suspended);
     }
 
     const typename Transport::Strand& strand() const noexcept { return strand_; }

@@ -47,16 +47,16 @@ public:
         if (options_.log) options_.log(level, line);
     }
 
-    /// Encodes and submits; what is refused completes with the reason.
-    void submit(const SubmissionPtr& call) {
+    /// Encodes and submits; what is refused completes with the reason. `may_wait`: for room in the backlog.
+    void submit(const SubmissionPtr& call, bool may_wait = true) {
         ByteBuffer room;
         if (auto error = exception_of([&] { call->encode(room, limits()); })) return refuse(call, std::move(error));
-        submit_encoded(call);
+        submit_encoded(call, may_wait);
     }
 
-    void submit_encoded(const SubmissionPtr& call) {
+    void submit_encoded(const SubmissionPtr& call, bool may_wait = true) {
         watch(call);
-        const Admission admission = container_.submit(call, true);
+        const Admission admission = container_.submit(call, may_wait);
         if (admission == Admission::sent || admission == Admission::queued) {
             if (call->is_admitted) call->admitted();  // else somebody claimed it before
         } else if (admission != Admission::waiting) {

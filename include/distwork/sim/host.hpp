@@ -30,6 +30,25 @@ enum class Crash {
     power_loss  ///< nothing more comes from the machine, until a process is begun on it anew
 };
 
+class Host;
+
+/// Tells of an execution context that it is a host.
+class HostService final : public asio::execution_context::service {
+public:
+    using key_type = HostService;
+    static inline asio::execution_context::id id;
+
+    HostService(asio::execution_context& context, Host& host)
+        : asio::execution_context::service{context}, host_{host} {}
+    /// Never called: a context that is no host has none.
+    explicit HostService(asio::execution_context& context) : HostService{context, reinterpret_cast<Host&>(context)} {}
+    Host& host() const noexcept { return host_; }
+
+private:
+    void shutdown() override {}
+    Host& host_;
+};
+
 /// One process on a machine of the simulation: what runs on it, its clock, its chance.
 ///
 /// Its tasks run one at a time, but those that are ready together in any order, as if threads took them: who needs an
@@ -54,6 +73,7 @@ public:
           random_{seed},
           ready_{random_, shuffle} {
         lanes_.emplace_back(*this, ready_, false);
+        asio::make_service<HostService>(*this, *this);
     }
     Host(const Host&) = delete;
     Host& operator=(const Host&) = delete;

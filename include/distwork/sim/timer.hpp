@@ -5,7 +5,6 @@
 #include <cstdint>
 #include <stdexcept>
 #include <system_error>
-#include <typeinfo>
 #include <utility>
 
 #include "../detail/asio.hpp"
@@ -15,11 +14,11 @@ namespace distwork::sim {
 
 /// The host whose executor it is. *Errors*: std::invalid_argument for an executor that is not of a simulation.
 inline Host& host_of(const asio::any_io_executor& executor) {
-    // Asked for another type than it has, target() of older versions gives a pointer all the same.
-    if (executor.target_type() == typeid(Executor))
-        return static_cast<Host&>(asio::query(executor, asio::execution::context));
-    using Strand = asio::strand<asio::any_io_executor>;
-    if (executor.target_type() == typeid(Strand)) return host_of(executor.target<Strand>()->get_inner_executor());
+    // By its context, whatever strands and wrappers stand before it.
+    if (executor) {
+        auto& context = asio::query(executor, asio::execution::context);
+        if (asio::has_service<HostService>(context)) return asio::use_service<HostService>(context).host();
+    }
     throw std::invalid_argument{"not an executor of a simulated host"};
 }
 

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "../byte_buffer.hpp"
+#include "../error.hpp"
+#include "../frame.hpp"
+#include "../peer.hpp"
+#include "../reply.hpp"
+#include "../submission.hpp"
+#include "../work.hpp"
+
+namespace distwork::detail {
+
+/// A work that a work on a slave has its master distribute. What becomes of it is told to that slave, in the bytes in
+/// which it came: a value is not decoded on its way.
+class NestedSubmission final : public Submission {
+public:
+    /// `to` awaits the outcome by this number. It inherits from its parent who may execute it, and how urgent it is.
+    NestedSubmission(const WorkType& type, std::unique_ptr<IWork> work, std::weak_ptr<Peer> to, std::uint64_t number,
+                     const Submission& parent)
+        : Submission{type}, work_{std::move(work)}, to_{std::move(to)}, number_{number} {
+        depth = parent.depth + 1;
+        options.priority(parent.options.priority()).max_attempts(parent.options.max_attempts());
+        for (const std::string& label : parent.options.labels()) options.label(label);
+    }
+
+    const IWork& work() const noexcept override { return *work_; }
+
+    void succeed(std::span<const std::byte> value, const std::shared_ptr<Peer>&) noexcept override {
+        error_ = exception_of([&] {
+            answer_.extend(reply_head_bytes);
+            write_execution_time(answer_, {});
+            answer_.append(value.data(), value.size());
+        });
+        if (error_) outcome(Errc::too_large);
+    }
+    void fail(std::exception_ptr error) noexcept override { error_ = std::move(error); }
+
+    void deliver(std::shared_ptr<Call> call) override {
+        const auto to = to_.lock();
+        if (!to) return;
+        if (!error_) return to->reply({.kind = FrameKind::answer, .id = number_}, std::move(answer_));
+        to->reply({.kind = FrameKind::error, .id = number_}, error_body());
+        call.reset();
+    }
+
+private:
+    /// What the work threw is told as if it had been executed by the master.
+    ByteBuffer error_body() const {
+        try {
+            std::rethrow_exception(error_);
+        } catch (const RemoteError& error) {
+            return distwork::error_body({}, Errc::work_failed, error.type(), error.text());
+        } catch (const Error& error) {
+            return distwork::error_body({}, errc_of(error.code(), Errc::lost), "", error.what());
+        } catch (const std::exception& error) {
+            return distwork::error_body({}, Errc::malformed, "", error.what());
+        }
+    }
+
+    const std::unique_ptr<IWork> work_;
+    const std::weak_ptr<Peer> to_;
+    const std::uint64_t number_;
+    ByteBuffer answer_;
+    std::exception_ptr error_;
+};
+
+}  // namespace distwork::detail
