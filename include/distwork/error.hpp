@@ -1,5 +1,7 @@
 #pragma once
 
+#include "detail/requirements.hpp"
+
 #include <cstdint>
 #include <exception>
 #include <string>

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "detail/requirements.hpp"
+
 // Names and default template arguments, for headers that only mention them.
 
 namespace distwork {

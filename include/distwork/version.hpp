@@ -1,5 +1,7 @@
 #pragma once
 
+#include "detail/requirements.hpp"
+
 #define DISTWORK_VERSION_MAJOR 0
 #define DISTWORK_VERSION_MINOR 1
 #define DISTWORK_VERSION_PATCH 0

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "detail/requirements.hpp"
+
 #include <memory>
 #include <utility>
 #include <vector>

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "detail/requirements.hpp"
+
 namespace distwork {
 
 class Context;

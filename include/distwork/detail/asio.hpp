@@ -1,5 +1,7 @@
 #pragma once
 
+#include "requirements.hpp"
+
 // The one place that looks at ASIO_VERSION: what differs between Asio 1.22 and 1.30 gets one spelling here.
 
 #ifndef ASIO_STANDALONE

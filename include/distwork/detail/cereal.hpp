@@ -1,5 +1,7 @@
 #pragma once
 
+#include "requirements.hpp"
+
 // Every header of this library that needs cereal includes it from here. Works are encoded and decoded on many threads:
 // cereal's table of class versions must be locked, in every translation unit alike.
 #ifndef CEREAL_THREAD_SAFE

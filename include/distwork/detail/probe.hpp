@@ -1,5 +1,7 @@
 #pragma once
 
+#include "requirements.hpp"
+
 // Our own simulation tests count which situations their runs came into, and switch on bugs that they must find: they
 // define DISTWORK_PROBE to a header that defines both macros. Everywhere else there is nothing of either.
 #ifdef DISTWORK_PROBE

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "requirements.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <cstddef>

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "requirements.hpp"
+
 #include <cstdlib>
 #include <exception>
 #include <memory>

@@ -1,0 +1,14 @@
+#pragma once
+
+// What the compiler must be told. Every other header includes this one first, directly or by one that does: what is
+// missing is said in a sentence, before a page of errors about what follows from it.
+
+#if __cplusplus < 202002L && (!defined(_MSVC_LANG) || _MSVC_LANG < 202002L)
+#error "distwork needs C++20: compile with -std=c++20 or later (the CMake target distwork::distwork does)"
+#endif
+#ifndef __cpp_exceptions
+#error "distwork needs exceptions, its works and its callers throw them: compile without -fno-exceptions"
+#endif
+#ifndef __cpp_rtti
+#error "distwork needs run-time type information, by which cereal tells works apart: compile without -fno-rtti"
+#endif
