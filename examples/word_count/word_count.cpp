@@ -14,7 +14,6 @@
 #include <set>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -74,7 +73,7 @@ private:
 };
 
 void run_master(const char* program, const std::vector<std::string>& paths) {
-    const std::size_t slaves = std::max(2u, std::thread::hardware_concurrency());
+    const std::size_t slaves = std::max<std::size_t>(2, distwork::SlaveOptions{}.slots);
     asio::thread_pool io{1};
     distwork::Master master{io.get_executor(), 0};
     master.start();

@@ -1,16 +1,16 @@
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "archive_limits.hpp"
+#include "detail/processors.hpp"
 #include "error.hpp"
 #include "log.hpp"
 #include "registry.hpp"
@@ -56,7 +56,9 @@ struct MasterAddress {
 
 struct SlaveOptions {
     std::string name{};  ///< what the master is told; default: "slave"
-    std::size_t slots = std::max(1u, std::thread::hardware_concurrency());  ///< works executed at a time
+    /// Works executed at a time. By default one for each processor that affinity and the quotas of cgroups leave to the
+    /// process; in place one, where more are of use to coroutine works only.
+    std::optional<std::size_t> slots{};
     std::size_t max_suspended = 10'000;  ///< coroutine works that await calls at a time; beyond: too_many_suspended
     std::vector<std::string> labels{};   ///< what it has: see SubmitOptions::label
     bool insecure_plaintext = false;     ///< needed to connect to addresses beyond loopback
@@ -111,8 +113,9 @@ inline SlaveOptions checked(const std::vector<MasterAddress>& masters, SlaveOpti
         if (port == 0) throw Error{Errc::bad_address, host + ":0"};
     }
     check(options.link);
-    if (options.slots == 0) throw Error{Errc::zero_slots, "SlaveOptions::slots"};
-    if (options.slots > slave_window) throw Error{Errc::bad_option, "SlaveOptions::slots"};
+    if (!options.slots) options.slots = options.work_executor.is_in_place() ? 1 : usable_processors();
+    if (*options.slots == 0) throw Error{Errc::zero_slots, "SlaveOptions::slots"};
+    if (*options.slots > slave_window) throw Error{Errc::bad_option, "SlaveOptions::slots"};
     if (options.reconnect_after.count() <= 0 || options.reconnect_at_most < options.reconnect_after)
         throw Error{Errc::bad_option, "reconnect_after must be positive and at most reconnect_at_most"};
     if (options.name.empty()) options.name = "slave";
@@ -144,7 +147,7 @@ inline std::shared_ptr<const SessionSettings> settings_of(const MasterOptions& o
 
 inline std::shared_ptr<const SessionSettings> settings_of(const SlaveOptions& options) {
     auto settings = session_settings(options.link, Role::slave, options.name, options.log);
-    settings.slots = static_cast<std::uint32_t>(options.slots);
+    settings.slots = static_cast<std::uint32_t>(*options.slots);
     settings.window = slave_window;
     settings.labels = options.labels;
     return std::make_shared<const SessionSettings>(std::move(settings));

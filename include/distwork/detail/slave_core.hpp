@@ -47,11 +47,11 @@ public:
           timer_{strand_},
           drain_{transport_, strand_} {
         const WorkExecutor& where = options_.work_executor;
-        if (where.is_own_pool()) pool_ = transport_.make_work_pool(where.threads_for(options_.slots));
+        if (where.is_own_pool()) pool_ = transport_.make_work_pool(where.threads_for(*options_.slots));
         asio::any_io_executor works = where.executor();
         if (where.is_in_place()) works = strand_;
         if (pool_) works = pool_->get_executor();
-        works_ = std::make_shared<WorkQueue<Transport>>(transport_, works, where.is_in_place(), options_.slots,
+        works_ = std::make_shared<WorkQueue<Transport>>(transport_, works, where.is_in_place(), *options_.slots,
                                                         options_.max_suspended);
     }
 
