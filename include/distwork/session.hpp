@@ -175,14 +175,16 @@ private:
     }
 
     // The watch: a ping each heartbeat; silence for too long, judged after the socket was read, is death. So is a write
-    // that does not go on.
+    // that does not go on. Who slept itself asks first, and judges later.
 
     static asio::awaitable<void> watch(std::shared_ptr<Session> self) {
         co_await detail::pause(self->timer_, self->settings_->handshake_timeout);
         if (!self->opened_ && !self->parting_) self->end(Errc::handshake_timeout, "");
         std::error_code error;
         while (!self->ended_ && !self->parting_) {
+            const TimePoint due = self->now() + self->settings_->heartbeat;
             co_await detail::pause(self->timer_, self->settings_->heartbeat);
+            if (self->liveness_.woke(due, self->now())) self->writer_.woke(self->now());
             // A read that was done waits for the strand: what it brought is heard before silence is judged.
             if (self->liveness_.is_silent(self->now())) co_await asio::post(self->strand_, asio::use_awaitable);
             const TimePoint now = self->now();

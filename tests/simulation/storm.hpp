@@ -96,7 +96,8 @@ private:
     sim::SimulationOptions options(std::size_t log_size) {
         sim::SimulationOptions options;
         weather_.calm = random_.chance(0.1);
-        if (!weather_.calm) options.network = sim::NetworkOptions::faulty(random_.next());
+        is_paused_ = !weather_.calm && random_.chance(0.05);
+        if (!weather_.calm && !is_paused_) options.network = sim::NetworkOptions::faulty(random_.next());
         options.least_work_time = random_.chance(0.3) ? Duration{} : Duration{100us};
         options.most_work_time = random_.chance(0.5) ? 5ms : random_.chance(0.5) ? 200ms : 2s;
         weather_.most_work_time = options.most_work_time;
@@ -135,7 +136,7 @@ private:
         first_ = &begin_master("master");
         port_ = first_->master->local_endpoint().port();
         empty_host_ = &simulation_.add_host("empty");
-        if (!weather_.calm && random_.chance(0.25)) second_ = &begin_master("second");
+        if (!weather_.calm && !is_paused_ && random_.chance(0.25)) second_ = &begin_master("second");
         hosts_.resize(slave_count_);
         slaves_.resize(slave_count_);
         searches_.resize(slave_count_);
@@ -187,6 +188,7 @@ private:
     /// To a master.
     void listen(Station& station, std::string_view line) {
         if (!line.starts_with("Disconnected")) return;
+        listen_for_misjudgements(line);
         ++station.losses;
         check_blame(station, line);
         for (Stranger& stranger : strangers_)
@@ -218,6 +220,7 @@ private:
     /// To a slave.
     void listen(std::size_t i, std::string_view line) {
         listen_for_knocks(searches_[i], hosts_[i]->now(), line);
+        if (line.starts_with("Disconnected")) listen_for_misjudgements(line);
         if (line.starts_with("Disconnected") && line.find(empty_host_->address() + ':') == line.npos)
             listen_for_breaks(line);
         if (!has_strange_master_ || !line.starts_with("No connection to " + empty_host_->address() + ':')) return;
@@ -240,6 +243,13 @@ private:
         const bool is_understood = line.find("broke the protocol") == line.npos;
         if (search.is_connected && is_understood && line.starts_with("Disconnected")) search.pauses_until = now + 50ms;
         search.is_connected = connects;
+    }
+
+    /// Where all that goes wrong is that everybody stops and goes on together, nobody is gone.
+    void listen_for_misjudgements(std::string_view line) {
+        for (const Errc judged : {Errc::peer_silent, Errc::peer_stalled})
+            if (is_paused_ && line.find(distwork::make_error_code(judged).message()) != line.npos)
+                fail("frozen together: " + std::string{line});
     }
 
     void listen_for_breaks(std::string_view line) {
@@ -364,6 +374,11 @@ private:
     // Faults
 
     void plan_faults() {
+        if (is_paused_) {
+            for (Duration at = 0s; at < storm_time; at += 8s)
+                simulation_.after(at + random_.between(100ms, 2s), [this] { freeze_all(random_.between(100ms, 5s)); });
+            return;
+        }
         if (is_large_ && random_.chance(0.7)) simulation_.after(random_.between(1s, 10s), [this] { kill_most(); });
         if (is_mixed_)
             for (int i = 0; i < 3; ++i) simulation_.after(random_.between(1s, 15s), [this] { rush(120); });
@@ -375,7 +390,7 @@ private:
         const std::size_t count = random_.below(8);
         for (std::size_t i = 0; i < count; ++i) {
             const std::size_t who = random_.below(slave_count_);
-            const std::uint64_t kind = random_.below(10);
+            const std::uint64_t kind = random_.below(11);
             simulation_.after(random_.between(100ms, storm_time), [this, who, kind] { strike(who, kind); });
         }
         if (random_.chance(0.3))
@@ -424,7 +439,22 @@ private:
             }
             case 6: swizzle(); break;
             case 7: host.jump(random_.between(1ms, 3s)); break;
+            case 10: freeze_all(random_.between(10ms, 5s)); break;
             default: disturb(any_master(), kind == 8); break;
+        }
+    }
+
+    /// Everybody stops, and goes on after that time, but for what it takes to wake them one after the other.
+    void freeze_all(Duration time) {
+        DISTWORK_MARK(froze_together);
+        std::vector<sim::Host*> all = hosts_;
+        for (const Station& station : stations_) all.push_back(station.host);
+        for (Entry& entry : ledger_.entries)
+            if (entry.completions == 0) entry.is_disturbed = true;
+        for (sim::Host* const host : all) {
+            if (!host->is_alive()) continue;
+            host->freeze();
+            simulation_.after(time + random_.between(0ms, 10ms), [host] { host->wake(); });
         }
     }
 
@@ -539,6 +569,7 @@ private:
     // Strangers
 
     void plan_strangers() {
+        if (is_paused_) return;
         if (random_.chance(0.3)) {
             has_strange_master_ = true;
             strange_master_.manner = static_cast<StrangeMaster::Manner>(random_.below(StrangeMaster::manners));
@@ -797,6 +828,7 @@ private:
     sim::Random random_;
     Weather weather_;
     bool is_large_ = false;
+    bool is_paused_ = false;  // nothing is wrong, but everybody freezes together now and then
     bool has_trees_ = false;
     bool is_mixed_ = false;  // long works among short ones
     bool is_close_ = false;  // its sockets are looked at after each event

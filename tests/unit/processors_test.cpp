@@ -106,9 +106,13 @@ TEST_CASE("a slave that may run on one processor has one slot", "[unit]") {
     for (int i = 0; i < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++i)
         if (CPU_ISSET(i, &all)) CPU_SET(i, &one);
     REQUIRE(sched_setaffinity(0, sizeof one, &one) == 0);
-    const std::size_t slots = distwork::SlaveOptions{}.slots;
+    const auto slots_of = [](distwork::SlaveOptions options) {
+        return *distwork::detail::checked({{"127.0.0.1", 1}}, std::move(options)).slots;
+    };
+    const std::size_t slots = slots_of({});
     sched_setaffinity(0, sizeof all, &all);
     CHECK(slots == 1);
-    CHECK(distwork::SlaveOptions{}.slots <= static_cast<std::size_t>(CPU_COUNT(&all)));
+    CHECK(slots_of({}) <= static_cast<std::size_t>(CPU_COUNT(&all)));
+    CHECK(slots_of({.work_executor = distwork::WorkExecutor::in_place()}) == 1);
 }
 #endif
