@@ -14,7 +14,7 @@ set(FLOOR_2 fingerprint context work registry rpc_work function_work register ca
 set(FLOOR_3 machine_load transport session session_host session_peer session_protocol session_writer inbox liveness call_table outgoing woken_writers deliveries
             work_batch
             work_slots work_queue work_executor detail/execution_list detail/execution_limits
-            detail/received_works detail/work_reply detail/child_works detail/coroutine_slot)
+            detail/received_works detail/work_reply detail/child_works detail/coroutine_slot detail/address_race detail/connect_first detail/native_socket detail/resolve)
 # choice
 set(FLOOR_4 socket_information submit_options submission in_flight ready_set socket_table backlog admission waiting_works waiting_report
             recaller selector statistics dispatcher socket_container)

@@ -11,15 +11,15 @@
 #include <system_error>
 #include <utility>
 
+#include "detail/address_race.hpp"
 #include "detail/asio.hpp"
+#include "detail/connect_first.hpp"
+#include "detail/native_socket.hpp"
+#include "detail/resolve.hpp"
 #include "detail/split_mix.hpp"
 #include "error.hpp"
 #include "machine_load.hpp"
 #include "work_executor.hpp"
-
-#ifndef _WIN32
-#include <fcntl.h>
-#endif
 
 namespace distwork {
 
@@ -68,28 +68,22 @@ asio::ip::tcp::endpoint remote_endpoint_of(const Socket& socket) {
     return socket.remote_endpoint(ignored);
 }
 
-/// A program that the host begins must not hold our ports and connections.
-template <class Socket>
-void close_on_exec(Socket& socket) {
-#ifndef _WIN32
-    if (socket.is_open()) fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
-#endif
-}
-
 }  // namespace detail
 
 /// TCP and the machine's own clock.
 class Tcp {
 public:
     using Strand = asio::strand<asio::any_io_executor>;
-    using Socket = asio::basic_stream_socket<asio::ip::tcp, Strand>;
-    using Acceptor = asio::basic_socket_acceptor<asio::ip::tcp, Strand>;
+    using Socket = detail::ShutDownFirst<asio::basic_stream_socket<asio::ip::tcp, Strand>>;
+    using Acceptor = detail::ShutDownFirst<asio::basic_socket_acceptor<asio::ip::tcp, Strand>>;
     using Clock = std::chrono::steady_clock;
     using Timer = asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, Strand>;
 
     using WorkPool = detail::WorkPool;
 
-    explicit Tcp(asio::any_io_executor executor) : executor_{std::move(executor)} {}
+    /// `look_up` finds the addresses of a host's name, on a thread of its own.
+    explicit Tcp(asio::any_io_executor executor, detail::LookUp look_up = &detail::look_up)
+        : executor_{std::move(executor)}, look_up_{std::move(look_up)} {}
 
     const asio::any_io_executor& get_executor() const noexcept { return executor_; }
 
@@ -116,11 +110,11 @@ public:
         if (error) throw Error{Errc::bad_address, '"' + address + "\" is not an address of this machine"};
         const asio::ip::tcp::endpoint endpoint{parsed, port};
         Acceptor acceptor{std::move(strand)};
-        static_cast<void>(acceptor.open(endpoint.protocol(), error));
+        error = detail::open(acceptor, endpoint.protocol());
         if (!error) static_cast<void>(acceptor.set_option(asio::socket_base::reuse_address{true}, error));
         if (!error) static_cast<void>(acceptor.bind(endpoint, error));
         if (!error) static_cast<void>(acceptor.listen(asio::socket_base::max_listen_connections, error));
-        detail::close_on_exec(acceptor);
+        if (!error) static_cast<void>(acceptor.native_non_blocking(true, error));
         if (error) {
             const Errc reason = error == asio::error::address_in_use ? Errc::address_in_use : Errc::bad_address;
             throw Error{reason, address + ':' + std::to_string(port) + " (" + error.message() + ')'};
@@ -133,39 +127,37 @@ public:
     /// Each connection gets a strand of its own.
     template <std::same_as<Acceptor> A>
     asio::awaitable<Socket> accept(A& acceptor) const {
-        Socket socket = co_await acceptor.async_accept(make_strand(), asio::use_awaitable);
+        Socket socket{make_strand()};
+        co_await detail::accept(acceptor, socket);
         set_options(socket);
         co_return socket;
     }
 
-    /// Tries each address that the host has.
+    /// The first to answer of the addresses that the host has, beginning behind the one that was tried last.
     template <std::same_as<Strand> S>
     asio::awaitable<Socket> connect(S strand, std::string host, std::uint16_t port) const {
-        asio::ip::basic_resolver<asio::ip::tcp, S> resolver{strand};
-        const std::string service = std::to_string(port);
-        const auto found = co_await resolver.async_resolve(host, service, asio::use_awaitable);
-        std::error_code error = asio::error::host_not_found;
-        for (const auto& entry : found) {
-            Socket socket{strand};
-            auto token = asio::redirect_error(asio::use_awaitable, error);
-            co_await socket.async_connect(entry.endpoint(), token);
-            if (error) continue;
-            set_options(socket);
-            co_return socket;
-        }
-        throw std::system_error{error, host + ':' + service};
+        const auto last = last_addresses_;
+        const auto found = co_await detail::resolve<Timer>(strand, look_up_, host, port);
+        auto order = detail::order_of(found, last->of(host, port));
+        const auto begun = [&](const asio::ip::tcp::endpoint& endpoint) { last->set(host, port, endpoint); };
+        std::error_code error;
+        Socket socket = co_await detail::connect_first<Socket, Timer>(strand, std::move(order), begun, error);
+        if (error) throw std::system_error{error, host + ':' + std::to_string(port)};
+        set_options(socket);
+        co_return socket;
     }
 
 private:
     /// Batching is done above, where it is known what belongs together.
     static void set_options(Socket& socket) {
-        detail::close_on_exec(socket);
         std::error_code ignored;
         static_cast<void>(socket.set_option(asio::ip::tcp::no_delay{true}, ignored));
         static_cast<void>(socket.non_blocking(true, ignored));
     }
 
     asio::any_io_executor executor_;
+    detail::LookUp look_up_;
+    std::shared_ptr<detail::LastAddresses> last_addresses_ = std::make_shared<detail::LastAddresses>();
 };
 
 static_assert(Transport<Tcp>);

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "distwork/detail/processors.hpp"
 #include "distwork/role_options.hpp"
