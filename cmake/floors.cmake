@@ -3,7 +3,7 @@
 
 # words, and what may be used everywhere
 set(FLOOR_0 version error no_retry fwd log
-            detail/asio detail/cereal detail/completion detail/pause detail/probe detail/processors detail/requirements detail/split_mix detail/type_name)
+            detail/asio detail/cereal detail/completion detail/pause detail/probe detail/processors detail/requirements detail/split_mix detail/type_name detail/console detail/log_queue)
 # bytes
 set(FLOOR_1 large_bytes byte_buffer archive archive_limits archive_pointers frame frame_reader outbox handshake reply slave_state
             detail/plain detail/scalars)

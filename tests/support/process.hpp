@@ -13,7 +13,7 @@
 /// Another program of this build, killed at the end of its scope.
 class Process {
 public:
-    /// `name` stands in the folder of the tests. Its output goes to `output`, if that is given.
+    /// `name` stands in the folder of the tests. Its output, and its errors, go to `output`, if that is given.
     Process(const std::string& name, std::vector<std::string> arguments, std::FILE* output = nullptr) {
         arguments.insert(arguments.begin(), std::string{DISTWORK_TEST_BIN_DIR} + '/' + name);
         std::vector<char*> argv;
@@ -22,7 +22,8 @@ public:
         pid_ = fork();
         if (pid_ < 0) throw std::runtime_error{"fork failed"};
         if (pid_ != 0) return;
-        if (output) dup2(fileno(output), STDOUT_FILENO);
+        for (const int file : {STDOUT_FILENO, STDERR_FILENO})
+            if (output) dup2(fileno(output), file);
         // Connections that it inherited would not end when this process closes them.
         close_range(STDERR_FILENO + 1, ~0u, 0);
         execv(argv[0], argv.data());

@@ -1,0 +1,152 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <string>
+#include <string_view>
+
+#include "log_queue.hpp"
+
+#ifndef _WIN32
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+#endif
+
+namespace distwork::detail {
+
+/// The queue of this process's console. It is never destroyed: static objects may say something at their end. What they
+/// say after the queue's own end, at the exit of the process, `push` does not take.
+inline LogQueue& console_queue(LogQueue::Write::result_type (*write)(const LogLine&, const std::atomic<bool>&)) {
+    constexpr std::size_t most_a_second = 1000;  // peers can cause lines, and a log file has its disk
+    static std::atomic<LogQueue*> current{nullptr};
+    LogQueue* queue = current.load(std::memory_order_acquire);
+    while (!queue || !queue->is_of_this_process()) {  // the first line, or the first after a fork
+        auto* const mine = new LogQueue{write, most_a_second, queue};
+        if (current.compare_exchange_strong(queue, mine, std::memory_order_acq_rel)) {
+            queue = mine;
+            std::atexit([] {
+                LogQueue* const last = current.load(std::memory_order_acquire);
+                if (last->is_of_this_process()) last->end(std::chrono::milliseconds{500}, false);
+            });
+        } else {
+            delete mine;
+        }
+    }
+    return *queue;
+}
+
+/// How far the local time is from UTC. It is asked for once in a quarter of an hour, which is where zones change theirs:
+/// the system answers under a lock, and a process that was forked may have inherited that locked, for ever.
+inline std::chrono::seconds utc_offset(std::chrono::sys_seconds now) {
+    using namespace std::chrono;
+    struct Known {
+        std::int32_t quarter = -1;
+        std::int32_t seconds = 0;
+    };
+    static std::atomic<Known> last{};
+    const Known known = last;
+    const auto quarter = static_cast<std::int32_t>(now.time_since_epoch() / minutes{15});
+    if (known.quarter == quarter) return seconds{known.seconds};
+    const std::time_t time = system_clock::to_time_t(now);
+    std::tm local{};
+#ifdef _WIN32
+    localtime_s(&local, &time);
+#else
+    localtime_r(&time, &local);
+#endif
+    const sys_days day = year{local.tm_year + 1900} / (local.tm_mon + 1) / local.tm_mday;
+    const seconds offset = day + hours{local.tm_hour} + minutes{local.tm_min} + seconds{local.tm_sec} - now;
+    last = Known{quarter, static_cast<std::int32_t>(offset.count())};
+    return offset;
+}
+
+/// `[yyyy-mm-dd hh:mm:ss +hhmm] `
+inline std::string stamp(std::chrono::sys_seconds now) {
+    using namespace std::chrono;
+    const seconds offset = utc_offset(now);
+    const sys_seconds local = now + offset;
+    const auto day = floor<days>(local);
+    const year_month_day date{day};
+    const hh_mm_ss time{local - day};
+    const hh_mm_ss zone{abs(offset)};
+    char text[64];
+    std::snprintf(text, sizeof text, "[%04d-%02u-%02u %02d:%02d:%02d %c%02d%02d] ", static_cast<int>(date.year()),
+                  static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                  static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()),
+                  static_cast<int>(time.seconds().count()), offset.count() < 0 ? '-' : '+',
+                  static_cast<int>(zone.hours().count()), static_cast<int>(zone.minutes().count()));
+    return text;
+}
+
+#ifdef _WIN32
+
+inline void write_to_console(std::FILE* to, std::string_view text, const std::atomic<bool>&) {
+    std::fwrite(text.data(), 1, text.size(), to);
+    std::fflush(to);
+}
+
+#else
+
+/// A write to a pipe that nobody reads any more fails meanwhile, instead of ending the process.
+class NoSigpipe {
+public:
+    NoSigpipe() noexcept {
+        sigset_t pending;
+        sigemptyset(&pipe_);
+        sigaddset(&pipe_, SIGPIPE);
+        sigpending(&pending);
+        was_pending_ = sigismember(&pending, SIGPIPE) == 1;
+        pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+    }
+    NoSigpipe(const NoSigpipe&) = delete;
+    ~NoSigpipe() {
+        sigset_t pending;
+        sigpending(&pending);
+        int taken = 0;
+        if (!was_pending_ && sigismember(&pending, SIGPIPE) == 1) sigwait(&pipe_, &taken);
+        pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    }
+
+private:
+    sigset_t pipe_;
+    sigset_t before_;
+    bool was_pending_ = false;
+};
+
+/// Writes as long as somebody reads, or nobody gave up; past stdio, whose lock the host's own output needs. The rest is
+/// dropped where there is no reader.
+inline void write_to_console(std::FILE* to, std::string_view text, const std::atomic<bool>& given_up) {
+#ifdef PIPE_BUF
+    constexpr std::size_t most = PIPE_BUF;  // a pipe that has room takes so many bytes at once
+#else
+    constexpr std::size_t most = _POSIX_PIPE_BUF;
+#endif
+    const NoSigpipe no_sigpipe;
+    const int file = to == stderr ? STDERR_FILENO : STDOUT_FILENO;
+    while (!text.empty()) {
+        pollfd state{file, POLLOUT, 0};
+        const int ready = poll(&state, 1, given_up ? 0 : 50);
+        if (ready < 0 && errno != EINTR) return;
+        if (ready == 1) {
+            if ((state.revents & POLLNVAL) != 0) return;
+            const auto count = write(file, text.data(), std::min(text.size(), most));
+            if (count > 0) text.remove_prefix(static_cast<std::size_t>(count));
+            else if (count < 0 && errno != EINTR && errno != EAGAIN) return;
+        } else if (given_up) {
+            return;
+        }
+    }
+}
+
+#endif
+
+}  // namespace distwork::detail
