@@ -47,8 +47,8 @@ public:
     /// Checks what only a whole body shows. To be called once, when all was given to the archive.
     void finish() const {
         if (size() < reach_)
-            throw Error{Errc::too_large,
-                        "a container's count exceeds the bytes that follow it: its elements take none"};
+            throw Error::with_text(Errc::too_large,
+                                   "a container's count exceeds the bytes that follow it: its elements take none");
         bounds_.check_budget(detail::ArchiveBounds::budget(bounds_.limits(), size()));
     }
 
@@ -78,8 +78,7 @@ public:
     /// Called by cereal; hides the base's. An object's second pointer would become a reference to the first.
     std::uint32_t registerSharedPointer(const std::shared_ptr<const void>& pointer) {
         const std::uint32_t id = Base::registerSharedPointer(pointer);
-        if (id != 0 && (id & cereal::detail::msb_32bit) == 0)
-            throw Error{Errc::shared_pointer, "the object was encoded already through another std::shared_ptr"};
+        if (id != 0 && (id & cereal::detail::msb_32bit) == 0) throw Error{Errc::shared_pointer};
         return id;
     }
 

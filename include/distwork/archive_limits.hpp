@@ -114,23 +114,25 @@ public:
 
     void check_name(std::uint64_t bytes) const {
         if (bytes > limits_.max_name_bytes)
-            throw Error{Errc::too_large, "the name of a polymorphic type has " + std::to_string(bytes) +
-                                             " bytes, at most " + std::to_string(limits_.max_name_bytes) + " may be"};
+            throw Error::with_text(Errc::too_large, "the name of a polymorphic type has " + std::to_string(bytes) +
+                                                        " bytes, at most " + std::to_string(limits_.max_name_bytes) +
+                                                        " may be");
     }
 
     [[noreturn]] void too_long(std::uint64_t bytes) const {
-        throw Error{Errc::too_large,
-                    "a body of " + std::to_string(bytes) + " bytes, max_bytes is " + std::to_string(limits_.max_bytes)};
+        throw Error::with_text(Errc::too_large, "a body of " + std::to_string(bytes) + " bytes is beyond " +
+                                                    std::to_string(limits_.max_bytes) +
+                                                    ", which max_frame_bytes allows");
     }
 
 private:
     [[noreturn]] void too_deep() const {
-        throw Error{Errc::too_large,
-                    "objects nested deeper than max_depth, which is " + std::to_string(limits_.max_depth)};
+        throw Error::with_text(
+            Errc::too_large, "objects are nested deeper than max_depth, which is " + std::to_string(limits_.max_depth));
     }
     [[noreturn]] void over_budget(std::uint64_t budget) const {
-        throw Error{Errc::too_large, "decoding takes " + std::to_string(charged_) + " bytes of memory, the budget is " +
-                                         std::to_string(budget)};
+        throw Error::with_text(Errc::too_large, "decoding takes " + std::to_string(charged_) +
+                                                    " bytes of memory, the budget is " + std::to_string(budget));
     }
 
     ArchiveLimits limits_;

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "admission.hpp"
 #include "byte_buffer.hpp"
 #include "context.hpp"
 #include "detail/asio.hpp"
@@ -143,11 +144,11 @@ void broadcast(Core& core, Whole& whole, const SubmitOptions& options, bool may_
             outcome.slave = socket.name;
             targets.push_back(socket.id);
         });
-        if (core.container().is_closed()) throw Error{Errc::stopped, type.name};
+        if (core.container().is_closed()) throw refusal(Admission::stopped, type.name);
         if (outcomes.empty() && options.when_unavailable() == WhenUnavailable::refuse)
-            throw Error{Errc::no_slave, type.name};
+            throw refusal(Admission::no_slave, type.name);
         if (!may_wait && !core.container().has_room_for_all(targets, type, body->size()))
-            throw Error{Errc::backlog_full, type.name};
+            throw refusal(Admission::backlog_full, type.name);
     });
     if (refused && !may_wait) std::rethrow_exception(refused);
     if (refused || outcomes.empty()) return whole.complete(std::move(refused));

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -63,7 +64,11 @@ public:
     /// Encodes the work into `room`, which must live until the call was sent, kept or given up; a large body gets a
     /// place of its own. Throws Error (too_large, shared_pointer).
     void encode(ByteBuffer& room, const ArchiveLimits& limits) {
-        type_.encode(work(), room, limits);
+        try {
+            type_.encode(work(), room, limits);
+        } catch (const Error& error) {
+            throw Error::with_text(error.code(), std::string{name()} + ": " + error.what());
+        }
         if (room.size() < large_body_bytes) return set_body({room.view(), nullptr});
         auto owner = std::make_shared<ByteBuffer>(std::move(room));
         set_body({owner->view(), owner});
@@ -191,7 +196,7 @@ private:
 template <class Text>
 void fail_unclaimed(std::vector<std::shared_ptr<Call>>& calls, Errc reason, Text text) {
     std::erase_if(calls, [reason](const auto& call) { return !call->claim(reason); });
-    for (const auto& call : calls) call->fail(std::make_exception_ptr(Error{reason, text(*call)}));
+    for (const auto& call : calls) call->fail(std::make_exception_ptr(Error::with_text(reason, text(*call))));
 }
 
 /// Has those settled calls call back that have an executor of their own, and takes them away.

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -74,45 +75,52 @@ public:
     std::string message(int value) const override {
         switch (static_cast<Errc>(value)) {
             case Errc::work_failed: return "the work threw an exception";
-            case Errc::cancelled: return "the submission was cancelled";
+            case Errc::cancelled: return "it was cancelled";
             case Errc::lost: return "the slave's connection was lost before it answered";
-            case Errc::backlog_full: return "no slave has credit and the backlog is full";
-            case Errc::too_many_waiting: return "the backlog is full and too many submissions wait for room in it";
-            case Errc::no_slave: return "no slave is connected";
-            case Errc::stopped: return "stopped before the outcome was known";
-            case Errc::queue_timeout: return "no slave took the work in time";
-            case Errc::execution_timeout: return "the execution took too long";
-            case Errc::deadline: return "the submission's time was over";
+            case Errc::backlog_full:
+                return "no slave has credit, and the backlog is full: async_distribute_work and async_call wait for "
+                       "room";
+            case Errc::too_many_waiting:
+                return "the backlog is full, and as many submissions wait for room in it as may (max_waiting)";
+            case Errc::no_slave: return "no slave is connected that can take it";
+            case Errc::stopped: return "it had no outcome when the role stopped";
+            case Errc::queue_timeout: return "no slave took it within its queue_timeout";
+            case Errc::execution_timeout: return "its execution took longer than its execution_timeout";
+            case Errc::deadline: return "it had no outcome at its deadline";
             case Errc::failed_for_good: return "the work threw an exception that is not to be retried";
-            case Errc::malformed: return "the bytes do not decode";
-            case Errc::too_large: return "too large";
-            case Errc::unknown_type: return "the peer does not know the type";
-            case Errc::shape_differs: return "the peer's type of that name has another shape";
-            case Errc::not_accepted: return "the master does not accept works of that type";
-            case Errc::null_work: return "no work behind the pointer";
-            case Errc::shared_pointer: return "an object that is shared by two pointers does not travel";
-            case Errc::too_many_suspended: return "as many works as may be suspended await calls already";
+            case Errc::malformed: return "the bytes do not decode to the type";
+            case Errc::too_large: return "it is larger than a bound allows";
+            case Errc::unknown_type:
+                return "the peer has no work type of that name: register it there, under the same name";
+            case Errc::shape_differs:
+                return "the peer's type of that name has another shape: build both programs from the same source";
+            case Errc::not_accepted: return "the master does not accept works of that type (accept_work)";
+            case Errc::null_work: return "there is no work behind the pointer";
+            case Errc::shared_pointer: return "an object that two shared pointers reach does not travel";
+            case Errc::too_many_suspended:
+                return "as many works as may be suspended on the slave await calls already (max_suspended)";
             case Errc::connection_closed: return "the peer closed the connection";
-            case Errc::peer_silent: return "the peer has been silent for too long";
+            case Errc::peer_silent: return "the peer has been silent for too long (dead_after)";
             case Errc::protocol_violation: return "the peer broke the protocol";
-            case Errc::version_mismatch: return "the peers share no protocol version";
+            case Errc::version_mismatch: return "the peers share no version of the protocol";
             case Errc::not_distwork: return "the peer does not speak distwork's protocol";
-            case Errc::wrong_role: return "the peer has the wrong role";
-            case Errc::handshake_timeout: return "the peer did not complete the handshake in time";
-            case Errc::too_many_slaves: return "the master has no room for another slave";
-            case Errc::frame_too_large: return "the peer announced a frame that is too large";
-            case Errc::outbox_full: return "what waits to leave on the connection is at its bound";
-            case Errc::draining: return "the peer is draining";
+            case Errc::wrong_role: return "both peers have the same role: a slave connects to a master";
+            case Errc::handshake_timeout: return "the peer did not introduce itself within handshake_timeout";
+            case Errc::too_many_slaves: return "the master holds as many slaves as it may (max_slaves)";
+            case Errc::frame_too_large: return "the peer announced a frame beyond max_frame_bytes";
+            case Errc::outbox_full: return "as much waits to leave on the connection as may (max_outbox_bytes)";
+            case Errc::draining: return "the peer is draining, and takes nothing new";
             case Errc::session_failed: return "the session failed at this end";
-            case Errc::peer_stalled: return "the peer does not read";
-            case Errc::address_in_use: return "the address is in use";
-            case Errc::bad_address: return "the address is not usable";
-            case Errc::needs_credentials: return "an address beyond loopback needs credentials or insecure_plaintext";
-            case Errc::zero_slots: return "a slave needs at least one slot";
+            case Errc::peer_stalled: return "the peer does not read: it took no byte for longer than stalled_after";
+            case Errc::address_in_use: return "another socket listens at the address";
+            case Errc::bad_address: return "the address does not parse or resolve, or is not of this machine";
+            case Errc::needs_credentials:
+                return "an address beyond this machine needs credentials, or insecure_plaintext in the role's options";
+            case Errc::zero_slots: return "a role needs at least one slot to execute works";
             case Errc::duplicate_type: return "two work types are registered under one name";
-            case Errc::unregistered_type: return "the work type is not registered";
+            case Errc::unregistered_type: return "the work type is not registered (DISTWORK_REGISTER_WORK)";
             case Errc::bad_option: return "an option has an unusable value";
-            case Errc::already_running: return "already running";
+            case Errc::already_running: return "the role was started before";
         }
         return "unknown distwork error " + std::to_string(value);
     }
@@ -155,20 +163,52 @@ std::exception_ptr exception_of(Action&& action) noexcept {
     }
 }
 
-/// What distwork throws, and completes operations with. `code()` is an Errc, `what()` names the value that was wrong.
+/// What distwork throws, and completes operations with. `code()` is an Errc; `what()` is one sentence that names what it
+/// is about: the work, the slave, the option or the address.
 class Error : public std::system_error {
 public:
-    explicit Error(Errc error) : std::system_error{make_error_code(error)} {}
-    Error(Errc error, const std::string& detail) : std::system_error{make_error_code(error), detail} {}
-    Error(std::error_code error, const std::string& detail) : std::system_error{error, detail} {}
+    explicit Error(Errc error)
+        : Error{make_error_code(error), error_category().message(static_cast<int>(error)), whole} {}
+    /// `subject: ` and what the code means.
+    Error(Errc error, const std::string& subject) : Error{make_error_code(error), subject} {}
+    Error(std::error_code error, const std::string& subject)
+        : Error{error, subject + (subject.empty() ? "" : ": ") + error.message(), whole} {}
+
+    /// Whose text says all that there is to say.
+    static Error with_text(std::error_code error, const std::string& text) { return {error, text, whole}; }
+
+    // Not the standard's, which would append what the code means to every text.
+    const char* what() const noexcept override { return text_.what(); }
+
+protected:
+    struct Whole {};
+    static constexpr Whole whole{};
+
+    Error(std::error_code error, const std::string& text, Whole) : std::system_error{error}, text_{text} {}
+
+private:
+    std::runtime_error text_;  // whose copies throw nothing, as those of an exception must not
 };
+
+/// To be called within a handler: throws what that handles, an error with `subject` before its text.
+[[noreturn]] inline void rethrow_naming(const std::string& subject) {
+    try {
+        throw;
+    } catch (const Error& error) {
+        throw Error::with_text(error.code(), subject + error.what());
+    } catch (const std::system_error& error) {
+        throw Error::with_text(error.code(), subject + error.code().message());
+    }
+}
 
 /// A work threw on its slave. Carries what is known of the exception, and where it happened.
 class RemoteError : public Error {
 public:
     RemoteError(std::string type, std::string text, std::string work, std::string slave, unsigned attempt)
-        : Error{Errc::work_failed,
-                work + " on " + slave + ", attempt " + std::to_string(attempt) + ": " + type + ": " + text},
+        : Error{make_error_code(Errc::work_failed),
+                work + " on " + slave + ", attempt " + std::to_string(attempt) + ": " + type +
+                    (text.empty() ? "" : ": ") + text,
+                whole},
           type_{std::move(type)},
           text_{std::move(text)},
           work_{std::move(work)},

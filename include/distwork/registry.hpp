@@ -109,7 +109,7 @@ public:
     /// Throws Error: duplicate_type, naming the types; bad_option when there are more than 65,535.
     void check() const {
         const std::lock_guard lock{mutex_};
-        if (too_many_) throw Error{Errc::bad_option, "more than 65,535 work types are registered"};
+        if (too_many_) throw Error::with_text(Errc::bad_option, "more than 65,535 work types are registered");
         if (duplicates_.empty()) return;
         std::string names;
         for (const std::string& name : duplicates_) names += (names.empty() ? "" : ", ") + name;

@@ -59,7 +59,7 @@ inline ByteBuffer error_body(std::chrono::nanoseconds time, Errc error, std::str
 
 /// For a work that was cancelled before it began.
 inline ByteBuffer cancelled_body() {
-    return error_body({}, Errc::cancelled, "", "before it began");
+    return error_body({}, Errc::cancelled, "", "it was cancelled before it began");
 }
 
 /// For what kept a work from being executed, or its value from travelling.
@@ -70,14 +70,15 @@ inline ByteBuffer error_body(std::chrono::nanoseconds time, const std::exception
         return error_body(time, errc_of(error.code(), Errc::malformed), "", work + ": " + error.what());
     } catch (...) {
         // std::bad_alloc, or a constructor of the user's that throws: the body cannot become a work here.
-        return error_body(time, Errc::malformed, "", work + ": " + detail::describe(broken).text);
+        return error_body(time, Errc::malformed, "", work + ": " + detail::what_of(broken));
     }
 }
 
 /// Replaces an answer that is too long for a frame by the error that says so.
 inline void bound_answer(FrameKind& kind, ByteBuffer& body, std::size_t max_bytes) {
     if (body.size() <= max_bytes) return;
-    body = error_body({}, Errc::too_large, "", "an answer of " + std::to_string(body.size()) + " bytes");
+    body = error_body({}, Errc::too_large, "",
+                      "its answer of " + std::to_string(body.size()) + " bytes is beyond max_frame_bytes");
     kind = FrameKind::error;
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -55,12 +56,28 @@ struct Answer {
     LargeBytes own;  ///< keeps a large value alive
 };
 
+/// For people: why a session ended.
+inline std::string why_ended(std::error_code reason, const std::string& detail) {
+    const std::string meaning = reason.message();
+    if (detail.empty() || detail == "refused: " + meaning) return meaning;
+    const bool is_clean = reason == Errc::stopped || reason == Errc::connection_closed;
+    return is_clean ? detail : meaning + " (" + detail + ')';
+}
+
+/// Whether that is how sessions should end: one end left.
+inline bool is_clean_end(std::error_code reason) noexcept {
+    return !reason || reason == Errc::stopped || reason == Errc::connection_closed;
+}
+
 /// What the caller of a work is told whose answer is an error.
 inline std::exception_ptr to_exception(const Reply& reply, const Call& call, const std::string& peer) {
     const std::string name{call.name()};
     if (reply.error == Errc::work_failed || reply.error == Errc::failed_for_good)
         return std::make_exception_ptr(RemoteError{reply.exception_type, reply.text, name, peer, call.attempt()});
-    return std::make_exception_ptr(Error{reply.error, name + " on " + peer + ": " + reply.text});
+    std::string_view text = reply.text;
+    if (text.starts_with(call.type().name + ": ")) text.remove_prefix(call.type().name.size() + 2);  // named already
+    const std::string why = text.empty() ? make_error_code(reply.error).message() : std::string{text};
+    return std::make_exception_ptr(Error::with_text(reply.error, name + " on " + peer + ": " + why));
 }
 
 /// Settles the calls that the answers are for and nobody claimed before; returns them, to be delivered.

@@ -188,7 +188,7 @@ private:
             inbox_.add_work(std::move(frame), *type, static_cast<Session<Transport>&>(*this), *host_);
         else
             reply({.kind = FrameKind::error, .id = frame.header.id},
-                  error_body({}, Errc::not_accepted, "", "by " + settings_->name));
+                  error_body({}, Errc::not_accepted, "", make_error_code(Errc::not_accepted).message()));
         return true;
     }
 

@@ -12,7 +12,7 @@
 
 namespace distwork {
 
-/// What a submission does when no slave is connected.
+/// What a submission does when no slave is connected that can take it: that has its type, its labels, and room for it.
 enum class WhenUnavailable {
     wait,    ///< for a slave
     refuse,  ///< Errc::no_slave at once, as the ancestor did
@@ -72,7 +72,7 @@ public:
     /// How often slaves may begin it: it goes again when its slave is lost. Default 3; 1: at most once, whatever
     /// happens. When its slave was lost before it began, it goes again without counting, at most 10 times.
     SubmitOptions& max_attempts(unsigned value) {
-        if (value == 0) throw Error{Errc::bad_option, "max_attempts must be positive"};
+        if (value == 0) throw Error::with_text(Errc::bad_option, "SubmitOptions::max_attempts must be positive");
         max_attempts_ = value;
         return *this;
     }
@@ -121,7 +121,8 @@ private:
 
     /// Of a u32 on the wire, too.
     static std::chrono::milliseconds positive(std::chrono::milliseconds value, const char* name) {
-        if (value.count() <= 0) throw Error{Errc::bad_option, std::string{name} + " must be positive"};
+        if (value.count() <= 0)
+            throw Error::with_text(Errc::bad_option, std::string{"SubmitOptions::"} + name + " must be positive");
         return std::min(value, std::chrono::milliseconds{0xffff'ffff});
     }
 

@@ -141,7 +141,8 @@ public:
                 if constexpr (overrides_execute_return<Work>) peer_ = peer;
             }
         } catch (...) {
-            error_ = std::current_exception();
+            error_ = exception_of(
+                [&] { rethrow_naming(std::string{this->name()} + " on " + peer->name() + ": its answer: "); });
             this->outcome(Errc::malformed);
         }
     }
@@ -209,7 +210,7 @@ struct LogFailure {
 
     template <class... Value>
     void operator()(const std::exception_ptr& error, Value&&...) const {
-        if (error) peer->log(LogLevel::warning, "a work sent to " + peer->name() + " failed: " + describe(error).text);
+        if (error) peer->log(level_of_failure(error), "A work sent to " + peer->name() + " failed: " + what_of(error));
     }
 };
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <typeinfo>
+#include <utility>
 
 #if __has_include(<cxxabi.h>)
 #include <cxxabi.h>
@@ -47,6 +48,12 @@ inline ExceptionText describe(const std::exception_ptr& exception) {
 #endif
         return {"unknown", ""};
     }
+}
+
+/// What an exception says; its type, where it says nothing.
+inline std::string what_of(const std::exception_ptr& exception) {
+    auto [type, text] = describe(exception);
+    return text.empty() ? std::move(type) : std::move(text);
 }
 
 }  // namespace distwork::detail
