@@ -16,11 +16,11 @@ set(FLOOR_3 machine_load transport session session_host session_peer session_pro
             work_slots work_queue work_executor detail/execution_list detail/execution_limits
             detail/received_works detail/work_reply detail/child_works detail/coroutine_slot detail/address_race detail/connect_first detail/native_socket detail/resolve)
 # choice
-set(FLOOR_4 socket_information submit_options submission in_flight ready_set socket_table backlog admission waiting_works waiting_report
+set(FLOOR_4 socket_information submit_options submission in_flight ready_set socket_table capability backlog admission waiting_works waiting_report
             recaller selector statistics dispatcher socket_container)
 # roles
 set(FLOOR_5 role_options distribution broadcast master slave
-            detail/accepted_works detail/nested_submission detail/alarms detail/connector detail/drain detail/listener detail/master_core detail/outcomes detail/reconnect detail/session_set detail/submissions
+            detail/accepted_works detail/nested_submission detail/alarms detail/connector detail/drain detail/listener detail/master_core detail/no_slave_alarm detail/outcomes detail/reconnect detail/run_once detail/session_set detail/submissions
             detail/slave_core detail/slave_waiters)
 # conveniences on the roles
 set(FLOOR_6)

@@ -29,7 +29,7 @@ bool insecure_plaintext = false;
 
 // Of what a role tells: who connected, and what went wrong.
 void print(distwork::LogLevel level, std::string_view line) {
-    if (level >= distwork::LogLevel::warning || line.starts_with("Connected"))
+    if (level >= distwork::LogLevel::warning || line.find("Connected") != line.npos)
         std::cout << std::string{line} + '\n' << std::flush;
 }
 

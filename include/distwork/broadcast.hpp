@@ -17,6 +17,7 @@
 #include "context.hpp"
 #include "detail/asio.hpp"
 #include "detail/completion.hpp"
+#include "error.hpp"
 #include "socket_information.hpp"
 #include "submission.hpp"
 #include "typed_call.hpp"
@@ -135,7 +136,11 @@ void broadcast(Core& core, Whole& whole, const SubmitOptions& options, bool may_
     std::vector<typename Whole::Outcome> outcomes;
     std::vector<std::uint64_t> targets;
     std::exception_ptr refused = exception_of([&] {
-        type.encode(whole.work(), *body, core.limits());
+        try {
+            type.encode(whole.work(), *body, core.limits());
+        } catch (const Error&) {
+            rethrow_naming(type.name + ": ");
+        }
         core.container().enumerate_sockets([&](const SocketInformation& socket) {
             const auto& wanted = options.labels();
             if (!std::includes(socket.labels.begin(), socket.labels.end(), wanted.begin(), wanted.end())) return;

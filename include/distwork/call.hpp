@@ -66,8 +66,8 @@ public:
     void encode(ByteBuffer& room, const ArchiveLimits& limits) {
         try {
             type_.encode(work(), room, limits);
-        } catch (const Error& error) {
-            throw Error::with_text(error.code(), std::string{name()} + ": " + error.what());
+        } catch (const Error&) {
+            rethrow_naming(std::string{name()} + ": ");
         }
         if (room.size() < large_body_bytes) return set_body({room.view(), nullptr});
         auto owner = std::make_shared<ByteBuffer>(std::move(room));

@@ -41,7 +41,7 @@ struct AgainWorks {
 struct News {
     std::vector<SubmissionPtr> admitted;  ///< since they waited for room
     std::exception_ptr selector_error;    ///< what a selector threw last; the work it was asked for counts as declined
-    std::vector<std::string> stranded;    ///< kinds of works that no connected slave can take; each is told once
+    std::vector<Stranded> stranded;       ///< kinds of works that no connected slave can take; each is told once
     bool look = false;                    ///< works wait at their slaves: `look` is to be called
 
     bool empty() const noexcept { return admitted.empty() && stranded.empty() && !selector_error && !look; }
@@ -86,6 +86,8 @@ public:
             if (work->bytes() > socket->max_body_bytes) return Admission::too_large;
         }
         if (table.is_too_large(work->bytes())) return Admission::too_large;
+        if (work->options.when_unavailable() == WhenUnavailable::refuse && !table.anybody_can_take(*work))
+            return Admission::no_slave;
         if (work->claimed()) return Admission::queued;  // cancelled before it came here
         const Verdict verdict = waits_.is_behind(*work) ? Verdict::no_socket : offer(work);
         if (verdict == Verdict::sent) {
@@ -246,9 +248,15 @@ public:
     /// What waits, by kind.
     std::vector<Waiting> waiting() const { return WaitingReport::list(waits_, table); }
 
+    /// For people: why a work waits, or where it is.
+    std::string why(const Submission& work) const { return WaitingReport::why(work, table); }
+
     /// Tells of each kind of works that no connected slave can take: once, until other slaves come.
-    void look_for_stranded() {
-        for (std::string& kind : report_.stranded(waits_, table)) news.stranded.push_back(std::move(kind));
+    void look_for_stranded() noexcept {
+        try {
+            for (Stranded& kind : report_.stranded(waits_, table)) news.stranded.push_back(std::move(kind));
+        } catch (...) {  // out of memory: it is not told
+        }
     }
 
     /// Slaves came, or have more types: what was told of may be otherwise now.

@@ -27,10 +27,9 @@ namespace detail {
 /// The handler of a distributed work: nobody waits, a failure goes to the log.
 struct ReportOutcome {
     Log log;
-    std::string name;
 
     void operator()(const std::exception_ptr& error) const {
-        if (error && log) log(LogLevel::warning, name + " failed: " + describe(error).text);
+        if (error && log) log(level_of_failure(error), "A distributed work has no outcome: " + what_of(error));
     }
     template <class R>
     void operator()(const std::exception_ptr& error, R&&) const {

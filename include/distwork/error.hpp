@@ -83,7 +83,7 @@ public:
             case Errc::too_many_waiting:
                 return "the backlog is full, and as many submissions wait for room in it as may (max_waiting)";
             case Errc::no_slave: return "no slave is connected that can take it";
-            case Errc::stopped: return "it had no outcome when the role stopped";
+            case Errc::stopped: return "the role stopped";
             case Errc::queue_timeout: return "no slave took it within its queue_timeout";
             case Errc::execution_timeout: return "its execution took longer than its execution_timeout";
             case Errc::deadline: return "it had no outcome at its deadline";

@@ -77,12 +77,12 @@ public:
         detail::LogLine said{level, std::chrono::system_clock::now(), std::string{line}};
         // Asked for here, so that no process is forked while our thread asks.
         static_cast<void>(detail::utc_offset(std::chrono::floor<std::chrono::seconds>(said.time)));
-        if (!detail::console_queue(&write).push(said)) write(said, given_up);
+        if (!detail::console_queue(&write).push(said)) write(said, no_patience);
     }
 
 private:
     /// Not on the thread of the others, which is not there: without waiting.
-    static inline const std::atomic<bool> given_up{true};
+    static inline const std::atomic<bool> no_patience{true};
 
     static void write(const detail::LogLine& line, const std::atomic<bool>& given_up) {
         std::string whole = detail::stamp(std::chrono::floor<std::chrono::seconds>(line.time));

@@ -68,18 +68,21 @@ public:
         core_->join();
     }
 
-    /// Runs until stopped; how it ended is logged.
+    /// Runs until stopped; how it ended is logged. *Errors*: Error (already_running).
     void start() {
+        core_->begin();
         core_->log(LogLevel::info, "Listening on: " + detail::to_string(local_endpoint()));
-        async_run([core = core_](const std::exception_ptr& error) {
-            if (error) core->log(LogLevel::error, "Master ended: " + detail::describe(error).text);
+        asio::co_spawn(core_->strand(), Core::run_begun(core_), [core = core_](const std::exception_ptr& error) {
+            if (error) core->log(LogLevel::error, "Master ended: " + detail::what_of(error));
             else core->log(LogLevel::info, "Master ended");
         });
     }
 
-    /// Accepts slaves until the master is stopped: `void(std::exception_ptr)`.
+    /// Accepts slaves until the master is stopped, and completes when the stop does, or with the master's end:
+    /// `void(std::exception_ptr)`. *Errors*: Error (already_running, cancelled).
     template <detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_run(Token&& token = Token{}) {
+        core_->ask_to_run();
         return asio::co_spawn(core_->strand(), Core::run(core_), std::forward<Token>(token));
     }
 
@@ -115,7 +118,7 @@ public:
     void distribute_work(W&& work, SubmitOptions options = SubmitOptions{}) {
         detail::require_registered(work);
         using Kept = detail::kept_t<W>;
-        auto call = make<Submission, Kept>(std::forward<W>(work), reporter(options), std::move(options));
+        auto call = make<Submission, Kept>(std::forward<W>(work), reporter(core_), std::move(options));
         core_->submit_now(call);
     }
 
@@ -128,7 +131,7 @@ public:
             [core = core_](auto handler, detail::kept_t<W> kept, SubmitOptions how) {
                 using Base = detail::Distribution<decltype(handler)>;
                 const auto slot = asio::get_associated_cancellation_slot(handler);
-                auto call = make<Base, detail::kept_t<W>>(core, std::move(kept), reporter(core, how), std::move(how));
+                auto call = make<Base, detail::kept_t<W>>(core, std::move(kept), reporter(core), std::move(how));
                 std::static_pointer_cast<Base>(call)->on_admission(std::move(handler), core->executor());
                 cancel_through(core, slot, call);
                 core->submit(call);
@@ -180,7 +183,7 @@ public:
     void broadcast_work(W&& work, SubmitOptions options = SubmitOptions{}) {
         detail::require_registered(work);
         using Kept = detail::kept_t<W>;
-        auto report = [log = reporter(options)](const std::exception_ptr& error, const auto& outcomes) {
+        auto report = [log = reporter(core_)](const std::exception_ptr& error, const auto& outcomes) {
             log(error);
             for (const auto& outcome : outcomes) log(outcome.error);
         };
@@ -253,11 +256,9 @@ private:
         return options;
     }
 
-    static detail::ReportOutcome reporter(const CorePtr& core, const SubmitOptions& options) {
-        return {[core](LogLevel level, std::string_view line) { core->log(level, line); },
-                options.name().empty() ? "a distributed work" : options.name()};
+    static detail::ReportOutcome reporter(const CorePtr& core) {
+        return {[core](LogLevel level, std::string_view line) { core->log(level, line); }};
     }
-    detail::ReportOutcome reporter(const SubmitOptions& options) const { return reporter(core_, options); }
 
     template <class Base, class Kept, class Handler>
     static SubmissionPtr make(const CorePtr& core, Kept work, Handler handler, SubmitOptions options) {

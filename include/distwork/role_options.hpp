@@ -32,7 +32,7 @@ struct LinkOptions {
 };
 
 struct MasterOptions {
-    std::string address = "127.0.0.1";     ///< to listen on; "0.0.0.0" for all of IPv4
+    std::string address = "127.0.0.1";     ///< to listen on, or a name of this machine; "0.0.0.0": all of IPv4
     std::uint16_t port = 0;                ///< 0: any free one; see local_endpoint
     bool insecure_plaintext = false;       ///< needed for addresses beyond loopback: anyone who reaches them may join
     std::string name = "master";           ///< what slaves are told
@@ -43,7 +43,7 @@ struct MasterOptions {
     std::uint32_t max_slave_works = 4096;  ///< of each slave, unanswered here; each up to link.max_frame_bytes
     WorkExecutor work_executor = WorkExecutor::own_pool();  ///< for works that slaves send
     LinkOptions link{};
-    Log log{};  ///< default: nowhere
+    Log log{};  ///< default: warnings and errors to the standard error; NoLog{}: nowhere
 };
 
 /// Where a slave finds a master.
@@ -51,11 +51,11 @@ struct MasterAddress {
     std::string host;
     std::uint16_t port = 0;
 
-    std::string to_string() const { return host + ':' + std::to_string(port); }
+    std::string to_string() const { return detail::host_and_port(host, port); }
 };
 
 struct SlaveOptions {
-    std::string name{};  ///< what the master is told; default: "slave"
+    std::string name{};  ///< what the master is told; default: host:pid
     /// Works executed at a time. By default one for each processor that affinity and the quotas of cgroups leave to the
     /// process; in place one, where more are of use to coroutine works only.
     std::optional<std::size_t> slots{};
@@ -67,7 +67,7 @@ struct SlaveOptions {
     std::chrono::milliseconds reconnect_after{100};  ///< when no master of the list took it; doubles, with jitter,
     std::chrono::milliseconds reconnect_at_most{30'000};  ///< up to this, until a session is opened
     LinkOptions link{};
-    Log log{};  ///< default: nowhere
+    Log log{};  ///< as MasterOptions::log; its lines begin with `Slave name: `
 };
 
 namespace detail {
@@ -75,51 +75,60 @@ namespace detail {
 /// Works that a master may have unanswered at a slave, where credit is finer.
 inline constexpr std::uint32_t slave_window = 1u << 20;
 
-/// Throws Error (bad_address, needs_credentials) unless the address may be used as it is.
-inline void check_reachable(const std::string& host, bool insecure_plaintext) {
-    check_host(host);
-    if (!insecure_plaintext && !is_loopback(host)) throw Error{Errc::needs_credentials, host};
+/// What a slave without credentials is told.
+inline std::string beyond_this_machine(const std::string& address) {
+    return address + " is beyond this machine: to connect there needs credentials, or SlaveOptions::insecure_plaintext";
+}
+
+/// Throws Error (bad_option, zero_slots) where it does not hold.
+inline void require(bool holds, const char* text, Errc error = Errc::bad_option) {
+    if (!holds) throw Error::with_text(error, text);
 }
 
 inline void check(const LinkOptions& link) {
     using std::chrono::milliseconds;
-    if (link.heartbeat <= milliseconds{0}) throw Error{Errc::bad_option, "heartbeat must be positive"};
-    if (link.dead_after <= link.heartbeat) throw Error{Errc::bad_option, "dead_after must exceed heartbeat"};
-    if (link.handshake_timeout <= milliseconds{0}) throw Error{Errc::bad_option, "handshake_timeout must be positive"};
-    if (link.max_frame_bytes < least_max_frame_bytes || link.max_frame_bytes > 0xffff'ffff)
-        throw Error{Errc::bad_option, "max_frame_bytes must be from 64 KiB to 4 GiB"};
-    if (link.stalled_after <= milliseconds{0}) throw Error{Errc::bad_option, "stalled_after must be positive"};
+    require(link.heartbeat > milliseconds{0}, "LinkOptions::heartbeat must be positive");
+    require(link.dead_after > link.heartbeat, "LinkOptions::dead_after must exceed heartbeat");
+    require(link.handshake_timeout > milliseconds{0}, "LinkOptions::handshake_timeout must be positive");
+    require(link.max_frame_bytes >= least_max_frame_bytes && link.max_frame_bytes <= 0xffff'ffff,
+            "LinkOptions::max_frame_bytes must be from 64 KiB to 4 GiB");
+    require(link.stalled_after > milliseconds{0}, "LinkOptions::stalled_after must be positive");
 }
 
-/// Throws Error (bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
-inline MasterOptions checked(MasterOptions options) {
+/// Whether the address is of this machine is known when it is listened on. `otherwise`: the log of who names none.
+/// *Errors*: Error (bad_address, zero_slots, bad_option, duplicate_type).
+inline MasterOptions checked(MasterOptions options, const Log& otherwise) {
     Registry::instance().check();
-    check_reachable(options.address, options.insecure_plaintext);
+    check_host(options.address);
     check(options.link);
-    if (options.slots == 0) throw Error{Errc::zero_slots, "MasterOptions::slots"};
-    if (options.max_slave_works == 0) throw Error{Errc::bad_option, "max_slave_works must be positive"};
-    if (options.work_executor.is_in_place())
-        throw Error{Errc::bad_option, "a master executes works of slaves on a pool or the host's executor"};
-    options.log = guarded(std::move(options.log));
+    require(options.slots != 0, "MasterOptions::slots must be positive", Errc::zero_slots);
+    require(options.max_slave_works != 0, "MasterOptions::max_slave_works must be positive");
+    require(!options.work_executor.is_in_place(),
+            "MasterOptions::work_executor must be a pool or the host's executor, not in place");
+    options.log = guarded(options.log ? std::move(options.log) : otherwise);
     return options;
 }
 
-/// Throws likewise.
-inline SlaveOptions checked(const std::vector<MasterAddress>& masters, SlaveOptions options) {
+/// `name` is that of a slave that was given none. What a host's name resolves to is known when it connects.
+/// *Errors*: Error (bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
+inline SlaveOptions checked(const std::vector<MasterAddress>& masters, SlaveOptions options, const std::string& name,
+                            const Log& otherwise) {
     Registry::instance().check();
-    if (masters.empty()) throw Error{Errc::bad_address, "no master is named"};
-    for (const auto& [host, port] : masters) {
-        check_reachable(host, options.insecure_plaintext);
-        if (port == 0) throw Error{Errc::bad_address, host + ":0"};
+    require(!masters.empty(), "a slave needs the address of at least one master", Errc::bad_address);
+    for (const MasterAddress& master : masters) {
+        check_host(master.host);
+        if (!options.insecure_plaintext && is_address(master.host) && !is_loopback(master.host))
+            throw Error::with_text(Errc::needs_credentials, beyond_this_machine(master.to_string()));
+        if (master.port == 0) throw Error::with_text(Errc::bad_address, master.to_string() + " has no port");
     }
     check(options.link);
     if (!options.slots) options.slots = options.work_executor.is_in_place() ? 1 : usable_processors();
-    if (*options.slots == 0) throw Error{Errc::zero_slots, "SlaveOptions::slots"};
-    if (*options.slots > slave_window) throw Error{Errc::bad_option, "SlaveOptions::slots"};
-    if (options.reconnect_after.count() <= 0 || options.reconnect_at_most < options.reconnect_after)
-        throw Error{Errc::bad_option, "reconnect_after must be positive and at most reconnect_at_most"};
-    if (options.name.empty()) options.name = "slave";
-    options.log = guarded(std::move(options.log));
+    require(*options.slots != 0, "SlaveOptions::slots must be positive", Errc::zero_slots);
+    require(*options.slots <= slave_window, "SlaveOptions::slots must be at most 1,048,576");
+    require(options.reconnect_after.count() > 0 && options.reconnect_at_most >= options.reconnect_after,
+            "SlaveOptions::reconnect_after must be positive, and at most reconnect_at_most");
+    if (options.name.empty()) options.name = name;
+    options.log = guarded(options.log ? std::move(options.log) : otherwise, "Slave " + options.name + ": ");
     return options;
 }
 

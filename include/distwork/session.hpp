@@ -215,7 +215,7 @@ private:
 
     /// Something threw that must not: out of memory, or a hook of the host's.
     void end(const std::exception_ptr& error) {
-        if (error) end(Errc::session_failed, detail::describe(error).text);
+        if (error) end(Errc::session_failed, detail::what_of(error));
     }
 
     void end(std::error_code reason, const std::string& detail) {

@@ -60,8 +60,7 @@ struct Answer {
 inline std::string why_ended(std::error_code reason, const std::string& detail) {
     const std::string meaning = reason.message();
     if (detail.empty() || detail == "refused: " + meaning) return meaning;
-    const bool is_clean = reason == Errc::stopped || reason == Errc::connection_closed;
-    return is_clean ? detail : meaning + " (" + detail + ')';
+    return meaning + " (" + detail + ')';
 }
 
 /// Whether that is how sessions should end: one end left.
@@ -74,9 +73,11 @@ inline std::exception_ptr to_exception(const Reply& reply, const Call& call, con
     const std::string name{call.name()};
     if (reply.error == Errc::work_failed || reply.error == Errc::failed_for_good)
         return std::make_exception_ptr(RemoteError{reply.exception_type, reply.text, name, peer, call.attempt()});
+    const std::string meaning = make_error_code(reply.error).message();
     std::string_view text = reply.text;
     if (text.starts_with(call.type().name + ": ")) text.remove_prefix(call.type().name.size() + 2);  // named already
-    const std::string why = text.empty() ? make_error_code(reply.error).message() : std::string{text};
+    std::string why = text.empty() ? meaning : std::string{text};
+    if (reply.error == Errc::execution_timeout && !text.empty()) why = meaning + ", " + why;  // it says: after how long
     return std::make_exception_ptr(Error::with_text(reply.error, name + " on " + peer + ": " + why));
 }
 

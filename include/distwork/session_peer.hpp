@@ -88,7 +88,8 @@ protected:
         : settings_{std::move(settings)},
           outgoing_{settings_->max_outbox_bytes},
           executor_{std::move(executor)},
-          endpoint_{std::move(endpoint)} {}
+          endpoint_{std::move(endpoint)},
+          description_{peer_name_ + " (" + detail::to_string(endpoint_) + ')'} {}
 
     /// Has the writer look at what was queued; it was not told yet.
     virtual void wake_writer() = 0;
@@ -148,7 +149,7 @@ private:
     const asio::ip::tcp::endpoint endpoint_;
     // written before the session is opened, then constant
     std::string peer_name_ = "a stranger";
-    std::string description_ = peer_name_;
+    std::string description_;
     std::size_t max_answer_bytes_ = 0;
     std::uint16_t version_ = oldest_protocol_version;
 };

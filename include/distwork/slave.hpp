@@ -28,6 +28,8 @@ class Slave {
     using Core = detail::SlaveCore<Transport>;
 
 public:
+    /// A master's name is resolved when the slave connects, an address is checked here.
+    ///
     /// *Errors*: Error (bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
     Slave(asio::any_io_executor executor, std::string host, std::uint16_t port, SlaveOptions options = SlaveOptions{})
         : Slave{Transport{std::move(executor)}, std::move(host), port, std::move(options)} {}
@@ -54,11 +56,12 @@ public:
         core_->join();
     }
 
-    /// Runs until stopped; how it ended is logged.
+    /// Runs until stopped; how it ended is logged. *Errors*: Error (already_running).
     void start() {
-        async_run([core = core_](const std::exception_ptr& error) {
-            if (error) core->log(LogLevel::error, "Slave ended: " + detail::describe(error).text);
-            else core->log(LogLevel::info, "Slave ended");
+        core_->begin();
+        asio::co_spawn(core_->strand(), Core::run_begun(core_), [core = core_](const std::exception_ptr& error) {
+            if (error) core->log(LogLevel::error, "Ended: " + detail::what_of(error));
+            else core->log(LogLevel::info, "Ended");
         });
     }
 
@@ -67,9 +70,11 @@ public:
     ///
     /// *Errors*: Error (version_mismatch, not_distwork, wrong_role, needs_credentials): a further attempt would change
     /// nothing. It strikes that master from the list; that of the last one is thrown. Without `reconnect`, whatever
-    /// kept the last of the list from taking it.
+    /// kept the last of the list from taking it: its text names that master, its code may be the system's. Also
+    /// already_running and cancelled.
     template <class Token = asio::use_awaitable_t<>>
     auto async_run(Token&& token = Token{}) {
+        core_->ask_to_run();
         return asio::co_spawn(core_->strand(), Core::run(core_), std::forward<Token>(token));
     }
 

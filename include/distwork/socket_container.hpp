@@ -240,6 +240,12 @@ public:
         return dispatcher_.waiting();
     }
 
+    /// For people: why a work waits, or where it is.
+    std::string why(const Submission& work) const {
+        const std::shared_lock lock{mutex_};
+        return dispatcher_.why(work);
+    }
+
     /// Without the outcomes, which are not decided here.
     Statistics statistics() const {
         const std::shared_lock lock{mutex_};

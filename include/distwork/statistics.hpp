@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace distwork {
@@ -41,6 +42,18 @@ enum class WaitReason {
     master_slots,  ///< it was sent by a slave, and no slot of the master is free: see MasterOptions::slots
     pause,         ///< it goes again after a loss or an exception, when its pause is over
 };
+
+inline std::string_view to_string(WaitReason reason) noexcept {
+    switch (reason) {
+        case WaitReason::no_slave: return "no slave is connected";
+        case WaitReason::no_capable: return "no connected slave can take it";
+        case WaitReason::no_credit: return "the slaves that can take it are busy";
+        case WaitReason::declined: return "the selector declined";
+        case WaitReason::master_slots: return "no slot of the master is free";
+        case WaitReason::pause: return "it pauses before another attempt";
+    }
+    return "?";
+}
 
 /// Works of one kind that wait.
 struct Waiting {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "detail/address_race.hpp"
 #include "detail/asio.hpp"
@@ -18,18 +19,20 @@
 #include "detail/resolve.hpp"
 #include "detail/split_mix.hpp"
 #include "error.hpp"
+#include "log.hpp"
 #include "machine_load.hpp"
 #include "work_executor.hpp"
 
 namespace distwork {
 
-/// Where links, time, chance, threads for works and what a machine says of itself come from. Roles and sessions get all
+/// Where links, time, chance, threads for works, and what a machine and a process say of themselves come from. Roles and sessions get all
 /// of these from their Transport and nowhere else, so that another one can simulate them.
 ///
 /// `Socket` has the part of asio::ip::tcp::socket that is used here: async_read_some, async_write_some, write_some
 /// (would_block instead of blocking), available, remote_endpoint, close. `Timer` has expires_after, async_wait and
 /// cancel. `connect` ends when it is cancelled. `WorkPool` executes works: what is posted to its executor runs until
-/// `join`, which waits for it.
+/// `join`, which waits for it. `process_name` is what a slave is called that was not given a name, `default_log` where a
+/// role writes that was not told where.
 template <class T>
 concept Transport = std::copy_constructible<T> &&
     requires(T transport, typename T::Strand strand, typename T::Acceptor acceptor, typename T::WorkPool pool,
@@ -40,8 +43,10 @@ concept Transport = std::copy_constructible<T> &&
     { transport.now() } -> std::same_as<std::chrono::steady_clock::time_point>;
     { transport.random() } -> std::same_as<std::uint64_t>;
     { transport.machine_load() } -> std::same_as<MachineLoad>;
+    { transport.process_name() } -> std::same_as<std::string>;
+    { transport.default_log() } -> std::same_as<Log>;
     { transport.make_strand() } -> std::same_as<typename T::Strand>;
-    { transport.listen(strand, host, std::uint16_t{}) } -> std::same_as<typename T::Acceptor>;
+    { transport.listen(strand, host, std::uint16_t{}, bool{}) } -> std::same_as<typename T::Acceptor>;
     { transport.accept(acceptor) } -> std::same_as<asio::awaitable<typename T::Socket>>;
     { transport.connect(strand, host, std::uint16_t{}) } -> std::same_as<asio::awaitable<typename T::Socket>>;
     { transport.make_work_pool(std::size_t{}) } -> std::same_as<std::unique_ptr<typename T::WorkPool>>;
@@ -66,6 +71,16 @@ template <class Socket>
 asio::ip::tcp::endpoint remote_endpoint_of(const Socket& socket) {
     std::error_code ignored;
     return socket.remote_endpoint(ignored);
+}
+
+/// As people write it, and programs read it: an IPv6 address in brackets.
+inline std::string host_and_port(const std::string& host, std::uint16_t port) {
+    const bool is_v6 = host.find(':') != std::string::npos;
+    return (is_v6 ? '[' + host + ']' : host) + ':' + std::to_string(port);
+}
+
+inline std::string to_string(const asio::ip::tcp::endpoint& endpoint) {
+    return host_and_port(endpoint.address().to_string(), endpoint.port());
 }
 
 }  // namespace detail
@@ -103,23 +118,34 @@ public:
 
     std::unique_ptr<WorkPool> make_work_pool(std::size_t threads) const { return std::make_unique<WorkPool>(threads); }
 
-    /// Throws Error (address_in_use, bad_address) naming the address.
-    Acceptor listen(Strand strand, const std::string& address, std::uint16_t port) const {
+    std::string process_name() const { return host_name() + ':' + std::to_string(detail::process_id()); }
+
+    /// Warnings and errors, to the standard error.
+    Log default_log() const { return ConsoleLog{LogLevel::warning}; }
+
+    /// On an address of this machine, or the first that a name of it has. A name is resolved here: that may block.
+    /// *Errors*: Error (address_in_use, bad_address; with `loopback_only` also needs_credentials) naming the address.
+    Acceptor listen(const Strand& strand, const std::string& host, std::uint16_t port,
+                    bool loopback_only = false) const {
         std::error_code error;
-        const auto parsed = asio::ip::make_address(address == "localhost" ? "127.0.0.1" : address, error);
-        if (error) throw Error{Errc::bad_address, '"' + address + "\" is not an address of this machine"};
-        const asio::ip::tcp::endpoint endpoint{parsed, port};
-        Acceptor acceptor{std::move(strand)};
-        error = detail::open(acceptor, endpoint.protocol());
-        if (!error) static_cast<void>(acceptor.set_option(asio::socket_base::reuse_address{true}, error));
-        if (!error) static_cast<void>(acceptor.bind(endpoint, error));
-        if (!error) static_cast<void>(acceptor.listen(asio::socket_base::max_listen_connections, error));
-        if (!error) static_cast<void>(acceptor.native_non_blocking(true, error));
-        if (error) {
-            const Errc reason = error == asio::error::address_in_use ? Errc::address_in_use : Errc::bad_address;
-            throw Error{reason, address + ':' + std::to_string(port) + " (" + error.message() + ')'};
+        const auto addresses = resolve(host, error);
+        const std::string where = detail::host_and_port(host, port);
+        if (error) throw Error::with_text(Errc::bad_address, where + " does not resolve: " + error.message());
+        for (const auto& address : addresses) {
+            if (loopback_only && !address.is_loopback()) continue;
+            Acceptor acceptor{strand};
+            listen(acceptor, {address, port}, error);
+            if (!error) return acceptor;
         }
-        return acceptor;
+        if (!error) {
+            const std::string address = addresses.front().to_string();
+            throw Error::with_text(Errc::needs_credentials,
+                                   (address == host ? host : host + ", which is " + address + ',') +
+                                       " is beyond this machine: to listen there needs credentials, or "
+                                       "MasterOptions::insecure_plaintext");
+        }
+        const Errc reason = error == asio::error::address_in_use ? Errc::address_in_use : Errc::bad_address;
+        throw Error::with_text(reason, "no listening on " + where + ": " + error.message());
     }
 
     // Templates, so that only programs which have a role compile Asio's operations, not each file that defines works.
@@ -148,6 +174,32 @@ public:
     }
 
 private:
+    static std::string host_name() {
+        std::error_code error;
+        const std::string name = asio::ip::host_name(error);
+        return error || name.empty() ? "localhost" : name;
+    }
+
+    /// At least one, unless there is an error.
+    std::vector<asio::ip::address> resolve(const std::string& host, std::error_code& error) const {
+        const auto literal = asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, error);
+        if (!error) return {literal};
+        asio::ip::basic_resolver<asio::ip::tcp, asio::any_io_executor> resolver{executor_};
+        std::vector<asio::ip::address> addresses;
+        for (const auto& entry : resolver.resolve(host, "", asio::ip::resolver_base::passive, error))
+            addresses.push_back(entry.endpoint().address());
+        if (!error && addresses.empty()) error = asio::error::host_not_found;
+        return addresses;
+    }
+
+    static void listen(Acceptor& acceptor, const asio::ip::tcp::endpoint& endpoint, std::error_code& error) {
+        error = detail::open(acceptor, endpoint.protocol());
+        if (!error) static_cast<void>(acceptor.set_option(asio::socket_base::reuse_address{true}, error));
+        if (!error) static_cast<void>(acceptor.bind(endpoint, error));
+        if (!error) static_cast<void>(acceptor.listen(asio::socket_base::max_listen_connections, error));
+        if (!error) static_cast<void>(acceptor.native_non_blocking(true, error));
+    }
+
     /// Batching is done above, where it is known what belongs together.
     static void set_options(Socket& socket) {
         std::error_code ignored;
@@ -164,11 +216,6 @@ static_assert(Transport<Tcp>);
 
 namespace detail {
 
-inline std::string to_string(const asio::ip::tcp::endpoint& endpoint) {
-    const std::string address = endpoint.address().to_string();
-    return (endpoint.address().is_v6() ? '[' + address + ']' : address) + ':' + std::to_string(endpoint.port());
-}
-
 /// Whether an address or host name stays on this machine; names other than localhost may not.
 inline bool is_loopback(const std::string& host) {
     if (host == "localhost") return true;
@@ -177,17 +224,21 @@ inline bool is_loopback(const std::string& host) {
     return !error && address.is_loopback();
 }
 
-/// Throws Error (bad_address) unless `host` is an address, or could be a host's name.
-inline void check_host(const std::string& host) {
+inline bool is_address(const std::string& host) {
     std::error_code error;
     static_cast<void>(asio::ip::make_address(host, error));
-    if (!error) return;
+    return !error;
+}
+
+/// Throws Error (bad_address) unless `host` is an address, or could be a host's name.
+inline void check_host(const std::string& host) {
+    if (is_address(host)) return;
     const bool only_digits_and_dots = host.find_first_not_of("0123456789.") == std::string::npos;
     const bool only_name_letters =
         host.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") ==
         std::string::npos;
     if (host.empty() || host.size() > 253 || only_digits_and_dots || !only_name_letters)
-        throw Error{Errc::bad_address, '"' + host + '"'};
+        throw Error::with_text(Errc::bad_address, '"' + host + "\" is neither an address nor a host's name");
 }
 
 }  // namespace detail

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "capability.hpp"
 #include "detail/probe.hpp"
 #include "socket_table.hpp"
 #include "statistics.hpp"
@@ -14,6 +15,12 @@
 #include "waiting_works.hpp"
 
 namespace distwork {
+
+/// A kind of works that no connected slave can take, told once.
+struct Stranded {
+    std::string text;       ///< names the kind, and says why
+    bool no_slave = false;  ///< because none is connected
+};
 
 /// What is told of works that wait: the list of them whenever it is asked for, and kinds that no connected slave can
 /// take, each once. Guarded by the lock of the container.
@@ -41,17 +48,29 @@ public:
         return all;
     }
 
+    /// For people: why a work waits that does, or what became of it.
+    static std::string why(const Submission& work, const SocketTable& table) {
+        if (work.stage == Submission::Stage::in_flight) {
+            const SocketInformation& slave = work.socket->information;
+            return "it was sent to " + slave.name + " (" + detail::to_string(slave.endpoint) + ')';
+        }
+        if (work.stage == Submission::Stage::returning) return "it paused before another attempt";
+        const std::string nobody = why_nobody(table, work);
+        return nobody.empty() ? "the slaves that can take it were busy, or the selector declined" : nobody;
+    }
+
     /// Kinds of works that wait, that no connected slave can take, and that were not told of before.
-    std::vector<std::string> stranded(WaitingWorks& waits, const SocketTable& table) {
-        std::vector<std::string> fresh;
+    std::vector<Stranded> stranded(WaitingWorks& waits, const SocketTable& table) {
+        std::vector<Stranded> fresh;
+        const bool no_slave = table.size() == 0;
         waits.report_lanes([&](const Submission& first) {
             if (table.anybody_can_take(first)) return false;
             DISTWORK_MARK(no_capable_slave);
             std::string kind = first.type().name;
             for (const std::string& label : first.options.labels()) kind += " [" + label + ']';
             if (told_.size() == most_told) told_.clear();
-            if (told_.insert(kind).second) fresh.push_back(std::move(kind));
-            return true;
+            if (told_.insert(kind).second) fresh.push_back({kind + " waits: " + why_nobody(table, first), no_slave});
+            return !no_slave;  // of the slaves that come it is told anew
         });
         return fresh;
     }

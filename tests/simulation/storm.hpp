@@ -179,7 +179,9 @@ private:
         if (second_) masters.push_back({second_->host->address(), port_});
         // Some go down a list, of which the first is not there, or none of ours.
         if (random_.chance(0.2)) masters.insert(masters.begin(), {empty_host_->address(), port_});
-        options.log = [this, i](distwork::LogLevel, std::string_view line) { listen(i, line); };
+        options.log = [this, i, named = "Slave " + options.name + ": "](distwork::LogLevel, std::string_view line) {
+            listen(i, line.substr(named.size()));
+        };
         searches_[i] = {};
         slaves_[i] = &hosts_[i]->make<Slave>(hosts_[i]->transport(), masters, options);
         slaves_[i]->start();
@@ -211,7 +213,7 @@ private:
         for (const auto& socket : station.sockets) {
             std::size_t begun = 0;  // fewer than slots where works of an earlier session occupy some
             for (const auto& [type, count] : socket.running) begun += count;
-            if (line.find(distwork::detail::to_string(socket.endpoint) + ':') != line.npos &&
+            if (line.find(distwork::detail::to_string(socket.endpoint) + "):") != line.npos &&
                 freed > socket.in_flight - begun)
                 fail("works that had begun count no attempt: " + std::string{line});
         }

@@ -6,14 +6,36 @@
 #include <unistd.h>
 
 #include <cstddef>
+#include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <iostream>
 #include <string>
 #include <thread>
 
 #include "support/catch.hpp"
 
 namespace support {
+
+#if defined(__has_feature)
+#define SUPPORT_HAS_FEATURE(feature) __has_feature(feature)
+#else
+#define SUPPORT_HAS_FEATURE(feature) 0
+#endif
+
+/// The thread sanitizer takes no new threads in a process that was forked.
+#if defined(__SANITIZE_THREAD__) || SUPPORT_HAS_FEATURE(thread_sanitizer)
+inline constexpr bool children_have_threads = false;
+#else
+inline constexpr bool children_have_threads = true;
+#endif
+
+/// What the threads held that a forked process does not have is leaked there.
+#if defined(__SANITIZE_ADDRESS__) || SUPPORT_HAS_FEATURE(address_sanitizer)
+inline constexpr bool leaks_are_found = true;
+#else
+inline constexpr bool leaks_are_found = false;
+#endif
 
 /// How a process ended, and what it wrote.
 struct Child {
@@ -40,6 +62,8 @@ inline Child run_child(const std::function<void(const std::function<void()>& tel
     int err[2];
     int told[2];
     for (int* const ends : {out, err, told}) REQUIRE(pipe(ends) == 0);
+    std::cout.flush();
+    std::fflush(nullptr);  // or the child would write it again
     const pid_t pid = fork();
     REQUIRE(pid >= 0);
     if (pid == 0) {

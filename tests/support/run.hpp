@@ -66,7 +66,7 @@ template <class Selector = distwork::RoundRobin>
 struct Cluster {
     explicit Cluster(int slave_count, distwork::SlaveOptions slave_options = {}, distwork::MasterOptions options = {},
                      Selector selector = {})
-        : master{io.get_executor(), std::move(options), std::move(selector)} {
+        : master{io.get_executor(), quiet(std::move(options)), std::move(selector)} {
         master.start();
         for (int i = 0; i < slave_count; ++i) {
             distwork::SlaveOptions each = slave_options;
@@ -77,12 +77,19 @@ struct Cluster {
 
     void add_slave(distwork::SlaveOptions options) {
         const std::size_t before = slaves.size();
-        slaves.push_back(std::make_unique<distwork::Slave<>>(io.get_executor(), "127.0.0.1",
-                                                             master.local_endpoint().port(), std::move(options)));
+        slaves.push_back(std::make_unique<distwork::Slave<>>(
+            io.get_executor(), "127.0.0.1", master.local_endpoint().port(), quiet(std::move(options))));
         slaves.back()->start();
         // One after the other: their order is their turn.
         if (!run_until(io, [&] { return master.connected_slave_count() == before + 1; }))
             throw std::runtime_error{"a slave did not connect"};
+    }
+
+    /// What a test provokes is not told, unless it listens.
+    template <class Options>
+    static Options quiet(Options options) {
+        if (!options.log) options.log = distwork::NoLog{};
+        return options;
     }
 
     asio::io_context io{1};

@@ -108,7 +108,7 @@ TEST_CASE("a slave that may run on one processor has one slot", "[unit]") {
         if (CPU_ISSET(i, &all)) CPU_SET(i, &one);
     REQUIRE(sched_setaffinity(0, sizeof one, &one) == 0);
     const auto slots_of = [](distwork::SlaveOptions options) {
-        return *distwork::detail::checked({{"127.0.0.1", 1}}, std::move(options)).slots;
+        return *distwork::detail::checked({{"127.0.0.1", 1}}, std::move(options), "slave", {}).slots;
     };
     const std::size_t slots = slots_of({});
     sched_setaffinity(0, sizeof all, &all);

@@ -1,15 +1,26 @@
+#include <asio/ip/tcp.hpp>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <ctime>
 #include <exception>
+#include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "distwork/admission.hpp"
+#include "distwork/call.hpp"
 #include "distwork/error.hpp"
 #include "distwork/log.hpp"
+#include "distwork/role_options.hpp"
 #include "distwork/session_host.hpp"
+#include "distwork/statistics.hpp"
+#include "distwork/transport.hpp"
 #include "support/catch.hpp"
 
 using namespace distwork;
@@ -23,6 +34,26 @@ std::size_t count(const std::string& text, const std::string& part) {
     for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
     return found;
 }
+
+/// A call that nobody sends.
+class Sum final : public Call {
+public:
+    Sum() : Call{type()} {}
+    const IWork& work() const noexcept override { std::abort(); }
+    void succeed(std::span<const std::byte>, const std::shared_ptr<Peer>&) noexcept override {}
+    void fail(std::exception_ptr) noexcept override {}
+    void deliver(std::shared_ptr<Call>) override {}
+
+private:
+    static const WorkType& type() {
+        static const WorkType type = [] {
+            WorkType named;
+            named.name = "Sum";
+            return named;
+        }();
+        return type;
+    }
+};
 
 }  // namespace
 
@@ -45,14 +76,40 @@ TEST_CASE("a remote error says what was thrown, once", "[unit]") {
     CHECK(std::string{mute.what()} == "Sum on node (127.0.0.1:9), attempt 1: int");
 }
 
+TEST_CASE("an answer that is an error names work and slave, and says nothing twice", "[unit]") {
+    const auto told = [](Errc reason, std::string text) {
+        const Sum call;
+        Reply reply;
+        reply.error = reason;
+        reply.text = std::move(text);
+        try {
+            std::rethrow_exception(to_exception(reply, call, "Ada (127.0.0.1:9)"));
+        } catch (const Error& error) {
+            CHECK(error.code() == reason);
+            return std::string{error.what()};
+        }
+    };
+    CHECK(told(Errc::malformed, "Sum: 5 bytes are left over") == "Sum on Ada (127.0.0.1:9): 5 bytes are left over");
+    CHECK(told(Errc::not_accepted, "") == "Sum on Ada (127.0.0.1:9): " + make_error_code(Errc::not_accepted).message());
+    CHECK(told(Errc::execution_timeout, "after 50 ms") ==
+          "Sum on Ada (127.0.0.1:9): its execution took longer than its execution_timeout, after 50 ms");
+}
+
 TEST_CASE("every code has a meaning that stands on its own", "[unit]") {
     for (std::uint16_t number = 0; number < 100; ++number) {
         const std::string meaning = make_error_code(static_cast<Errc>(number)).message();
         if (meaning.starts_with("unknown distwork error")) continue;
         INFO(meaning);
-        CHECK(meaning.size() > 15);
+        CHECK(meaning.size() > 10);
         CHECK(meaning.back() != '.');
     }
+}
+
+TEST_CASE("an IPv6 address stands in brackets wherever a port follows", "[unit]") {
+    CHECK(detail::host_and_port("fd77::1", 15210) == "[fd77::1]:15210");
+    CHECK(detail::host_and_port("node.example", 80) == "node.example:80");
+    CHECK(MasterAddress{"fd77::1", 15210}.to_string() == "[fd77::1]:15210");
+    CHECK(detail::to_string(asio::ip::tcp::endpoint{asio::ip::make_address("fd77::1"), 1}) == "[fd77::1]:1");
 }
 
 TEST_CASE("a refusal names the work and the reason", "[unit]") {
@@ -69,11 +126,20 @@ TEST_CASE("why a session ended is told once, also when it was refused in the wor
     CHECK(why_ended(Errc::version_mismatch, "refused: " + meaning) == meaning);
     CHECK(why_ended(Errc::protocol_violation, "by its frame") ==
           make_error_code(Errc::protocol_violation).message() + " (by its frame)");
-    CHECK(why_ended(Errc::stopped, "the master stopped") == "the master stopped");
-    CHECK(why_ended(Errc::connection_closed, "the slave left") == "the slave left");
+    CHECK(why_ended(Errc::stopped, "") == "the role stopped");
     CHECK(is_clean_end(Errc::stopped));
     CHECK(is_clean_end(Errc::connection_closed));
     CHECK_FALSE(is_clean_end(Errc::peer_silent));
+}
+
+TEST_CASE("the reasons for waiting have words", "[unit]") {
+    std::vector<std::string> words;
+    for (const auto reason : {WaitReason::no_slave, WaitReason::no_capable, WaitReason::no_credit, WaitReason::declined,
+                              WaitReason::pause}) {
+        words.emplace_back(to_string(reason));
+        CHECK(words.back().size() > 5);
+    }
+    CHECK(words[0] == "no slave is connected");
 }
 
 TEST_CASE("a line of the log is one line, whatever a peer calls itself", "[unit]") {

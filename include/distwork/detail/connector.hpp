@@ -37,7 +37,8 @@ public:
         } catch (const std::system_error&) {
             if (!silent_) throw;
         }
-        if (!socket) throw Error{Errc::peer_silent, master.to_string()};
+        if (!socket)
+            throw Error::with_text(Errc::peer_silent, "no answer for " + std::to_string(silent_after_.count()) + " ms");
         co_return std::move(*socket);
     }
 

@@ -26,7 +26,7 @@ public:
         ended_.expires_after(longest);
     }
 
-    /// True for who asked first: that one has the drain begun, which calls `end`. All await `ended`.
+    /// True for who asked first: that one has the drain begun, which calls `end`, or calls it. All await `ended`.
     bool begin(std::chrono::milliseconds timeout) {
         const TimePoint deadline = transport_.now() + std::min(timeout, longest);
         if (std::exchange(begun_, true)) {
@@ -53,11 +53,14 @@ public:
         return [this, owner = std::move(owner)] { asio::post(strand_, [this, owner] { look_again(); }); };
     }
 
+    bool is_over() const noexcept { return over_; }
+
     void end() {
         over_ = true;
         ended_.cancel();
     }
 
+    /// *Errors*: none; who is cancelled looks at `is_over`.
     asio::awaitable<void> ended() {
         std::error_code cancelled;
         auto token = asio::redirect_error(asio::use_awaitable, cancelled);

@@ -105,8 +105,7 @@ public:
     static void answer_late(Peer& peer, std::uint64_t id, std::chrono::nanoseconds time, std::uint8_t flags = 0) {
         const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(time);
         peer.reply({.kind = FrameKind::error, .flags = flags, .id = id},
-                   error_body(time, Errc::execution_timeout, "",
-                              "it ran for " + std::to_string(took.count()) + " ms, longer than its execution_timeout"));
+                   error_body(time, Errc::execution_timeout, "", "after " + std::to_string(took.count()) + " ms"));
     }
 
 private:

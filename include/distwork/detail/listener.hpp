@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "../error.hpp"
 #include "../transport.hpp"
 #include "asio.hpp"
 #include "pause.hpp"
@@ -20,17 +21,17 @@ namespace distwork::detail {
 template <class Transport>
 class Listener {
 public:
-    /// Throws Error (address_in_use, bad_address).
+    /// Throws Error (address_in_use, bad_address; with `loopback_only` also needs_credentials).
     Listener(Transport transport, const typename Transport::Strand& strand, const std::string& address,
-             std::uint16_t port)
+             std::uint16_t port, bool loopback_only)
         : transport_{std::move(transport)},
-          acceptor_{transport_.listen(strand, address, port)},
+          acceptor_{transport_.listen(strand, address, port, loopback_only)},
           local_endpoint_{acceptor_.local_endpoint()},
           timer_{strand} {}
 
     asio::ip::tcp::endpoint local_endpoint() const noexcept { return local_endpoint_; }
 
-    /// Until it is closed. `accepted(Socket)` may throw; `failed(text)` is told why accepting failed.
+    /// Until it is closed; throws Error (cancelled). `accepted(Socket)` may throw; `failed(text)` is told why accepting failed.
     template <class Accepted, class Failed>
     asio::awaitable<void> run(Accepted accepted, Failed failed) {
         auto pause = shortest_pause;
@@ -43,8 +44,10 @@ public:
                 error = std::current_exception();
             }
             if (!error || !acceptor_.is_open()) continue;
+            const auto state = co_await asio::this_coro::cancellation_state;
+            if (state.cancelled() != asio::cancellation_type::none) throw Error{Errc::cancelled, "a master's run"};
             // Out of descriptors or memory, as a rule: accepting again at once would fail again, millions of times a second.
-            failed(describe(error).text);
+            failed(what_of(error));
             co_await detail::pause(timer_, pause);
             pause = std::min(pause * 2, longest_pause);
         }

@@ -44,6 +44,7 @@ class MasterCore final : public SessionHost<Transport>, public Submissions<Selec
     using Works::container_;
     using Works::executor_;
     using Works::notice;
+    using Works::once_;
     using Works::options_;
     using Works::settings_;
     using Works::strand_;
@@ -54,7 +55,7 @@ public:
 
     MasterCore(Transport transport, MasterOptions options, Selector selector)
         : Works{std::move(transport), std::move(options), std::move(selector)},
-          listener_{transport_, strand_, options_.address, options_.port},
+          listener_{transport_, strand_, options_.address, options_.port, !options_.insecure_plaintext},
           drain_{transport_, strand_},
           accepted_{transport_, options_.work_executor, options_.slots} {}
 
@@ -94,11 +95,22 @@ public:
 
     // The life cycle
 
+    /// That it will run. *Errors*: already_running.
+    void begin() { once_.begin("this master"); }
+    void ask_to_run() noexcept { once_.ask(); }
+
     static asio::awaitable<void> run(std::shared_ptr<MasterCore> self) {
-        if (std::exchange(self->running_, true)) throw Error{Errc::already_running, "master"};
+        self->begin();
+        co_await run_begun(self);
+    }
+
+    /// Accepts slaves until the master stops, and ends when the stop has.
+    static asio::awaitable<void> run_begun(std::shared_ptr<MasterCore> self) {
         auto accepted = [&self](typename Transport::Socket socket) { self->begin_session(std::move(socket)); };
         auto failed = [&self](const std::string& text) { self->log(LogLevel::warning, "accepting failed: " + text); };
         co_await self->listener_.run(accepted, failed);
+        co_await self->drain_.ended();
+        if (!self->drain_.is_over()) throw Error{Errc::cancelled, "a master's run"};
     }
 
     /// Admits nothing more, waits for what was admitted and for works of slaves, for at most `timeout`, then ends all.
@@ -117,7 +129,7 @@ public:
             [&self] { return self->is_quiet() && self->accepted_.are_done(self->drain_.looking_again(self)); });
         for (const auto& session : self->sessions_.take()) {
             self->give_up(session);
-            session->leave(Errc::stopped, "the master stopped");
+            session->leave(Errc::stopped, "");
         }
         self->abandon();
         self->drain_.end();
@@ -125,6 +137,8 @@ public:
 
     /// Ends all at once: every submission is settled when this returns, its handler called by its executor.
     void abort() {
+        if (!once_.was_asked())
+            log(LogLevel::warning, "A master ends that never ran: it needs start(), or async_run()");
         container_.close();
         for (const auto& session : sessions_.take()) {
             give_up(session);
@@ -135,7 +149,8 @@ public:
         asio::post(strand_, [self = self()] {
             self->listener_.close();
             self->slave_waiters_.end();
-            self->drain_.look_again();
+            // One that is under way has no more time; if there is none, this was the end.
+            if (self->drain_.begin(std::chrono::milliseconds{0})) self->drain_.end();
         });
     }
 
@@ -147,7 +162,7 @@ public:
     std::error_code admit(const Greeting&, std::string& text) override {
         if (++seats_ <= options_.max_slaves) return {};
         --seats_;
-        text = "this master holds " + std::to_string(options_.max_slaves) + " slaves, as many as it may";
+        text = "max_slaves is " + std::to_string(options_.max_slaves);
         return Errc::too_many_slaves;
     }
 
@@ -162,7 +177,7 @@ public:
         information.last_heard = information.connected_since;
         session->tag = container_.add_socket(session, std::move(information), types.known(), peer.window,
                                              peer.max_frame_bytes, peer.held_slots);
-        log(LogLevel::info, "Connected from: " + to_string(session->remote_endpoint()));
+        log(LogLevel::info, "Connected from: " + session->description());
         notice();
         asio::post(strand_, [self = self()] { self->slave_waiters_.wake(self->container_.size()); });
     }
@@ -229,13 +244,15 @@ public:
     void peer_drains(const SessionPtr& session) override {
         container_.drain(session->tag);
         notice();
-        log(LogLevel::info, "Draining: " + to_string(session->remote_endpoint()));
+        log(LogLevel::info, "Draining: " + session->description());
     }
 
     void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
                 std::vector<std::shared_ptr<Call>> unanswered) override {
         if (session->accepted()) --seats_;
-        const std::string text = reason.message() + (detail.empty() ? "" : " (" + detail + ")");
+        const std::string text = why_ended(reason, detail);
+        const bool is_loss = session->tag && (!is_clean_end(reason) || !unanswered.empty());
+        std::size_t again = 0;
         {
             const typename Works::Settling settling{*this};
             LostWorks lost;
@@ -243,12 +260,15 @@ public:
                 lost = container_.remove_socket(session->tag, unanswered, session->description(), session->traffic());
                 unanswered.insert(unanswered.end(), lost.waited.begin(), lost.waited.end());
             }
-            this->fail_all(std::move(unanswered), session->description(), Errc::lost, text);
+            this->fail_all(std::move(unanswered), session->description(), Errc::lost, "its slave was lost: " + text);
             this->send_elsewhere(lost.again);
+            again = lost.again.size();
         }
         sessions_.remove(*session);
         notice();
-        log(LogLevel::info, "Disconnected from: " + to_string(session->remote_endpoint()) + ": " + text);
+        log(is_loss ? LogLevel::warning : LogLevel::info,
+            "Disconnected from: " + session->description() + ": " + text +
+                (again == 0 ? "" : "; works that go to others: " + std::to_string(again)));
     }
 
 private:
@@ -282,7 +302,6 @@ private:
     Listener<Transport> listener_;
     Drain<Transport> drain_;
     SlaveWaiters slave_waiters_;
-    bool running_ = false;
 
     AcceptedWorks<Transport> accepted_;
     TypeSet submitted_;                  // works that slaves may have distributed

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -17,6 +18,21 @@
 #include "probe.hpp"
 
 namespace distwork::detail {
+
+/// For people: which of its times a call has used up.
+inline std::string over(const char* time, std::chrono::milliseconds limit) {
+    return std::string{"its "} + time + " of " + std::to_string(limit.count()) + " ms is over: ";
+}
+
+/// What a call is told that ends here; `why()`: what is to be said besides its name, instead of what the code means.
+template <class Why>
+std::exception_ptr error_of(const Call& call, Errc reason, Why why) noexcept {
+    return exception_of([&] {
+        const std::string text = why();
+        const std::string name{call.name()};
+        throw text.empty() ? Error{reason, name} : Error::with_text(reason, name + ": " + text);
+    });
+}
 
 /// Where a master's calls end: each is counted once and calls back once.
 ///

@@ -25,6 +25,8 @@
 #include "pause.hpp"
 #include "probe.hpp"
 #include "reconnect.hpp"
+#include "run_once.hpp"
+#include "type_name.hpp"
 
 namespace distwork::detail {
 
@@ -37,7 +39,7 @@ class SlaveCore final : public SessionHost<Transport>, public std::enable_shared
 
 public:
     SlaveCore(Transport transport, std::vector<MasterAddress> masters, SlaveOptions options)
-        : options_{checked(masters, std::move(options))},
+        : options_{checked(masters, std::move(options), transport.process_name(), transport.default_log())},
           executor_{transport.get_executor()},
           transport_{std::move(transport)},
           strand_{transport_.make_strand()},
@@ -66,9 +68,14 @@ public:
 
     /// Connects, and connects again; throws what no further attempt would change.
     static asio::awaitable<void> run(std::shared_ptr<SlaveCore> self) {
-        if (std::exchange(self->running_, true)) throw Error{Errc::already_running, "slave"};
+        self->begin();
         co_await self->run();
     }
+    static asio::awaitable<void> run_begun(std::shared_ptr<SlaveCore> self) { co_await self->run(); }
+
+    /// That it will run. *Errors*: already_running.
+    void begin() { once_.begin("slave " + options_.name); }
+    void ask_to_run() noexcept { once_.ask(); }
 
     /// Takes nothing new, finishes what it has, for at most `timeout`, and leaves.
     static asio::awaitable<void> stop(std::shared_ptr<SlaveCore> self, Milliseconds timeout) {
@@ -98,6 +105,7 @@ public:
 
     /// Ends all at once: every call of its works is settled when this returns, whether or not the strand runs again.
     void abort() {
+        if (!once_.was_asked()) log(LogLevel::warning, "It ends and never ran: it needs start(), or async_run()");
         works_->stop();
         if (const auto session = current_session()) settle(session->give_up(), Errc::stopped, "the slave ended");
         asio::post(strand_, [self = this->shared_from_this()] {
@@ -116,6 +124,7 @@ public:
 
     void opened(const SessionPtr& session, const Introduction&, const PeerTypes&) override {
         served_ = connected_ = true;
+        is_unreachable_ = false;
         if (!search_.is_first()) DISTWORK_MARK(second_master);
         log(LogLevel::info, "Connected to: " + to_string(session->remote_endpoint()));
     }
@@ -145,9 +154,11 @@ public:
         connected_ = false;
         reason_ = reason;
         detail_ = detail;
-        const std::string text = reason.message() + (detail.empty() ? "" : " (" + detail + ')');
-        log(LogLevel::info, "Disconnected from: " + to_string(session->remote_endpoint()) + ": " + text);
-        settle(std::move(unanswered), Errc::lost, text);
+        const std::string text = why_ended(reason, detail);
+        // What kept a session from being opened is told as well by who asks the next master.
+        log(served_ && !is_clean_end(reason) ? LogLevel::warning : LogLevel::info,
+            "Disconnected from: " + to_string(session->remote_endpoint()) + ": " + text);
+        settle(std::move(unanswered), Errc::lost, "its master was lost: " + text);
         current_session({});
         drain_.look_again();
     }
@@ -159,9 +170,12 @@ private:
             try {
                 co_await attempt();
             } catch (...) {
-                failed = std::current_exception();
+                failed =
+                    exception_of([this] { rethrow_naming("No connection to " + search_.master().to_string() + ": "); });
             }
             if (stopped_ || (!failed && !options_.reconnect) || DISTWORK_PLANTED(no_reconnect)) break;
+            const auto state = co_await asio::this_coro::cancellation_state;
+            if (state.cancelled() != asio::cancellation_type::none) throw Error{Errc::cancelled, "a slave's run"};
             const Milliseconds pause = failed ? after_failure(failed) : search_.lost();
             if (pause.count() == 0) continue;
             co_await detail::pause(timer_, DISTWORK_PLANTED(knock_at_once) ? Milliseconds{1} : jittered(pause));
@@ -181,12 +195,12 @@ private:
 
     /// How long to pause until the next attempt. Throws `failed` where there is to be none.
     Milliseconds after_failure(const std::exception_ptr& failed) {
-        const std::string master = search_.master().to_string();
-        const std::string text = describe(failed).text;
         const auto pause = passes(failed) ? search_.failed() : search_.strike();
         if (!pause || (!options_.reconnect && pause->count() != 0)) std::rethrow_exception(failed);
-        log(LogLevel::info,
-            "No connection to " + master + (passes(failed) ? ": " : ", nor any further attempt: ") + text);
+        // Attempts go on: the first round of them is told of aloud.
+        log(is_unreachable_ && passes(failed) ? LogLevel::info : LogLevel::warning,
+            what_of(failed) + (passes(failed) ? "" : "; it is not asked again"));
+        if (pause->count() != 0) is_unreachable_ = true;
         return *pause;
     }
 
@@ -199,7 +213,7 @@ private:
     /// A name may resolve to anything.
     void check_peer(const typename Transport::Socket& socket) const {
         if (!options_.insecure_plaintext && !socket.remote_endpoint().address().is_loopback())
-            throw Error{Errc::needs_credentials, search_.master().host + " is " + to_string(socket.remote_endpoint())};
+            throw Error::with_text(Errc::needs_credentials, beyond_this_machine(to_string(socket.remote_endpoint())));
     }
 
     asio::awaitable<void> serve(typename Transport::Socket socket) {
@@ -207,7 +221,8 @@ private:
                                                                   this->shared_from_this());
         current_session(session);
         co_await Session<Transport>::run(session);
-        if (!served_ || !passes(reason_) || is_broken(reason_)) throw Error{reason_, detail_};
+        if (!served_ || !passes(reason_) || is_broken(reason_))
+            throw Error::with_text(reason_, why_ended(reason_, detail_));
     }
 
     SessionPtr current_session() const {
@@ -258,6 +273,7 @@ private:
     const std::shared_ptr<const SessionSettings> settings_;
     std::unique_ptr<typename Transport::WorkPool> pool_;
     std::shared_ptr<WorkQueue<Transport>> works_;
+    RunOnce once_;
     std::atomic<bool> connected_{false};
 
     // strand_
@@ -268,9 +284,9 @@ private:
     bool master_drained_ = false;  // it sends nothing more
     std::error_code reason_;       // why the last session ended
     std::string detail_;
-    bool running_ = false;
     bool stopped_ = false;
-    bool served_ = false;  // the last session was opened
+    bool served_ = false;          // the last session was opened
+    bool is_unreachable_ = false;  // no master of the list took it, in a whole round
 
     mutable std::mutex session_mutex_;
     // guarded by session_mutex_

@@ -25,8 +25,11 @@
 #include "../submission.hpp"
 #include "alarms.hpp"
 #include "asio.hpp"
+#include "no_slave_alarm.hpp"
 #include "outcomes.hpp"
 #include "probe.hpp"
+#include "run_once.hpp"
+#include "type_name.hpp"
 
 namespace distwork::detail {
 
@@ -60,7 +63,7 @@ public:
         if (admission == Admission::sent || admission == Admission::queued) {
             if (call->is_admitted) call->admitted();  // else somebody claimed it before
         } else if (admission != Admission::waiting) {
-            refuse(call, std::make_exception_ptr(refusal(admission, call->name())));
+            refuse(call, std::make_exception_ptr(refusal_of(*call, admission)));
         }
         notice();
     }
@@ -77,7 +80,7 @@ public:
         notice();
         if (admission == Admission::sent || admission == Admission::queued) return;
         if (call->claim(Errc::backlog_full)) outcomes_.count_refused();
-        throw refusal(admission, call->name());
+        throw refusal_of(*call, admission);
     }
 
     void cancel(const SubmissionPtr& call) { end(call, Errc::cancelled); }
@@ -109,14 +112,15 @@ public:
 
 protected:
     Submissions(Transport transport, MasterOptions options, Selector selector)
-        : options_{checked(std::move(options))},
+        : options_{checked(std::move(options), transport.default_log())},
           settings_{settings_of(options_)},
           executor_{transport.get_executor()},
           transport_{std::move(transport)},
           strand_{transport_.make_strand()},
           container_{std::move(selector), options_.waiting, [transport = transport_] { return transport.now(); }},
           outcomes_{transport_},
-          alarms_{std::make_shared<Alarms<Transport>>(transport_, strand_)} {}
+          alarms_{std::make_shared<Alarms<Transport>>(transport_, strand_)},
+          no_slave_{alarms_} {}
     ~Submissions() = default;
 
     /// What `watch_for_quiet` asked for: nothing waits, and nothing is in flight. From any thread, perhaps again.
@@ -172,7 +176,8 @@ protected:
     void abandon_waiting() {
         alarms_->stop();
         for (const SubmissionPtr& work : container_.take_waiting())
-            if (work->claim(Errc::stopped)) fail(work, error_of(*work, Errc::stopped));
+            if (work->claim(Errc::stopped))
+                fail(work, error_of(*work, Errc::stopped, [] { return std::string{"the master stopped"}; }));
     }
 
     /// What the container did under its lock and others must hear of outside.
@@ -186,15 +191,30 @@ protected:
     const asio::any_io_executor executor_;
     Transport transport_;
     const typename Transport::Strand strand_;
+    RunOnce once_;
     Container container_;
 
 private:
     void tell(const News& news) {
         if (news.look) look_later();
         for (const auto& work : news.admitted) work->admitted();
-        if (news.selector_error) log(LogLevel::error, "the selector threw: " + describe(news.selector_error).text);
-        for (const std::string& work : news.stranded)
-            log(LogLevel::info, work + " waits: no connected slave can take it");
+        static_cast<void>(exception_of([&] { log_news(news); }));  // out of memory: a line is lost, and nothing else
+    }
+
+    void log_news(const News& news) {
+        if (news.selector_error) log(LogLevel::error, "The selector threw: " + what_of(news.selector_error));
+        for (const Stranded& kind : news.stranded) {
+            log(kind.no_slave ? LogLevel::info : LogLevel::warning, kind.text);
+            if (!kind.no_slave) continue;
+            no_slave_.set([core = this->weak_from_this()] {
+                if (const auto there = core.lock()) there->tell_of_no_slave();
+            });
+        }
+    }
+
+    void tell_of_no_slave() {
+        const std::string text = no_slave_.text(container_.waiting(), once_.was_asked());
+        if (!text.empty()) log(LogLevel::warning, text);
     }
 
     // Works that wait at their slave
@@ -236,8 +256,11 @@ private:
     void expire(const SubmissionPtr& call) {
         {
             const Settling settling{*this};
+            auto error = error_of(*call, Errc::queue_timeout, [&] {
+                return over("queue_timeout", call->options.queue_timeout()) + container_.why(*call);
+            });
             if (!container_.expire(*call)) return;
-            fail(call, error_of(*call, Errc::queue_timeout));
+            fail(call, std::move(error));
         }
         notice();
     }
@@ -263,6 +286,10 @@ private:
     // How submissions end here
 
     void end(const SubmissionPtr& call, Errc reason) {
+        auto error = error_of(*call, reason, [&] {
+            if (reason != Errc::deadline) return std::string{};
+            return over("deadline", call->options.deadline()) + container_.why(*call);
+        });
         if (!call->claim(reason)) {
             DISTWORK_MARK(cancel_lost_the_race);
             return;
@@ -271,7 +298,7 @@ private:
         {
             const Settling settling{*this};
             container_.cancel(*call);
-            if (!DISTWORK_PLANTED(drop_on_cancel)) fail(call, error_of(*call, reason));
+            if (!DISTWORK_PLANTED(drop_on_cancel)) fail(call, std::move(error));
         }
         notice();
     }
@@ -285,13 +312,14 @@ private:
         else outcomes_.fail(call, std::move(error));
     }
 
-    static std::exception_ptr error_of(const Submission& call, Errc reason) {
-        return std::make_exception_ptr(Error{reason, std::string{call.name()}});
+    Error refusal_of(const Submission& call, Admission admission) const {
+        return refusal(admission, call.name(), admission == Admission::no_slave ? container_.why(call) : "");
     }
 
     Outcomes<Transport> outcomes_;
     const std::shared_ptr<Alarms<Transport>> alarms_;
     std::shared_ptr<void> next_look_;
+    NoSlaveAlarm<Transport> no_slave_;
     std::atomic<bool> stopping_{false};
     std::atomic<std::size_t> settling_{0};
 };

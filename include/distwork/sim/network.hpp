@@ -14,6 +14,7 @@
 
 #include "../detail/asio.hpp"
 #include "../error.hpp"
+#include "../transport.hpp"
 #include "endpoint.hpp"
 #include "host.hpp"
 #include "listener.hpp"
@@ -115,9 +116,10 @@ public:
     /// *Errors*: Error (address_in_use, bad_address).
     Listener& listen(Host& host, const std::string& address, std::uint16_t port) {
         if (address != host.address() && address != "0.0.0.0" && address != "localhost")
-            throw Error{Errc::bad_address, '"' + address + "\" is not an address of " + host.name()};
+            throw Error::with_text(Errc::bad_address, '"' + address + "\" is not an address of " + host.name());
         if (port == 0) port = next_port_++;
-        if (find(host.machine(), port)) throw Error{Errc::address_in_use, address + ':' + std::to_string(port)};
+        if (find(host.machine(), port))
+            throw Error{Errc::address_in_use, distwork::detail::host_and_port(address, port)};
         return listeners_.emplace_back(host, address_of(host.machine(), port));
     }
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "../detail/asio.hpp"
+#include "../log.hpp"
 #include "../transport.hpp"
 #include "host.hpp"
 #include "network.hpp"
@@ -173,7 +174,12 @@ public:
     Strand make_strand() const { return host_->make_strand(); }
     std::unique_ptr<WorkPool> make_work_pool(std::size_t) const { return std::make_unique<WorkPool>(executor_); }
 
-    Acceptor listen(Strand strand, const std::string& address, std::uint16_t port) const {
+    std::string process_name() const { return host_->name(); }
+    /// Nowhere: who wants to know sets a log.
+    Log default_log() const { return NoLog{}; }
+
+    /// Every machine of the simulation is within the loopback network.
+    Acceptor listen(Strand strand, const std::string& address, std::uint16_t port, bool = false) const {
         return {strand, host_->network().listen(*host_, address, port)};
     }
 
