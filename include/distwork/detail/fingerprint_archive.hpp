@@ -1,9 +1,14 @@
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <exception>
 #include <memory>
+#include <stdexcept>
+#include <string>
 #include <tuple>
 #include <type_traits>
 #include <typeindex>
@@ -13,13 +18,29 @@
 #include <vector>
 
 #include "cereal.hpp"
+#include "probing.hpp"
 #include "shape.hpp"
+#include "shape_hash.hpp"
+#include "type_name.hpp"
+
+namespace distwork {
+class WireOutputArchive;
+namespace detail {
+class FingerprintArchive;
+}
+}  // namespace distwork
+
+template <>
+struct cereal::traits::detail::get_output_from_input<distwork::detail::FingerprintArchive> {
+    using type = distwork::WireOutputArchive;
+};
 
 namespace distwork::detail {
 
-/// An archive that saves nothing: it describes the types of what it is given. Users' functions see an output archive.
-class FingerprintArchive : public cereal::OutputArchive<FingerprintArchive, cereal::AllowEmptyClassElision> {
-    using Base = cereal::OutputArchive<FingerprintArchive, cereal::AllowEmptyClassElision>;
+/// An archive that loads nothing: it describes the types of what it is asked for, and gives zeros, empty containers, null
+/// pointers and the current class version. Users' functions see an input archive.
+class FingerprintArchive : public cereal::InputArchive<FingerprintArchive, cereal::AllowEmptyClassElision> {
+    using Base = cereal::InputArchive<FingerprintArchive, cereal::AllowEmptyClassElision>;
 
 public:
     FingerprintArchive() : Base{this} {}
@@ -27,7 +48,7 @@ public:
     // These hide the base's.
     template <class... T>
     FingerprintArchive& operator()(T&&... values) {
-        (visit(values), ...);
+        (take(values), ...);
         return *this;
     }
     template <class T>
@@ -35,7 +56,7 @@ public:
         return (*this)(value);
     }
     template <class T>
-    FingerprintArchive& operator<<(T&& value) {
+    FingerprintArchive& operator>>(T&& value) {
         return (*this)(value);
     }
     void serializeDeferments() {}
@@ -48,7 +69,7 @@ public:
         } else if constexpr (std::is_void_v<T>) {
             add(ShapeWord::nothing);
         } else if constexpr (std::is_arithmetic_v<T> || std::is_enum_v<T>) {
-            describe_scalar<T>();
+            hash_.add_scalar<T>();
         } else if constexpr (std::is_array_v<T>) {
             add(ShapeWord::array, std::extent_v<T>);
             describe_part<std::remove_extent_t<T>>();
@@ -62,27 +83,17 @@ public:
         }
     }
 
-    /// The version of the class being described, which is known already, is written.
-    void note_version() noexcept { add(ShapeWord::versioned); }
-
-    std::uint64_t result() const noexcept {
-        // Every bit of the words shall reach every bit of the result (the last step of MurmurHash3).
-        std::uint64_t hash = hash_;
-        hash = (hash ^ hash >> 33) * 0xff51afd7ed558ccdU;
-        hash = (hash ^ hash >> 33) * 0xc4ceb9fe1a85ec53U;
-        return hash ^ hash >> 33;
+    /// The version of the class being described, which is known already, is asked for.
+    std::uint32_t read_version() noexcept {
+        add(ShapeWord::versioned);
+        return version_;
     }
+
+    TypeShape result() { return {hash_.result(), std::move(bases_), std::move(opaque_)}; }
 
 private:
-    /// FNV-1a, a byte at a time.
-    void add(std::uint64_t number) noexcept {
-        for (int shift = 0; shift < 64; shift += 8) hash_ = (hash_ ^ (number >> shift & 0xff)) * 0x100000001b3U;
-    }
-    void add(ShapeWord word) noexcept { add(static_cast<std::uint64_t>(word)); }
-    void add(ShapeWord word, std::uint64_t number) noexcept {
-        add(word);
-        add(number);
-    }
+    void add(ShapeWord word) noexcept { hash_.add(word); }
+    void add(ShapeWord word, std::uint64_t number) noexcept { hash_.add(word, number); }
 
     template <class T>
     void describe_part() {
@@ -90,27 +101,12 @@ private:
     }
 
     template <class T>
-    void describe_scalar() {
-        if constexpr (std::is_enum_v<T>) {
-            add(ShapeWord::enumeration);
-            describe_scalar<std::underlying_type_t<T>>();
-        } else if constexpr (std::same_as<T, bool>) {
-            add(ShapeWord::boolean);
-        } else if constexpr (std::same_as<T, long double>) {
-            add(ShapeWord::floating, 16);  // as it travels
-        } else if constexpr (std::is_floating_point_v<T>) {
-            add(ShapeWord::floating, sizeof(T));
-        } else if constexpr (is_character<T>) {
-            add(ShapeWord::character, sizeof(T));  // of char's sign machines have different opinions
-        } else {
-            add(std::is_signed_v<T> ? ShapeWord::signed_integer : ShapeWord::unsigned_integer, sizeof(T));
-        }
-    }
-
-    template <class T>
     void describe_pointee() {
         if constexpr (std::is_polymorphic_v<T>) {
             add(ShapeWord::polymorphic);  // what is there, its name tells at run time
+            const TypeShape& (*shape)() = nullptr;
+            if constexpr (!std::is_abstract_v<T>) shape = &shape_of<std::remove_cv_t<T>>;
+            bases_.push_back({&typeid(T), shape});
         } else {
             describe_part<T>();
         }
@@ -139,8 +135,8 @@ private:
         } else if constexpr (DurationLike<T>) {
             add(ShapeWord::duration);
             describe_part<typename T::rep>();
-            add(static_cast<std::uint64_t>(T::period::num));
-            add(static_cast<std::uint64_t>(T::period::den));
+            hash_.add(static_cast<std::uint64_t>(T::period::num));
+            hash_.add(static_cast<std::uint64_t>(T::period::den));
         } else if constexpr (TimePointLike<T>) {
             add(ShapeWord::time_point);
             describe_part<typename T::duration>();
@@ -161,78 +157,92 @@ private:
         } else if constexpr (std::is_empty_v<T>) {
             add(ShapeWord::nothing);
         } else {
-            add(ShapeWord::opaque);
+            add_opaque<T>("it is no type that is known here");
         }
     }
 
-    // What users give to an archive: objects, some of them in cereal's wrappers.
+    // What users ask for: objects, some of them in cereal's wrappers.
+
+    /// Zeros can keep a load going for ever that waits for something else.
+    static constexpr std::size_t most_visits = 100'000;
 
     template <class T>
-    void visit(const T& object) {
-        if constexpr (std::is_class_v<T> && !is_library_type<T> && fingerprint_override<T> == 0) {
-            describe_object<T>(&object);
+    void take(T& value) {
+        if (++visits_ > most_visits) throw std::length_error{"reading zeros it does not come to an end"};
+        visit(value);
+    }
+
+    template <class T>
+    void visit(T& object) {
+        using Plain = std::remove_cv_t<T>;
+        if constexpr (std::is_class_v<Plain> && !is_library_type<Plain> && fingerprint_override<Plain> == 0) {
+            describe_object<Plain>(&object);
         } else {
-            describe<T>();
+            describe<Plain>();
+            make_zero(object);
         }
     }
     template <class T>
-    void visit(const cereal::NameValuePair<T>& pair) {
+    void visit(cereal::NameValuePair<T>& pair) {
         visit(pair.value);
     }
     template <class T>
-    void visit(const cereal::SizeTag<T>& tag) {
+    void visit(cereal::SizeTag<T>& tag) {
         add(ShapeWord::count);
         visit(tag.size);
     }
     template <class T>
-    void visit(const cereal::BinaryData<T>& binary) {
+    void visit(cereal::BinaryData<T>& binary) {
         using Element = std::remove_cv_t<std::remove_all_extents_t<std::remove_pointer_t<std::remove_reference_t<T>>>>;
         add(ShapeWord::binary, binary.size);
-        if constexpr (std::is_arithmetic_v<Element>) describe_scalar<Element>();
+        if constexpr (std::is_arithmetic_v<Element>) hash_.add_scalar<Element>();
+        if (binary.size != 0) std::memset(binary.data, 0, static_cast<std::size_t>(binary.size));
     }
     template <class Key, class Value>
-    void visit(const cereal::MapItem<Key, Value>& item) {
+    void visit(cereal::MapItem<Key, Value>& item) {
         visit(item.key);
         visit(item.value);
     }
     template <class T>
-    void visit(const cereal::DeferredData<T>& data) {
+    void visit(cereal::DeferredData<T>& data) {
         add(ShapeWord::deferred);
         visit(data.value);
     }
     template <class T>
-    void visit(const cereal::base_class<T>& base) {
+    void visit(cereal::base_class<T>& base) {
         add(ShapeWord::base);
         visit(*base.base_ptr);
     }
     template <class T>
-    void visit(const cereal::virtual_base_class<T>& base) {
+    void visit(cereal::virtual_base_class<T>& base) {
         add(ShapeWord::base);
         visit(*base.base_ptr);
     }
 
     /// Describes a user's class; without an object, one is made.
     template <class T>
-    void describe_object(const T* object) {
+    void describe_object(T* object) {
         for (std::size_t i = 0; i < open_.size(); ++i)
             if (open_[i] == typeid(T)) return add(ShapeWord::back_reference, i);
+        const Probing<T> probing;
         if constexpr (std::is_default_constructible_v<T> && !std::is_abstract_v<T>) {
             if (!object) return describe_new_object<T>();
         }
-        add(ShapeWord::object, cereal::detail::Version<T>::version);
+        const std::uint32_t outer_version = version_;
+        version_ = cereal::detail::Version<T>::version;
+        add(ShapeWord::object, version_);
         open_.push_back(typeid(T));
         try {
-            if (object) {
-                run(*object);
-            } else {
-                add(ShapeWord::opaque);
-            }
-        } catch (...) {
-            add(ShapeWord::opaque);  // a function that does not like a default-constructed object
+            if (object) run(*object);
+            else run_load_and_construct<T>();
+        } catch (...) {  // a function that does not like zeros
+            const ExceptionText thrown = detail::describe(std::current_exception());
+            add_opaque<T>("it threw " + thrown.type + ": " + thrown.text);
         }
         // A container of the users' own that is empty has not shown its elements.
         if constexpr (RangeLike<T>) describe_part<typename T::value_type>();
         open_.pop_back();
+        version_ = outer_version;
         add(ShapeWord::object_end);
     }
 
@@ -242,45 +252,55 @@ private:
         try {
             object.reset(cereal::access::construct<T>());
         } catch (...) {
-            return add(ShapeWord::opaque);
+            return add_opaque<T>("its default constructor threw");
         }
         describe_object<T>(object.get());
     }
 
     template <class T>
-    void run(const T& object) {
-        using cereal::traits::has_member_save_minimal;
-        using cereal::traits::has_member_versioned_save_minimal;
-        using cereal::traits::has_non_member_save_minimal;
-        using cereal::traits::has_non_member_versioned_save_minimal;
-        // A minimal function is asked for its type alone.
-        if constexpr (has_member_save_minimal<T, FingerprintArchive>::value) {
-            describe<typename has_member_save_minimal<T, FingerprintArchive>::type>();
-        } else if constexpr (has_non_member_save_minimal<T, FingerprintArchive>::value) {
-            describe<typename has_non_member_save_minimal<T, FingerprintArchive>::type>();
-        } else if constexpr (has_member_versioned_save_minimal<T, FingerprintArchive>::value) {
-            note_version();
-            describe<typename has_member_versioned_save_minimal<T, FingerprintArchive>::type>();
-        } else if constexpr (has_non_member_versioned_save_minimal<T, FingerprintArchive>::value) {
-            note_version();
-            describe<typename has_non_member_versioned_save_minimal<T, FingerprintArchive>::type>();
-        } else if constexpr (cereal::traits::is_output_serializable<T, FingerprintArchive>::value) {
-            Base::operator()(object);  // cereal finds the function; what it gives to the archive comes to visit
+    void run(T& object) {
+        if constexpr (is_minimal<T>) {
+            // A minimal function is asked for its type alone.
+            if constexpr (MinimalType<T>::versioned) read_version();
+            describe<typename MinimalType<T>::type>();
+        } else if constexpr (cereal::traits::is_input_serializable<T, FingerprintArchive>::value) {
+            Base::operator()(object);  // cereal finds the function; what it asks the archive for comes to visit
         } else if constexpr (std::is_empty_v<T>) {
             add(ShapeWord::nothing);
         } else {
-            add(ShapeWord::opaque);
+            add_opaque<T>("it has no function that loads it");
         }
     }
 
-    std::uint64_t hash_ = 0xcbf29ce484222325U;
+    /// Of a class that has no default constructor, perhaps.
+    template <class T>
+    void run_load_and_construct() {
+        if constexpr (!std::is_abstract_v<T> && cereal::traits::has_load_and_construct<T, FingerprintArchive>::value) {
+            probe_load_and_construct<T, FingerprintArchive>([this](auto& wrapper) { Base::operator()(wrapper); });
+        } else {
+            add_opaque<T>("it has no default constructor");
+        }
+    }
+
+    template <class T>
+    void add_opaque(const std::string& why) {
+        add(ShapeWord::opaque);
+        std::string text = type_name(typeid(T)) + " (" + why + ')';
+        if (std::find(opaque_.begin(), opaque_.end(), text) == opaque_.end()) opaque_.push_back(std::move(text));
+    }
+
+    ShapeHash hash_;
     std::vector<std::type_index> open_;  // the classes being described, the outermost first
+    std::uint32_t version_ = 0;          // of the innermost
+    std::size_t visits_ = 0;
+    std::vector<TypeShape::Base> bases_;
+    std::vector<std::string> opaque_;
 };
 
-/// Cereal itself gives the archive nothing but a class's version, where its functions ask for it.
+/// Cereal itself asks the archive for nothing but a class's version, where its functions want it.
 template <class T>
-void serialize(FingerprintArchive& archive, cereal::NameValuePair<T>&) {
-    archive.note_version();
+void serialize(FingerprintArchive& archive, cereal::NameValuePair<T>& pair) {
+    pair.value = archive.read_version();
 }
 
 }  // namespace distwork::detail

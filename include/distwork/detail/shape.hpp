@@ -5,10 +5,15 @@
 #include <concepts>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <tuple>
+#include <typeinfo>
 #include <variant>
+#include <vector>
 
-// The words that shapes are described in, and how the standard's types are told apart.
+#include "visibility.hpp"
+
+// What is known of a type's shape, and how the standard's types are told apart.
 
 namespace distwork {
 
@@ -17,41 +22,24 @@ namespace distwork {
 template <class T>
 inline constexpr std::uint64_t fingerprint_override = 0;
 
-namespace detail {
+/// What is known of how a type is serialized, from the type alone.
+struct TypeShape {
+    /// A polymorphic class that pointers to are met in it: what is behind them is found out by name.
+    struct Base {
+        const std::type_info* type = nullptr;
+        const TypeShape& (*shape)() = nullptr;  ///< of the class itself, if there can be objects of it
+    };
 
-/// What the hash is fed with: one word for each thing met, some followed by a number.
-enum class ShapeWord : std::uint64_t {
-    nothing = 1,
-    boolean,
-    character,
-    signed_integer,
-    unsigned_integer,
-    floating,
-    enumeration,
-    array,
-    tuple,
-    range,
-    optional,
-    variant,
-    unique_pointer,
-    shared_pointer,
-    polymorphic,
-    duration,
-    time_point,
-    bits,
-    complex,
-    adaptor,
-    count,
-    binary,
-    object,
-    versioned,
-    object_end,
-    back_reference,
-    base,
-    deferred,
-    opaque,
-    override,
+    std::uint64_t fingerprint = 0;
+    std::vector<Base> bases;
+    std::vector<std::string> opaque;  ///< classes in it that were not seen to their end, and why
 };
+
+/// The shape of T. *Thread-safety*: yes; computed once in each library.
+template <class T>
+DISTWORK_HIDDEN const TypeShape& shape_of();
+
+namespace detail {
 
 template <class T>
 inline constexpr bool is_unique_pointer = false;
@@ -64,10 +52,6 @@ template <class T>
 inline constexpr bool is_shared_pointer<std::shared_ptr<T>> = true;
 template <class T>
 inline constexpr bool is_shared_pointer<std::weak_ptr<T>> = true;
-
-template <class T>
-inline constexpr bool is_character = std::same_as<T, char> || std::same_as<T, wchar_t> || std::same_as<T, char8_t> ||
-                                     std::same_as<T, char16_t> || std::same_as<T, char32_t>;
 
 // The standard's templates, told by what they offer: so that their headers need not be included.
 template <class T>
