@@ -292,6 +292,7 @@ void load(WireInputArchive&, std::array<T, 0>&) {}
 }  // namespace distwork
 
 #include "archive_pointers.hpp"
+#include "archive_polymorphic.hpp"
 
 CEREAL_REGISTER_ARCHIVE(distwork::WireOutputArchive)
 CEREAL_REGISTER_ARCHIVE(distwork::WireInputArchive)

@@ -5,7 +5,6 @@
 #include <exception>
 #include <memory>
 #include <type_traits>
-#include <typeinfo>
 #include <utility>
 
 #include "archive.hpp"
@@ -105,32 +104,3 @@ void load(WireInputArchive& archive, cereal::memory_detail::PtrWrapper<std::shar
 }
 
 }  // namespace distwork
-
-namespace cereal::detail {
-
-/// How a pointer to a registered type T is decoded into a pointer to one of its bases. Cereal's own leaks the object
-/// where T is not derived from the pointer's type, and the name of T is the sender's to choose.
-template <class T>
-struct InputBindingCreator<distwork::WireInputArchive, T> {
-    using Archive = distwork::WireInputArchive;
-
-    InputBindingCreator() {
-        typename InputBindingMap<Archive>::Serializers serializers;
-        serializers.shared_ptr = [](void* archive, std::shared_ptr<void>& to, const std::type_info& base) {
-            std::shared_ptr<T> object;
-            (*static_cast<Archive*>(archive))(memory_detail::make_ptr_wrapper(object));
-            to = PolymorphicCasters::template upcast<T>(object, base);
-        };
-        serializers.unique_ptr = [](void* archive, std::unique_ptr<void, EmptyDeleter<void>>& to,
-                                    const std::type_info& base) {
-            std::unique_ptr<T> object;
-            (*static_cast<Archive*>(archive))(memory_detail::make_ptr_wrapper(object));
-            to.reset(PolymorphicCasters::template upcast<T>(object.get(), base));
-            object.release();
-        };
-        const auto lock = StaticObject<InputBindingMap<Archive>>::lock();
-        StaticObject<InputBindingMap<Archive>>::getInstance().map.emplace(binding_name<T>::name(), serializers);
-    }
-};
-
-}  // namespace cereal::detail

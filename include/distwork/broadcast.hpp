@@ -63,11 +63,11 @@ public:
             Outcome& outcome = whole_->outcomes_[index_];
             try {
                 if constexpr (!std::is_void_v<Result>) decode(value, outcome.value, peer->limits());
-                if (this->type().execute_return) {
+                if (this->own_type().execute_return) {
                     // One object for all slaves: their values come back to it one after the other.
                     const std::lock_guard lock{whole_->mutex_};
                     Context context{peer};
-                    this->type().execute_return(whole_->mutable_work(), value, context, peer->limits());
+                    this->own_type().execute_return(whole_->mutable_work(), value, context, peer->limits());
                 }
             } catch (...) {
                 outcome.error = std::current_exception();
@@ -131,16 +131,17 @@ private:
 /// `may_wait`: parts may wait for room, and every error completes the broadcast; else it is thrown.
 template <class Core, class Whole, class Slot>
 void broadcast(Core& core, Whole& whole, const SubmitOptions& options, bool may_wait, Slot slot) {
-    const WorkType& type = work_type_of(typeid(whole.work()));
+    const WorkType* type = &work_type_of(typeid(whole.work()));
     auto body = std::make_shared<ByteBuffer>();
     std::vector<typename Whole::Outcome> outcomes;
     std::vector<std::uint64_t> targets;
     std::exception_ptr refused = exception_of([&] {
         try {
-            type.encode(whole.work(), *body, core.limits());
+            type->encode(whole.work(), *body, core.limits());
         } catch (const Error&) {
-            rethrow_naming(type.name + ": ");
+            rethrow_naming(type->name + ": ");
         }
+        type = &core.registry().own(*type);
         core.container().enumerate_sockets([&](const SocketInformation& socket) {
             const auto& wanted = options.labels();
             if (!std::includes(socket.labels.begin(), socket.labels.end(), wanted.begin(), wanted.end())) return;
@@ -149,16 +150,17 @@ void broadcast(Core& core, Whole& whole, const SubmitOptions& options, bool may_
             outcome.slave = socket.name;
             targets.push_back(socket.id);
         });
-        if (core.container().is_closed()) throw refusal(Admission::stopped, type.name);
+        if (core.container().is_closed()) throw refusal(Admission::stopped, type->name);
         if (outcomes.empty() && options.when_unavailable() == WhenUnavailable::refuse)
-            throw refusal(Admission::no_slave, type.name);
-        if (!may_wait && !core.container().has_room_for_all(targets, type, body->size()))
-            throw refusal(Admission::backlog_full, type.name);
+            throw refusal(Admission::no_slave, type->name);
+        if (!may_wait && !core.container().has_room_for_all(targets, *type, body->size()))
+            throw refusal(Admission::backlog_full, type->name);
     });
     if (refused && !may_wait) std::rethrow_exception(refused);
     if (refused || outcomes.empty()) return whole.complete(std::move(refused));
 
     const auto parts = whole.split(std::move(outcomes), {body->view(), body}, options);
+    for (const auto& part : parts) part->enter(core.registry());
     cancel_through(slot, [core = core.weak_from_this(),
                           parts = std::vector<std::weak_ptr<Submission>>{parts.begin(), parts.end()}] {
         const auto there = core.lock();

@@ -38,16 +38,28 @@ class Peer;
 /// it.
 class Call {
 public:
-    explicit Call(const WorkType& type) : type_{type} {}
+    explicit Call(const WorkType& type) : type_{&type}, own_type_{type} {}
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
     virtual ~Call() = default;
 
-    const WorkType& type() const noexcept { return type_; }
+    /// The entry of the registry that its role goes by, once it was entered there.
+    const WorkType& type() const noexcept { return *type_; }
+
+    /// The entry of the library that made it: its functions know the object.
+    const WorkType& own_type() const noexcept { return own_type_; }
+
+    /// Has it go by this registry's entry for its type, whose number means something there: before it is shared.
+    /// Throws Error (foreign_type).
+    void enter(const Registry& registry) {
+        if (type_->registry != &registry) [[unlikely]]
+            type_ = &registry.own(*type_);
+    }
+
     virtual const IWork& work() const noexcept = 0;
 
     /// What people call it: the name it was given, or its type's.
-    virtual std::string_view name() const noexcept { return type_.name; }
+    virtual std::string_view name() const noexcept { return own_type_.name; }
 
     /// 1 for the first sending.
     virtual unsigned attempt() const noexcept { return 1; }
@@ -65,7 +77,7 @@ public:
     /// place of its own. Throws Error (too_large, shared_pointer).
     void encode(ByteBuffer& room, const ArchiveLimits& limits) {
         try {
-            type_.encode(work(), room, limits);
+            own_type_.encode(work(), room, limits);
         } catch (const Error&) {
             rethrow_naming(std::string{name()} + ": ");
         }
@@ -145,7 +157,8 @@ protected:
     bool chosen_ = false;
 
 private:
-    const WorkType& type_;
+    const WorkType* type_;
+    const WorkType& own_type_;
     const std::byte* body_ = nullptr;
     std::size_t body_bytes_ = 0;
     std::shared_ptr<const void> owner_;  // of the body, where it does not lie in the sender's frame

@@ -188,7 +188,7 @@ template <class Base, class Work, class Handler>
 void detail::TypedCall<Base, Work, Handler>::call_execute_return() {
     Context context{peer_};
     if constexpr (by_pointer) {
-        this->type().execute_return(*work_, value_.view(), context, peer_->limits());
+        this->own_type().execute_return(*work_, value_.view(), context, peer_->limits());
     } else {
         auto& original = static_cast<Returning<Result>&>(work_);
         if constexpr (std::is_void_v<Result>) original.execute_return(context);

@@ -9,6 +9,8 @@
 #include <system_error>
 #include <utility>
 
+#include "detail/visibility.hpp"
+
 namespace distwork {
 
 /// Why a submission was refused or did not succeed, a session ended, or an argument was not taken.
@@ -34,6 +36,7 @@ enum class Errc : std::uint16_t {
     not_accepted = 20,        ///< the master was not told to accept works of that type
     null_work = 21,           ///< there is no work behind the pointer
     shared_pointer = 22,      ///< one object is reached by two shared pointers: aliasing does not travel
+    foreign_type = 23,        ///< a library registered it that has a registry of its own, or a name that another had before
     too_many_suspended = 24,  ///< as many works as may be suspended on the slave await calls already
     // why a session ended
     connection_closed = 32,   ///< the peer closed the connection
@@ -54,7 +57,7 @@ enum class Errc : std::uint16_t {
     bad_address = 65,        ///< the address does not parse or resolve, or is not of this machine
     needs_credentials = 66,  ///< an address beyond loopback, without credentials or `insecure_plaintext`
     zero_slots = 67,         ///< a slave without slots would never execute anything
-    duplicate_type = 68,     ///< two work types are registered under one name
+    duplicate_type = 68,     ///< two work types are registered under one name, or one under two
     unregistered_type = 69,  ///< the type was not registered with DISTWORK_REGISTER_WORK
     bad_option = 70,         ///< an option has a value that makes no sense
     already_running = 71,    ///< `start` or `async_run` was called twice
@@ -68,7 +71,7 @@ struct std::is_error_code_enum<distwork::Errc> : std::true_type {};
 namespace distwork {
 namespace detail {
 
-class ErrorCategory final : public std::error_category {
+class DISTWORK_EXPORT ErrorCategory final : public std::error_category {
 public:
     const char* name() const noexcept override { return "distwork"; }
 
@@ -99,6 +102,8 @@ public:
             case Errc::shared_pointer: return "an object that two shared pointers reach does not travel";
             case Errc::too_many_suspended:
                 return "as many works as may be suspended on the slave await calls already (max_suspended)";
+            case Errc::foreign_type:
+                return "the library that registered the work type has a registry of its own, or another had the name before";
             case Errc::connection_closed: return "the peer closed the connection";
             case Errc::peer_silent: return "the peer has been silent for too long (dead_after)";
             case Errc::protocol_violation: return "the peer broke the protocol";
@@ -117,7 +122,7 @@ public:
             case Errc::needs_credentials:
                 return "an address beyond this machine needs credentials, or insecure_plaintext in the role's options";
             case Errc::zero_slots: return "a role needs at least one slot to execute works";
-            case Errc::duplicate_type: return "two work types are registered under one name";
+            case Errc::duplicate_type: return "two work types are registered under one name, or one under two";
             case Errc::unregistered_type: return "the work type is not registered (DISTWORK_REGISTER_WORK)";
             case Errc::bad_option: return "an option has an unusable value";
             case Errc::already_running: return "the role was started before";
@@ -137,7 +142,7 @@ public:
 
 }  // namespace detail
 
-inline const std::error_category& error_category() noexcept {
+DISTWORK_EXPORT inline const std::error_category& error_category() noexcept {
     static const detail::ErrorCategory category;
     return category;
 }

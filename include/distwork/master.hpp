@@ -57,13 +57,16 @@ public:
 
     /// On a transport that is more than an executor. *Errors*: the same.
     Master(std::type_identity_t<Transport> transport, MasterOptions options, Selector selector = Selector{})
-        : core_{std::make_shared<Core>(std::move(transport), std::move(options), std::move(selector))} {}
+        : core_{std::make_shared<Core>(std::move(transport), std::move(options), std::move(selector))} {
+        core_->observe_registry();
+    }
 
     Master(Master&&) noexcept = default;
     Master& operator=(Master&&) = delete;
 
     ~Master() {
         if (!core_) return;
+        core_->forget_registry();
         core_->abort();
         core_->join();
     }

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <array>
 #include <cereal/types/polymorphic.hpp>
 #include <exception>
 #include <memory>
 #include <span>
 #include <type_traits>
+#include <utility>
 
 #include "archive.hpp"
 #include "context.hpp"
@@ -39,6 +41,7 @@ struct WorkFunctions {
 
     /// The work's shape and its value's; two peers exchange works only where both agree.
     static std::uint64_t fingerprint() { return distwork::fingerprint<Work>() * 31 + distwork::fingerprint<Result>(); }
+    static std::array<const TypeShape*, 2> shapes() { return {&shape_of<Work>(), &shape_of<Result>()}; }
 
     static std::unique_ptr<IWork> decode(std::span<const std::byte> body, const ArchiveLimits& limits) {
         std::unique_ptr<Work> work{cereal::access::construct<Work>()};
@@ -125,6 +128,7 @@ struct WorkFunctions {
         type.name = name;
         type.type = &typeid(Work);
         type.fingerprint = &fingerprint;
+        type.shapes = &shapes;
         type.encode = &encode;
         type.decode = &decode;
         if constexpr (coroutine_work<Work>) type.execute_async = &execute_async;
@@ -136,8 +140,10 @@ struct WorkFunctions {
 
 template <class Work>
 struct Registration {
-    explicit Registration(const char* name) {
-        registered_type<Work> = &Registry::instance().add(WorkFunctions<Work>::describe(name));
+    explicit Registration(const char* name, const char* header_line = "") {
+        WorkType type = WorkFunctions<Work>::describe(name);
+        type.header_line = header_line;
+        registered_type<Work> = &Registry::instance().add(std::move(type));
     }
 };
 
@@ -145,6 +151,11 @@ struct Registration {
 
 #define DISTWORK_DETAIL_JOIN_AGAIN(a, b) a##b
 #define DISTWORK_DETAIL_JOIN(a, b) DISTWORK_DETAIL_JOIN_AGAIN(a, b)
+#define DISTWORK_DETAIL_TEXT_AGAIN(a) #a
+#define DISTWORK_DETAIL_TEXT(a) DISTWORK_DETAIL_TEXT_AGAIN(a)
+
+// What a header registers is the same in every library that includes it; what a source file does is its library's own.
+#define DISTWORK_DETAIL_HEADER_LINE (__INCLUDE_LEVEL__ == 0 ? "" : __FILE__ ":" DISTWORK_DETAIL_TEXT(__LINE__))
 
 // In an anonymous namespace: each translation unit registers, the table takes the type once. An inline variable named
 // by its line would be merged with another header's of the same line, and one of the two types silently lost.
@@ -153,7 +164,8 @@ struct Registration {
     CEREAL_REGISTER_POLYMORPHIC_RELATION(::distwork::IWork, __VA_ARGS__)                                              \
     namespace {                                                                                                       \
     [[maybe_unused]] const ::distwork::detail::Registration<__VA_ARGS__> DISTWORK_DETAIL_JOIN(distwork_registration_, \
-                                                                                              __COUNTER__){name};     \
+                                                                                              __COUNTER__){           \
+        name, DISTWORK_DETAIL_HEADER_LINE};                                                                           \
     }
 
 /// Makes a class derived from IWork known, under its name as written. At global scope, in the header that defines the

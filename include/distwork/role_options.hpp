@@ -135,6 +135,7 @@ inline SlaveOptions checked(const std::vector<MasterAddress>& masters, SlaveOpti
 inline SessionSettings session_settings(const LinkOptions& link, Role role, const std::string& name, const Log& log) {
     SessionSettings settings;
     settings.role = role;
+    settings.types = std::make_shared<RoleTypes>();
     settings.name = name.substr(0, max_name_bytes);
     settings.handshake_timeout = link.handshake_timeout;
     settings.heartbeat = link.heartbeat;

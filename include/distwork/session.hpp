@@ -66,6 +66,18 @@ public:
         asio::post(strand_, [self = this->shared_from_this(), why] { self->end(why); });
     }
 
+    /// Types were registered: the peer is told.
+    void types_grew() {
+        asio::post(strand_, [self = this->shared_from_this()] {
+            try {
+                self->tell_types();
+            } catch (...) {
+                self->end(std::current_exception());
+            }
+            self->flush();
+        });
+    }
+
     /// What the work had distributed is not wanted any more, either.
     void cancel(const Call& call) override {
         SessionPeer::cancel(call);

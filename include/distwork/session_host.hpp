@@ -19,6 +19,7 @@
 #include "log.hpp"
 #include "reply.hpp"
 #include "slave_state.hpp"
+#include "type_table.hpp"
 #include "work_queue.hpp"
 
 namespace distwork {
@@ -30,6 +31,7 @@ struct SessionSettings {
     std::uint32_t slots = 0;
     std::uint32_t window = 0;
     std::vector<std::string> labels;
+    std::shared_ptr<RoleTypes> types;
     std::chrono::milliseconds handshake_timeout{2000};
     std::chrono::milliseconds heartbeat{5000};
     std::chrono::milliseconds dead_after{15000};

@@ -29,7 +29,9 @@ namespace distwork {
 class SessionPeer : public Peer {
 public:
     std::error_code send(const std::shared_ptr<Call>& call) override {
-        const auto sent = outgoing_.send(call);
+        auto sent = outgoing_.send(call);
+        if (sent.error == Errc::foreign_type) [[unlikely]]
+            sent = send_foreign(call);
         if (sent.wake) wake_writer();
         return sent.error;
     }
@@ -109,7 +111,7 @@ protected:
                                   .types = {},
                                   .version = version_,
                                   .held_slots = held_slots};
-        types_.tell(introduction);
+        types_.tell(*settings_->types, introduction);
         ByteBuffer body;
         detail::encode_value(introduction, body, settings_->limits);
         if (outgoing_.send({.kind = FrameKind::types}, std::move(body))) wake_writer();
@@ -120,6 +122,9 @@ protected:
         PeerTypes types{types_.told(), peer_};
         outgoing_.introduce(types, peer_.window, peer_.max_frame_bytes, version_);
         types.log_differences(settings_->log, description());
+        for (const std::string& text : settings_->types->take_opaque())
+            log(LogLevel::warning,
+                "Not all of " + text + " is compared with peers': fingerprint_override can tell builds apart");
         return types;
     }
 
@@ -145,6 +150,16 @@ protected:
     SlaveState peer_state_;
 
 private:
+    /// Of a library with a registry of its own: it is sent as what it is in ours.
+    Outgoing::Sent send_foreign(const std::shared_ptr<Call>& call) {
+        try {
+            call->enter(settings_->types->registry());
+        } catch (const Error& error) {
+            return {error.code()};
+        }
+        return outgoing_.send(call);
+    }
+
     const asio::any_io_executor executor_;
     const asio::ip::tcp::endpoint endpoint_;
     // written before the session is opened, then constant

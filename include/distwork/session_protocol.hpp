@@ -73,11 +73,15 @@ protected:
         inbox_.settle_answers(this->shared_from_this(), *host_, outgoing_);
     }
 
+    /// Tells the peer of types that were registered since it was told.
+    void tell_types() {
+        if (ended_ || parting_ || !types_.grew(*settings_->types)) return;
+        send_types(0);
+        if (opened_) host_->types_changed(this->shared_from_this(), match_types());
+    }
+
     void beat() {
-        if (types_.grew()) {
-            send_types(0);
-            host_->types_changed(this->shared_from_this(), match_types());
-        }
+        tell_types();
         send_ping();
     }
 

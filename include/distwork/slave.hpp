@@ -45,13 +45,16 @@ public:
         : Slave{Transport{std::move(executor)}, std::move(masters), std::move(options)} {}
     Slave(std::type_identity_t<Transport> transport, std::vector<MasterAddress> masters,
           SlaveOptions options = SlaveOptions{})
-        : core_{std::make_shared<Core>(std::move(transport), std::move(masters), std::move(options))} {}
+        : core_{std::make_shared<Core>(std::move(transport), std::move(masters), std::move(options))} {
+        core_->observe_registry();
+    }
 
     Slave(Slave&&) noexcept = default;
     Slave& operator=(Slave&&) = delete;
 
     ~Slave() {
         if (!core_) return;
+        core_->forget_registry();
         core_->abort();
         core_->join();
     }

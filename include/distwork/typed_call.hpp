@@ -131,7 +131,7 @@ public:
     void succeed(std::span<const std::byte> value, const std::shared_ptr<Peer>& peer) noexcept override {
         try {
             if constexpr (by_pointer) {
-                if (this->type().execute_return) value_.append(value.data(), value.size()), peer_ = peer;
+                if (this->own_type().execute_return) value_.append(value.data(), value.size()), peer_ = peer;
             } else {
                 if constexpr (std::is_void_v<Result>) {
                     if (!value.empty()) throw Error{Errc::malformed, "a value came where none was expected"};

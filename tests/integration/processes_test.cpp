@@ -130,3 +130,9 @@ TEST_CASE("two types of one name are thrown, by name, from the constructors of t
     Process process{"duplicate_process", {}};
     CHECK(process.wait() == 0);
 }
+
+TEST_CASE("a class or function under two names is thrown, by both names, from the constructors of the roles",
+          "[integration]") {
+    Process process{"two_names_process", {}};
+    CHECK(process.wait() == 0);
+}

@@ -33,6 +33,7 @@
 #include "distwork/typed_call.hpp"
 #include "support/catch.hpp"
 #include "support/hex.hpp"
+#include "support/type_table.hpp"
 
 using namespace distwork;
 
@@ -134,6 +135,7 @@ void feed(FrameReader& reader, std::span<const std::byte> bytes) {
 
 WorkType type_named(std::string name, std::uint16_t number, std::uint64_t (*fingerprint)()) {
     WorkType type;
+    type.registry = &distwork::Registry::instance();
     type.name = std::move(name);
     type.number = number;
     type.fingerprint = fingerprint;
@@ -215,6 +217,7 @@ TEST_CASE("the numbers of the errors are the wire's", "[unit]") {
                                            {Errc::not_accepted, 20},
                                            {Errc::null_work, 21},
                                            {Errc::shared_pointer, 22},
+                                           {Errc::foreign_type, 23},
                                            {Errc::connection_closed, 32},
                                            {Errc::peer_silent, 33},
                                            {Errc::protocol_violation, 34},
@@ -895,7 +898,7 @@ TEST_CASE("a peer is sent only types that it has in the same shape, by its own n
     const WorkType b = type_named("B", 1, &eight);
     const WorkType c = type_named("C", 2, &seven);
     const WorkType later = type_named("Later", 3, &seven);
-    const PeerTypes types{{&a, &b, &c},
+    const PeerTypes types{table_of({&a, &b, &c}),
                           {.labels = {}, .types = {{"X", 7}, {"B", 8}, {"C", 8}, {"B", 9}, {"Later", 7}}}};
 
     CHECK(types.number(a) == PeerTypes::unknown);
@@ -920,7 +923,7 @@ TEST_CASE("a number beyond what a header holds is no number", "[unit]") {
     const WorkType last = type_named("Last", 0, &seven);
     const WorkType beyond = type_named("Beyond", 1, &seven);
     const WorkType far_beyond = type_named("Far beyond", 2, &seven);
-    const PeerTypes types{{&last, &beyond, &far_beyond}, peer};
+    const PeerTypes types{table_of({&last, &beyond, &far_beyond}), peer};
     CHECK(types.number(last) == 0xffff);
     CHECK(types.number(beyond) == PeerTypes::unknown);
     CHECK(types.number(far_beyond) == PeerTypes::unknown);

@@ -43,6 +43,7 @@
 #include "support/catch.hpp"
 #include "support/fake_peer.hpp"
 #include "support/hex.hpp"
+#include "support/type_table.hpp"
 
 #include <asio/bind_cancellation_slot.hpp>
 #include <asio/bind_executor.hpp>
@@ -112,6 +113,7 @@ const WorkType& plain_type(std::size_t number) {
         std::vector<WorkType> all(3);
         for (std::size_t i = 0; i < all.size(); ++i) {
             all[i].name = std::string{"plain "} + std::to_string(i);
+            all[i].registry = &Registry::instance();
             all[i].number = static_cast<std::uint16_t>(i);
             all[i].fingerprint = [] { return std::uint64_t{1}; };
         }
@@ -291,7 +293,8 @@ struct Leaving {
     void open(std::size_t window) {
         Introduction peer;
         peer.types = {{"other", 1}, {"plain 0", 1}, {"plain 1", 2}};
-        outgoing.introduce(PeerTypes{{&plain_type(0), &plain_type(1), &plain_type(2)}, peer}, window, 1 << 30);
+        const auto ours = table_of({&plain_type(0), &plain_type(1), &plain_type(2)});
+        outgoing.introduce(PeerTypes{ours, peer}, window, 1 << 30);
     }
 
     /// As the writer does: all that gathered leaves.
@@ -388,7 +391,7 @@ TEST_CASE("a timeout counts for what the peer takes, and a held call keeps its o
     };
     Introduction peer;
     peer.types = {{"plain 0", 1}};
-    leaving.outgoing.introduce(PeerTypes{{&plain_type(0)}, peer}, 1, 100);
+    leaving.outgoing.introduce(PeerTypes{table_of({&plain_type(0)}), peer}, 1, 100);
     CHECK(leaving.outgoing.send(timed(97)).error == Errc::too_large);
     const auto first = timed(96);
     REQUIRE_FALSE(leaving.outgoing.send(first).error);

@@ -29,6 +29,7 @@
 #include "distwork/work.hpp"
 #include "support/catch.hpp"
 #include "support/distributor.hpp"
+#include "support/type_table.hpp"
 
 using namespace support;
 
@@ -1640,10 +1641,9 @@ namespace {
 class QueuedPeer final : public FakePeer {
 public:
     explicit QueuedPeer(std::size_t window) : outgoing_{mebibyte} {
-        const std::vector<const WorkType*> ours{&type_};
         Introduction peer;
-        peer.types.emplace_back(type_.name, 0);
-        outgoing_.introduce(PeerTypes{ours, peer}, window, mebibyte);
+        peer.types.emplace_back(work_type_number(0).name, 0);
+        outgoing_.introduce(PeerTypes{table_of({&work_type_number(0)}), peer}, window, mebibyte);
     }
 
     std::error_code send(const std::shared_ptr<Call>& call) override { return outgoing_.send(call).error; }
@@ -1675,15 +1675,7 @@ public:
         return true;
     }
 
-    const WorkType& type() const { return type_; }
-
 private:
-    WorkType type_ = [] {
-        WorkType type;
-        type.name = "queued";
-        type.fingerprint = [] { return std::uint64_t{0}; };
-        return type;
-    }();
     Outgoing outgoing_;
     TimePoint now_{1h};
 };

@@ -16,6 +16,7 @@
 
 #include "../call.hpp"
 #include "../error.hpp"
+#include "../registry.hpp"
 #include "../role_options.hpp"
 #include "../session.hpp"
 #include "../socket_container.hpp"
@@ -37,7 +38,9 @@ namespace distwork::detail {
 /// What stands behind a Master: its connections, and its beginning and end. It lives until the last session that it
 /// began has ended, whatever becomes of the handle.
 template <class Selector, class Transport>
-class MasterCore final : public SessionHost<Transport>, public Submissions<Selector, Transport> {
+class MasterCore final : public SessionHost<Transport>,
+                         public Submissions<Selector, Transport>,
+                         public RegistryObserver {
     using typename SessionHost<Transport>::SessionPtr;
     using Works = Submissions<Selector, Transport>;
     using TimePoint = std::chrono::steady_clock::time_point;
@@ -63,8 +66,16 @@ public:
 
     asio::ip::tcp::endpoint local_endpoint() const noexcept { return listener_.local_endpoint(); }
 
-    void accept_work(const WorkType& type) { accepted_.accept(type); }
-    void accept_submission(const WorkType& type) { submitted_.insert(type); }
+    void accept_work(const WorkType& type) { accepted_.accept(this->registry().own(type)); }
+    void accept_submission(const WorkType& type) { submitted_.insert(this->registry().own(type)); }
+
+    /// Has slaves told of types that libraries register, from now on, and until `forget_registry`.
+    void observe_registry() { settings_->types->observe(*this); }
+    void forget_registry() noexcept { settings_->types->forget(*this); }
+
+    void types_grew() override {
+        for (const auto& session : sessions_.all()) session->types_grew();
+    }
 
     /// Completes once that many slaves are connected.
     template <class Handler>

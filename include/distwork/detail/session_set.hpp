@@ -36,6 +36,11 @@ public:
         sessions_.pop_back();
     }
 
+    std::vector<SessionPtr> all() const {
+        const std::lock_guard lock{mutex_};
+        return sessions_;
+    }
+
     /// All of them; none is added any more.
     std::vector<SessionPtr> take() {
         const std::lock_guard lock{mutex_};
@@ -44,7 +49,7 @@ public:
     }
 
 private:
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     // guarded by mutex_
     std::vector<SessionPtr> sessions_;
     bool ended_ = false;

@@ -15,6 +15,7 @@
 
 #include "../call.hpp"
 #include "../error.hpp"
+#include "../registry.hpp"
 #include "../role_options.hpp"
 #include "../session.hpp"
 #include "../work_executor.hpp"
@@ -32,7 +33,9 @@ namespace distwork::detail {
 
 /// What stands behind a Slave: it lives until its last session has ended, whatever becomes of the handle.
 template <class Transport>
-class SlaveCore final : public SessionHost<Transport>, public std::enable_shared_from_this<SlaveCore<Transport>> {
+class SlaveCore final : public SessionHost<Transport>,
+                        public RegistryObserver,
+                        public std::enable_shared_from_this<SlaveCore<Transport>> {
     using typename SessionHost<Transport>::SessionPtr;
     using Timer = typename Transport::Timer;
     using Milliseconds = std::chrono::milliseconds;
@@ -65,6 +68,14 @@ public:
     }
 
     bool is_connected() const noexcept { return connected_; }
+
+    /// Has its master told of types that libraries register, from now on, and until `forget_registry`.
+    void observe_registry() { settings_->types->observe(*this); }
+    void forget_registry() noexcept { settings_->types->forget(*this); }
+
+    void types_grew() override {
+        if (const auto session = current_session()) session->types_grew();
+    }
 
     /// Connects, and connects again; throws what no further attempt would change.
     static asio::awaitable<void> run(std::shared_ptr<SlaveCore> self) {

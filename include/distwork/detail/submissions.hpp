@@ -18,6 +18,7 @@
 #include "../call.hpp"
 #include "../error.hpp"
 #include "../log.hpp"
+#include "../registry.hpp"
 #include "../role_options.hpp"
 #include "../session_host.hpp"
 #include "../socket_container.hpp"
@@ -45,6 +46,7 @@ public:
     const typename Transport::Strand& strand() const noexcept { return strand_; }
     const asio::any_io_executor& executor() const noexcept { return executor_; }
     const ArchiveLimits& limits() const noexcept { return settings_->limits; }
+    Registry& registry() const noexcept { return settings_->types->registry(); }
 
     void log(LogLevel level, std::string_view line) const {
         if (options_.log) options_.log(level, line);
@@ -53,7 +55,7 @@ public:
     /// Encodes and submits; what is refused completes with the reason. `may_wait`: for room in the backlog.
     void submit(const SubmissionPtr& call, bool may_wait = true) {
         ByteBuffer room;
-        if (auto error = exception_of([&] { call->encode(room, limits()); })) return refuse(call, std::move(error));
+        if (auto error = exception_of([&] { enter(call, room); })) return refuse(call, std::move(error));
         submit_encoded(call, may_wait);
     }
 
@@ -71,7 +73,7 @@ public:
     /// The same at once, or not at all. Throws Error (backlog_full, no_slave, too_large, …).
     void submit_now(const SubmissionPtr& call) {
         ByteBuffer room;
-        if (const auto error = exception_of([&] { call->encode(room, limits()); })) {
+        if (const auto error = exception_of([&] { enter(call, room); })) {
             outcomes_.count_refused();
             std::rethrow_exception(error);
         }
@@ -229,6 +231,11 @@ private:
     void look() {
         if (container_.look(transport_.now())) look_later();
         notice();
+    }
+
+    void enter(const SubmissionPtr& call, ByteBuffer& room) const {
+        call->enter(registry());
+        call->encode(room, limits());
     }
 
     // Works that wait for a time, or for another attempt
