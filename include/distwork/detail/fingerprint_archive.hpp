@@ -7,6 +7,7 @@
 #include <cstring>
 #include <exception>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <tuple>
@@ -235,6 +236,8 @@ private:
         try {
             if (object) run(*object);
             else run_load_and_construct<T>();
+        } catch (const std::bad_alloc&) {
+            throw;  // of no meaning for the shape, which is computed once and for ever
         } catch (...) {  // a function that does not like zeros
             const ExceptionText thrown = detail::describe(std::current_exception());
             add_opaque<T>("it threw " + thrown.type + ": " + thrown.text);
@@ -251,6 +254,8 @@ private:
         std::unique_ptr<T> object;
         try {
             object.reset(cereal::access::construct<T>());
+        } catch (const std::bad_alloc&) {
+            throw;
         } catch (...) {
             return add_opaque<T>("its default constructor threw");
         }
@@ -276,7 +281,7 @@ private:
     template <class T>
     void run_load_and_construct() {
         if constexpr (!std::is_abstract_v<T> && cereal::traits::has_load_and_construct<T, FingerprintArchive>::value) {
-            probe_load_and_construct<T, FingerprintArchive>([this](auto& wrapper) { Base::operator()(wrapper); });
+            probe_load_and_construct<T, FingerprintArchive>([this](auto& wrapper) { this->Base::operator()(wrapper); });
         } else {
             add_opaque<T>("it has no default constructor");
         }
