@@ -10,6 +10,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "support/probe.hpp"
@@ -133,7 +134,7 @@ public:
     template <class Archive>
     void serialize(Archive& archive) {
         archive(number_, payload_);  // strangers read the number, which comes first
-        if constexpr (Archive::is_loading::value)
+        if constexpr (std::is_same_v<Archive, distwork::WireInputArchive>)  // not where its shape is found out
             if (Ledger::current()->entries.at(number_).malformed) throw std::runtime_error{"malformed"};
     }
 

@@ -237,7 +237,7 @@ private:
             if (object) run(*object);
             else run_load_and_construct<T>();
         } catch (const std::bad_alloc&) {
-            throw;  // of no meaning for the shape, which is computed once and for ever
+            throw;       // of no meaning for the shape, which is computed once and for ever
         } catch (...) {  // a function that does not like zeros
             const ExceptionText thrown = detail::describe(std::current_exception());
             add_opaque<T>("it threw " + thrown.type + ": " + thrown.text);
