@@ -15,6 +15,7 @@
 #include "byte_buffer.hpp"
 #include "detail/cereal.hpp"
 #include "detail/scalars.hpp"
+#include "detail/travels.hpp"
 #include "error.hpp"
 
 // Two cereal archives over memory, for bytes that come from strangers. What cereal's own types serialize through its
@@ -163,6 +164,7 @@ private:
 // Found by cereal around everything that an archive is given.
 template <class T>
 void prologue(WireOutputArchive& archive, const T&) {
+    static_cast<void>(detail::SavedMember<T>{});
     archive.bounds().enter<T>();
 }
 template <class T>
@@ -171,6 +173,7 @@ void epilogue(WireOutputArchive& archive, const T&) {
 }
 template <class T>
 void prologue(WireInputArchive& archive, const T&) {
+    static_cast<void>(detail::LoadedMember<T>{});
     archive.bounds().enter<T>();
 }
 template <class T>

@@ -45,7 +45,7 @@ namespace detail {
 template <class Work, class Handler>
 class Broadcast : public std::enable_shared_from_this<Broadcast<Work, Handler>> {
 public:
-    using Result = std::conditional_t<is_pointer<Work>, void, result_of_t<Work>>;
+    using Result = kept_result_t<Work>;
     using Outcome = BroadcastOutcome<Result>;
 
     Broadcast(Work work, Handler handler, const asio::any_io_executor& fallback)

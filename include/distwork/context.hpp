@@ -74,6 +74,7 @@ public:
     /// outbox_full: it does not wait for room.
     template <detail::work_argument W, class Token = asio::use_awaitable_t<>>
     auto async_call(W&& work, Token&& token = Token{}) {
+        static_cast<void>(detail::TokenOfCall<Token, detail::kept_result_t<detail::kept_t<W>>>{});
         detail::require_registered(work);
         return initiate(detail::kept_t<W>(std::forward<W>(work)), token);
     }
@@ -81,7 +82,7 @@ public:
     /// The same for a registered function; its arguments, then optionally the token.
     template <auto F, class... Rest>
     auto async_call(Rest&&... rest) {
-        return detail::call_function<F>(
+        return detail::call_function<F, false>(
             [this](FunctionWork<F> work, auto&&... token) {
                 return this->async_call(std::move(work), std::forward<decltype(token)>(token)...);
             },
@@ -187,12 +188,14 @@ private:
 template <class Base, class Work, class Handler>
 void detail::TypedCall<Base, Work, Handler>::call_execute_return() {
     Context context{peer_};
-    if constexpr (by_pointer) {
+    if constexpr (erased) {
         this->own_type().execute_return(*work_, value_.view(), context, peer_->limits());
     } else {
-        auto& original = static_cast<Returning<Result>&>(work_);
-        if constexpr (std::is_void_v<Result>) original.execute_return(context);
-        else original.execute_return(value_.value, context);
+        Returning<Result>* original;
+        if constexpr (by_pointer) original = work_.get();
+        else original = &work_;
+        if constexpr (std::is_void_v<Result>) original->execute_return(context);
+        else original->execute_return(value_.value, context);
     }
 }
 

@@ -1,46 +1,50 @@
 #pragma once
 
-#include <cereal/types/tuple.hpp>
+#include <cstddef>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 
+#include "detail/function_traits.hpp"
 #include "rpc_work.hpp"
 
 namespace distwork {
 
 namespace detail {
 
-template <class F>
-struct FunctionTraits;
-
-template <class R, class... Arguments>
-struct FunctionTraits<R (*)(Arguments...)> {
-    static_assert(((!std::is_lvalue_reference_v<Arguments> ||
-                    std::is_const_v<std::remove_reference_t<Arguments>>)&&...),
-                  "a registered function takes its arguments by value or const reference: they come from afar");
-    using Result = std::remove_cvref_t<R>;
-    using Tuple = std::tuple<std::remove_cvref_t<Arguments>...>;
-    static constexpr std::size_t arity = sizeof...(Arguments);
-};
-template <class R, class... Arguments>
-struct FunctionTraits<R (*)(Arguments...) noexcept> : FunctionTraits<R (*)(Arguments...)> {};
+template <auto F>
+using FunctionBase = std::conditional_t<traits_of<F>::is_coroutine, CoroutineWork<typename traits_of<F>::Result>,
+                                        RpcWork<typename traits_of<F>::Result>>;
 
 }  // namespace detail
 
 /// A call of the plain function `F` as a work: its arguments travel, its value comes back. Made by `async_call<F>`;
 /// registered by DISTWORK_REGISTER_FUNCTION.
+///
+/// The function may take a `Context&` first, the peer that called it, and may be a coroutine, which returns
+/// `asio::awaitable<R>`. What its parameters refer to lives until it returns, of a coroutine until that has ended.
 template <auto F>
-class FunctionWork final : public RpcWork<typename detail::FunctionTraits<decltype(F)>::Result> {
-    using Traits = detail::FunctionTraits<decltype(F)>;
+class FunctionWork final : public detail::FunctionBase<F> {
+    using Traits = detail::traits_of<F>;
+    using Result = typename Traits::Result;
 
 public:
-    using Arguments = typename Traits::Tuple;
+    using Arguments = typename Traits::Arguments;
+
+    /// The function as its source spells it, with its namespaces.
+    static constexpr std::string_view function_name() noexcept { return detail::function_name<F>(); }
 
     FunctionWork() = default;
     explicit FunctionWork(Arguments arguments) : arguments_{std::move(arguments)} {}
 
-    typename Traits::Result execute_work(Context&) override { return std::apply(F, std::move(arguments_)); }
+    std::conditional_t<Traits::is_coroutine, asio::awaitable<Result>, Result> execute_work(Context& peer) override {
+        return [&]<std::size_t... I>(std::index_sequence<I...>) {
+            if constexpr (Traits::takes_context) return call(peer, pass<I>()...);
+            else return call(pass<I>()...);
+        }
+        (std::make_index_sequence<Traits::arity>{});
+    }
 
     template <class Archive>
     void serialize(Archive& archive) {
@@ -48,6 +52,17 @@ public:
     }
 
 private:
+    template <std::size_t I>
+    decltype(auto) pass() {
+        return detail::pass<std::tuple_element_t<I, typename Traits::Parameters>>(std::get<I>(arguments_));
+    }
+
+    template <class... Values>
+    static auto call(Values&&... values) {
+        if constexpr (Traits::is_coroutine || std::is_void_v<Result>) return F(std::forward<Values>(values)...);
+        else return Result(F(std::forward<Values>(values)...));  // owns what the function's value refers to
+    }
+
     Arguments arguments_;
 };
 

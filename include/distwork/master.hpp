@@ -16,6 +16,7 @@
 #include "context.hpp"
 #include "detail/asio.hpp"
 #include "detail/master_core.hpp"
+#include "detail/role_executor.hpp"
 #include "distribution.hpp"
 #include "function_work.hpp"
 #include "fwd.hpp"
@@ -35,9 +36,9 @@ concept completion_token = !std::same_as<std::remove_cvref_t<Token>, SubmitOptio
 
 /// Accepts slaves and distributes works to them.
 ///
-/// *Executor*: any; its I/O runs there, each connection on a strand of its own. *Thread-safety*: all functions.
-/// *Lifetime*: the executor's context must outlive the master. Its end, like `async_stop`, settles every submission:
-/// no handler stays uncalled while its executor runs.
+/// *Executor*: any, or an execution context; its I/O runs there, each connection on a strand of its own. *Thread-safety*:
+/// all functions. *Lifetime*: the executor's context must outlive the master. Its end, like `async_stop`, settles every
+/// submission: no handler stays uncalled while its executor runs.
 ///
 /// Asynchronous functions take any completion token as their last argument, by default asio::use_awaitable, and
 /// complete on the handler's executor, by default the master's. Their cancellation completes them at once with
@@ -48,12 +49,12 @@ class Master {
 
 public:
     /// Listens on loopback. *Errors*: Error (address_in_use, duplicate_type).
-    Master(asio::any_io_executor executor, std::uint16_t port, Selector selector = Selector{})
+    Master(detail::RoleExecutor executor, std::uint16_t port, Selector selector = Selector{})
         : Master{std::move(executor), on_port(port), std::move(selector)} {}
 
     /// *Errors*: Error (address_in_use, bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
-    Master(asio::any_io_executor executor, MasterOptions options, Selector selector = Selector{})
-        : Master{Transport{std::move(executor)}, std::move(options), std::move(selector)} {}
+    Master(detail::RoleExecutor executor, MasterOptions options, Selector selector = Selector{})
+        : Master{Transport{std::move(executor).take()}, std::move(options), std::move(selector)} {}
 
     /// On a transport that is more than an executor. *Errors*: the same.
     Master(std::type_identity_t<Transport> transport, MasterOptions options, Selector selector = Selector{})
@@ -147,12 +148,14 @@ public:
     }
 
     /// Has a slave execute a work, and completes with its value: `void(std::exception_ptr, R)`, or
-    /// `void(std::exception_ptr)` where R is void or the work is behind a pointer.
+    /// `void(std::exception_ptr)` where R is void or the work is behind a `std::unique_ptr<IWork>`, of whose class
+    /// nothing is known.
     ///
     /// *Errors*: RemoteError; Error (lost, too_many_waiting, no_slave, stopped, cancelled, malformed, too_large, …).
     template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_call(W&& work, SubmitOptions options, Token&& token = Token{}) {
         using Kept = detail::kept_t<W>;
+        static_cast<void>(detail::TokenOfCall<Token, detail::kept_result_t<Kept>>{});
         detail::require_registered(work);
         return asio::async_initiate<Token, detail::signature_t<detail::kept_result_t<Kept>>>(
             [core = core_](auto handler, Kept kept, SubmitOptions how) {
@@ -168,11 +171,17 @@ public:
         return async_call(std::forward<W>(work), SubmitOptions{}, std::forward<Token>(token));
     }
 
+    /// Refused by the compiler: the options come before the token.
+    template <detail::work_argument W, detail::completion_token Token>
+    auto async_call(W&&, Token&&, SubmitOptions) {
+        static_cast<void>(detail::OptionsBehindToken<Token>{});
+    }
+
     /// Has a slave call a registered function: `async_call<area>(3.0, 4.0)`. The arguments, then optionally
     /// SubmitOptions, then optionally the token.
     template <auto F, class... Rest>
     auto async_call(Rest&&... rest) {
-        return detail::call_function<F>(
+        return detail::call_function<F, true>(
             [this](FunctionWork<F> work, auto&&... more) {
                 return this->async_call(std::move(work), std::forward<decltype(more)>(more)...);
             },
@@ -300,8 +309,8 @@ private:
 };
 
 template <class Selector>
-Master(asio::any_io_executor, std::uint16_t, Selector) -> Master<Selector>;
+Master(detail::RoleExecutor, std::uint16_t, Selector) -> Master<Selector>;
 template <class Selector>
-Master(asio::any_io_executor, MasterOptions, Selector) -> Master<Selector>;
+Master(detail::RoleExecutor, MasterOptions, Selector) -> Master<Selector>;
 
 }  // namespace distwork

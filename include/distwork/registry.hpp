@@ -190,6 +190,11 @@ namespace detail {
 template <class Work>
 DISTWORK_HIDDEN inline constinit std::atomic<const WorkType*> registered_type{nullptr};
 
+inline Error unregistered(const std::string& macro, const std::string& name) {
+    return Error{Errc::unregistered_type,
+                 name + ": write " + macro + '(' + name + ") at global scope, in a header that both programs include"};
+}
+
 }  // namespace detail
 
 /// The table's entry for an object's dynamic type. Throws Error (unregistered_type; foreign_type where only a class of
@@ -199,13 +204,16 @@ inline const WorkType& work_type_of(const std::type_info& dynamic_type) {
     for (const WorkType* type : Registry::instance().types())
         if (*type->type == dynamic_type)
             throw Error{Errc::foreign_type, type->name + ": registered by another library"};
-    throw Error{Errc::unregistered_type, detail::type_name(dynamic_type)};
+    throw detail::unregistered("DISTWORK_REGISTER_WORK", detail::type_name(dynamic_type));
 }
 
 /// The table's entry for a class. Throws likewise.
 template <class Work>
 const WorkType& work_type() {
     if (const WorkType* type = detail::registered_type<Work>.load(std::memory_order_relaxed)) return *type;
+    if constexpr (requires { Work::function_name(); })
+        if (!Registry::instance().find(typeid(Work)))
+            throw detail::unregistered("DISTWORK_REGISTER_FUNCTION", std::string{Work::function_name()});
     return work_type_of(typeid(Work));
 }
 

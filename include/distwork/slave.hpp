@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "detail/asio.hpp"
+#include "detail/role_executor.hpp"
 #include "detail/slave_core.hpp"
 #include "fwd.hpp"
 #include "role_options.hpp"
@@ -20,9 +21,9 @@ namespace distwork {
 /// Connects to a master, the first of a list that takes it, and executes the works that it sends, `slots` at a time, in
 /// the order of arrival.
 ///
-/// *Executor*: any; all its I/O runs there on one strand, works on its work executor. *Thread-safety*: all functions.
-/// *Lifetime*: the executor's context must outlive the slave. Its end asks works that run to stop and waits for those
-/// on its own threads.
+/// *Executor*: any, or an execution context; all its I/O runs there on one strand, works on its work executor.
+/// *Thread-safety*: all functions. *Lifetime*: the executor's context must outlive the slave. Its end asks works that
+/// run to stop and waits for those on its own threads.
 template <class Transport>
 class Slave {
     using Core = detail::SlaveCore<Transport>;
@@ -31,8 +32,8 @@ public:
     /// A master's name is resolved when the slave connects, an address is checked here.
     ///
     /// *Errors*: Error (bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
-    Slave(asio::any_io_executor executor, std::string host, std::uint16_t port, SlaveOptions options = SlaveOptions{})
-        : Slave{Transport{std::move(executor)}, std::move(host), port, std::move(options)} {}
+    Slave(detail::RoleExecutor executor, std::string host, std::uint16_t port, SlaveOptions options = SlaveOptions{})
+        : Slave{Transport{std::move(executor).take()}, std::move(host), port, std::move(options)} {}
 
     /// On a transport that is more than an executor. *Errors*: the same.
     Slave(std::type_identity_t<Transport> transport, std::string host, std::uint16_t port,
@@ -41,8 +42,8 @@ public:
 
     /// Of several masters, one at a time: tried in their order, from the first again whenever a connection was lost.
     /// *Errors*: the same.
-    Slave(asio::any_io_executor executor, std::vector<MasterAddress> masters, SlaveOptions options = SlaveOptions{})
-        : Slave{Transport{std::move(executor)}, std::move(masters), std::move(options)} {}
+    Slave(detail::RoleExecutor executor, std::vector<MasterAddress> masters, SlaveOptions options = SlaveOptions{})
+        : Slave{Transport{std::move(executor).take()}, std::move(masters), std::move(options)} {}
     Slave(std::type_identity_t<Transport> transport, std::vector<MasterAddress> masters,
           SlaveOptions options = SlaveOptions{})
         : core_{std::make_shared<Core>(std::move(transport), std::move(masters), std::move(options))} {
@@ -104,9 +105,9 @@ private:
     std::shared_ptr<Core> core_;
 };
 
-Slave(asio::any_io_executor, std::string, std::uint16_t)->Slave<>;
-Slave(asio::any_io_executor, std::string, std::uint16_t, SlaveOptions)->Slave<>;
-Slave(asio::any_io_executor, std::vector<MasterAddress>)->Slave<>;
-Slave(asio::any_io_executor, std::vector<MasterAddress>, SlaveOptions)->Slave<>;
+Slave(detail::RoleExecutor, std::string, std::uint16_t)->Slave<>;
+Slave(detail::RoleExecutor, std::string, std::uint16_t, SlaveOptions)->Slave<>;
+Slave(detail::RoleExecutor, std::vector<MasterAddress>)->Slave<>;
+Slave(detail::RoleExecutor, std::vector<MasterAddress>, SlaveOptions)->Slave<>;
 
 }  // namespace distwork

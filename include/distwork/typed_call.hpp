@@ -13,7 +13,9 @@
 #include "archive.hpp"
 #include "call.hpp"
 #include "detail/asio.hpp"
+#include "detail/call_check.hpp"
 #include "detail/scalars.hpp"
+#include "detail/shape.hpp"
 #include "function_work.hpp"
 #include "peer.hpp"
 #include "registry.hpp"
@@ -24,35 +26,49 @@ class Context;
 
 namespace detail {
 
-template <class R>
-struct Signature {
-    using type = void(std::exception_ptr, R);
-};
-template <>
-struct Signature<void> {
-    using type = void(std::exception_ptr);
-};
-
-/// What a call completes with: `void(std::exception_ptr, R)`, or `void(std::exception_ptr)`.
-template <class R>
-using signature_t = typename Signature<R>::type;
-
-/// What `Work` is kept as in a call: the object itself, or a pointer to one whose type only it knows.
-template <class Work>
-inline constexpr bool is_pointer = std::same_as<Work, std::unique_ptr<IWork>>;
-
 /// What is taken where a work is taken: an object of a work class, or an owning pointer to one.
 template <class W>
 concept work_argument =
     std::derived_from<std::remove_cvref_t<W>, IWork> || std::convertible_to<W, std::unique_ptr<IWork>>;
 
-/// What it is kept as.
+/// What it is kept as in a call: the object itself, or a pointer to one whose class may be a derived one; of what class
+/// is known at least decides what value comes back.
 template <class W>
-using kept_t = std::conditional_t<std::derived_from<std::remove_cvref_t<W>, IWork>, std::remove_cvref_t<W>,
-                                  std::unique_ptr<IWork>>;
+struct Kept {
+    using type = std::unique_ptr<IWork>;
+};
+template <std::derived_from<IWork> Work>
+struct Kept<Work> {
+    using type = Work;
+};
+template <std::derived_from<IWork> Work>
+struct Kept<std::unique_ptr<Work>> {
+    using type = std::unique_ptr<Work>;
+};
+template <class W>
+using kept_t = typename Kept<std::remove_cvref_t<W>>::type;
 
 template <class Kept>
-using kept_result_t = typename std::conditional_t<is_pointer<Kept>, std::type_identity<void>, ResultOf<Kept>>::type;
+inline constexpr bool is_pointer = is_unique_pointer<Kept>;
+
+/// A pointer to a work whose class only it knows: it completes without a value.
+template <class Kept>
+inline constexpr bool is_erased = std::same_as<Kept, std::unique_ptr<IWork>>;
+
+/// The class of what is kept, as far as it is known.
+template <class Kept>
+struct KnownClass {
+    using type = Kept;
+};
+template <class Work>
+struct KnownClass<std::unique_ptr<Work>> {
+    using type = Work;
+};
+template <class Kept>
+using known_class_t = typename KnownClass<Kept>::type;
+
+template <class Kept>
+using kept_result_t = result_of_t<known_class_t<Kept>>;
 
 /// Throws Error (null_work, unregistered_type): in the call itself, before a coroutine is suspended for its outcome.
 template <class W>
@@ -100,11 +116,15 @@ void encode_value(const T& value, ByteBuffer& body, const ArchiveLimits& limits)
 /// A call whose work and handler are known by type: one allocation for the two, the encoded body and the value.
 ///
 /// `Base` is Call, or a class derived from it that is constructed from a WorkType. `Handler` has the signature of the
-/// work's result; a work behind a pointer completes without a value.
+/// work's result; a work behind a std::unique_ptr<IWork> completes without a value.
 template <class Base, class Work, class Handler>
 class TypedCall final : public Base {
     static constexpr bool by_pointer = is_pointer<Work>;
-    using Result = typename std::conditional_t<by_pointer, std::type_identity<void>, ResultOf<Work>>::type;
+    static constexpr bool erased = is_erased<Work>;
+    using Known = known_class_t<Work>;
+    using Result = kept_result_t<Work>;
+    // Behind a pointer, a derived class may have an execute_return of its own.
+    static constexpr bool returns = erased || (by_pointer ? returning_work<Known> : overrides_execute_return<Known>);
     using Executor = asio::associated_executor_t<Handler, asio::any_io_executor>;
     using BusyExecutor = asio::executor_work_guard<Executor>;
 
@@ -130,16 +150,15 @@ public:
 
     void succeed(std::span<const std::byte> value, const std::shared_ptr<Peer>& peer) noexcept override {
         try {
-            if constexpr (by_pointer) {
-                if (this->own_type().execute_return) value_.append(value.data(), value.size()), peer_ = peer;
+            if constexpr (erased) {
+                if (this->own_type().execute_return) value_.append(value.data(), value.size());
+            } else if constexpr (std::is_void_v<Result>) {
+                if (!value.empty()) throw Error{Errc::malformed, "a value came where none was expected"};
             } else {
-                if constexpr (std::is_void_v<Result>) {
-                    if (!value.empty()) throw Error{Errc::malformed, "a value came where none was expected"};
-                } else {
-                    decode(value, value_.value, peer->limits());
-                }
-                if constexpr (overrides_execute_return<Work>) peer_ = peer;
+                decode(value, value_.value, peer->limits());
             }
+            if constexpr (returns)
+                if (!by_pointer || this->own_type().execute_return) peer_ = peer;
         } catch (...) {
             error_ = exception_of(
                 [&] { rethrow_naming(std::string{this->name()} + " on " + peer->name() + ": its answer: "); });
@@ -181,7 +200,7 @@ private:
 
     /// execute_return, on the object that was sent. What it throws is the call's outcome.
     void return_to_original() noexcept {
-        if constexpr (by_pointer || overrides_execute_return<Work>) {
+        if constexpr (returns) {
             if (!peer_) return;
             try {
                 call_execute_return();
@@ -197,10 +216,8 @@ private:
     Handler handler_;
     std::unique_ptr<BusyExecutor> busy_;  // the handler's own, if it has one: few have
     std::exception_ptr error_;
-    [[no_unique_address]] std::conditional_t<by_pointer, ByteBuffer, Value<Result>> value_;
-    [[no_unique_address]] std::conditional_t<by_pointer || overrides_execute_return<Work>, std::shared_ptr<Peer>,
-                                             Nothing>
-        peer_;
+    [[no_unique_address]] std::conditional_t<erased, ByteBuffer, Value<Result>> value_;
+    [[no_unique_address]] std::conditional_t<returns, std::shared_ptr<Peer>, Nothing> peer_;
     Work work_;
 };
 
@@ -238,16 +255,19 @@ inline void send_or_fail(Peer& peer, std::shared_ptr<Call> call, std::error_code
 
 /// Splits `rest` into the function's arguments and what follows them (a token, or options and a token), makes the
 /// work, and passes both to `initiate`.
-template <auto F, class Initiate, class... Rest>
+template <auto F, bool TakesOptions, class Initiate, class... Rest>
 auto call_function(Initiate&& initiate, Rest&&... rest) {
-    constexpr std::size_t arity = FunctionTraits<decltype(F)>::arity;
-    static_assert(sizeof...(Rest) >= arity, "too few arguments for the registered function");
-    auto all = std::forward_as_tuple(std::forward<Rest>(rest)...);
-    return [&]<std::size_t... A, std::size_t... T>(std::index_sequence<A...>, std::index_sequence<T...>) {
-        FunctionWork<F> work{typename FunctionWork<F>::Arguments(std::get<A>(std::move(all))...)};
-        return initiate(std::move(work), std::get<arity + T>(std::move(all))...);
+    if constexpr (CheckedCall<F, TakesOptions, Rest...>::is_right()) {
+        constexpr std::size_t arity = traits_of<F>::arity;
+        using Parameters = typename traits_of<F>::Parameters;
+        auto all = std::forward_as_tuple(std::forward<Rest>(rest)...);
+        return [&]<std::size_t... A, std::size_t... T>(std::index_sequence<A...>, std::index_sequence<T...>) {
+            using Arguments = typename FunctionWork<F>::Arguments;
+            FunctionWork<F> work{Arguments(own<std::tuple_element_t<A, Parameters>>(std::get<A>(std::move(all)))...)};
+            return initiate(std::move(work), std::get<arity + T>(std::move(all))...);
+        }
+        (std::make_index_sequence<arity>{}, std::make_index_sequence<sizeof...(Rest) - arity>{});
     }
-    (std::make_index_sequence<arity>{}, std::make_index_sequence<sizeof...(Rest) - arity>{});
 }
 
 }  // namespace detail

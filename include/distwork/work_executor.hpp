@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <memory>
 #include <thread>
@@ -20,8 +21,10 @@ public:
     /// executed nothing is read: no heartbeat is answered, and works that wait behind it cannot be recalled. Slaves only.
     static WorkExecutor in_place() { return WorkExecutor{{}, Kind::in_place, 0}; }
 
-    /// The host's own executor. It must outlive the role and is not stopped by it.
-    WorkExecutor(asio::any_io_executor executor) : WorkExecutor{std::move(executor), Kind::host, 0} {}
+    /// The host's own executor, of any type that asio::any_io_executor holds: of a pool, a context, a strand of them. Its
+    /// context must outlive the role and is not stopped by it.
+    template <std::convertible_to<asio::any_io_executor> Executor>
+    WorkExecutor(Executor executor) : WorkExecutor{asio::any_io_executor{std::move(executor)}, Kind::host, 0} {}
 
     bool is_own_pool() const noexcept { return kind_ == Kind::own_pool; }
     bool is_in_place() const noexcept { return kind_ == Kind::in_place; }
