@@ -5,7 +5,7 @@
 set(FLOOR_0 version error no_retry fwd log
             detail/asio detail/cereal detail/completion detail/pause detail/probe detail/processors detail/requirements detail/split_mix detail/type_name detail/console detail/log_queue detail/probing detail/type_growth detail/visibility)
 # bytes
-set(FLOOR_1 large_bytes byte_buffer archive archive_limits archive_pointers archive_polymorphic fingerprint frame frame_reader outbox handshake reply slave_state
+set(FLOOR_1 large_bytes byte_buffer archive archive_bytes archive_limits archive_pointers archive_polymorphic fingerprint frame frame_reader outbox handshake reply slave_state
             detail/fingerprint_archive detail/plain detail/polymorphic_types detail/scalars detail/shape detail/shape_hash detail/text_archives detail/travels)
 # works
 set(FLOOR_2 context work registry rpc_work function_work register call typed_call peer type_table introduction

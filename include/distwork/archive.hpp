@@ -1,15 +1,17 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <vector>
+#include <typeindex>
+#include <utility>
 
 #include "archive_limits.hpp"
 #include "byte_buffer.hpp"
@@ -23,14 +25,16 @@
 //
 // | value | bytes |
 // | --- | --- |
-// | integers, float, double, enums | as wide as in memory, little-endian: `long`, `std::size_t` and `wchar_t` travel
-// only | |  | between machines where they are equally wide, which the fingerprints of the types watch over | | bool |
-// 1: 0 or 1 | | long double | 16: IEC 559 binary128 | | containers, strings | count u64, then the elements | |
-// everything else | what cereal's types/*.hpp save, without names |
+// | integers, float, double, enums | as wide as in memory, little-endian: `long`, `std::size_t` and `wchar_t` travel |
+// | | only between machines where they are equally wide, which the fingerprints of the types watch over |
+// | bool | 1: 0 or 1 |
+// | long double | 16: IEC 559 binary128 |
+// | containers, strings | count u64, then the elements |
+// | everything else | what cereal's types/*.hpp save, without names |
 //
-// A count must not exceed the bytes that follow it in the body, whatever the elements are: containers of elements that
-// take no bytes travel only where enough follows. Both sides refuse the same bodies, the output side with the last of
-// its checks in finish().
+// A count does not exceed the bytes that follow it in the body. That of elements which may take none, such as objects of
+// an empty class, may: at most `max_elements` such elements are in a body. Both sides refuse the same bodies, the output
+// side with the last of its checks in finish().
 
 namespace distwork {
 
@@ -50,6 +54,7 @@ public:
         if (size() < reach_)
             throw Error::with_text(Errc::too_large,
                                    "a container's count exceeds the bytes that follow it: its elements take none");
+        bounds_.check_elements(counts_.beyond(size()));
         bounds_.check_budget(detail::ArchiveBounds::budget(bounds_.limits(), size()));
     }
 
@@ -69,24 +74,35 @@ public:
 
     /// The container entered last has written that it has `count` elements.
     void note_count(std::uint64_t count) {
-        if (count > bounds_.limits().max_bytes) bounds_.too_long(count);
-        reach_ = std::max(reach_, size() + static_cast<std::size_t>(count));
+        if (bounds_.elements_may_take_none()) {
+            if (count > bounds_.limits().max_bytes) bounds_.check_elements(count);
+            counts_.add(size(), count);
+        } else {
+            if (count > bounds_.limits().max_bytes) bounds_.too_long(count);
+            reach_ = std::max(reach_, size() + static_cast<std::size_t>(count));
+        }
         bounds_.charge_elements(count);
     }
 
     detail::ArchiveBounds& bounds() noexcept { return bounds_; }
 
-    /// Called by cereal; hides the base's. An object's second pointer would become a reference to the first.
-    std::uint32_t registerSharedPointer(const std::shared_ptr<const void>& pointer) {
-        const std::uint32_t id = Base::registerSharedPointer(pointer);
-        if (id != 0 && (id & cereal::detail::msb_32bit) == 0) throw Error{Errc::shared_pointer};
-        return id;
+    /// Called by cereal; hides the base's. An object's second pointer would become a reference to the first. Another type
+    /// at the same address is another object: the first member of one, to which a pointer may refer as well.
+    template <class T>
+    std::uint32_t registerSharedPointer(const std::shared_ptr<T>& pointer) {
+        if (!pointer) return 0;
+        if (!shared_.try_emplace({pointer.get(), typeid(T)}, pointer).second)
+            throw Error{Errc::shared_pointer, "the object was encoded already through another std::shared_ptr"};
+        return static_cast<std::uint32_t>(shared_.size()) | cereal::detail::msb_32bit;
     }
 
 private:
     ByteBuffer& buffer_;
     const std::size_t start_;
-    std::size_t reach_ = 0;  // how long the body must become for all its counts to be believed
+    std::size_t reach_ = 0;  // how long the body must become for all its counts to be believed, but for
+    detail::OpenCounts counts_;
+    // What shared pointers referred to, kept alive: its address is not to become another object's.
+    std::map<std::pair<const void*, std::type_index>, std::shared_ptr<const void>> shared_;
     detail::ArchiveBounds bounds_;
 };
 
@@ -142,8 +158,10 @@ public:
 
     /// The container entered last says that it has `count` elements.
     void check_count(std::uint64_t count) {
-        if (count > left()) [[unlikely]]
-            throw_short(count);
+        if (count > left()) [[unlikely]] {
+            if (!bounds_.elements_may_take_none()) throw_short(count);
+            bounds_.add_elements(count);
+        }
         bounds_.charge_elements(count);
     }
 
@@ -226,74 +244,9 @@ void serialize(WireInputArchive& archive, cereal::SizeTag<T>& tag) {
     archive.check_count(static_cast<std::uint64_t>(tag.size));
 }
 
-namespace detail {
-
-/// What a BinaryData<T> points to; T is a pointer, or a reference to an array.
-template <class T>
-using BinaryElement = std::remove_cv_t<std::remove_all_extents_t<std::remove_pointer_t<std::remove_reference_t<T>>>>;
-
-/// Whether bytes may be copied to and from objects of that type as they are.
-template <class T>
-inline constexpr bool is_copied_whole = !std::is_arithmetic_v<T> || (is_wire_image<T> && !std::is_same_v<T, bool>);
-
-}  // namespace detail
-
-// Arrays of scalars, and what users declare to be plain bytes.
-template <class T>
-void save(WireOutputArchive& archive, const cereal::BinaryData<T>& binary) {
-    using Element = detail::BinaryElement<T>;
-    if constexpr (detail::is_copied_whole<Element>) {
-        archive.write(binary.data, static_cast<std::size_t>(binary.size));
-    } else {
-        const std::span elements{static_cast<const Element*>(binary.data),
-                                 static_cast<std::size_t>(binary.size) / sizeof(Element)};
-        for (const Element& element : elements) save(archive, element);
-    }
-}
-template <class T>
-void load(WireInputArchive& archive, cereal::BinaryData<T>& binary) {
-    using Element = detail::BinaryElement<T>;
-    if constexpr (detail::is_copied_whole<Element>) {
-        archive.read(binary.data, static_cast<std::size_t>(binary.size));
-    } else {
-        const std::span elements{static_cast<Element*>(binary.data),
-                                 static_cast<std::size_t>(binary.size) / sizeof(Element)};
-        for (Element& element : elements) load(archive, element);
-    }
-}
-
-// To cereal std::byte is an enum like others, and its arrays would be copied byte by byte.
-template <class Allocator>
-void save(WireOutputArchive& archive, const std::vector<std::byte, Allocator>& bytes) {
-    archive(cereal::make_size_tag(static_cast<cereal::size_type>(bytes.size())));
-    archive.write(bytes.data(), bytes.size());
-}
-template <class Allocator>
-void load(WireInputArchive& archive, std::vector<std::byte, Allocator>& bytes) {
-    cereal::size_type size;
-    archive(cereal::make_size_tag(size));
-    const std::byte* const from = archive.take(size);
-    bytes.assign(from, from + size);
-}
-template <std::size_t N>
-void save(WireOutputArchive& archive, const std::array<std::byte, N>& bytes) {
-    archive.write(bytes.data(), N);
-}
-template <std::size_t N>
-void load(WireInputArchive& archive, std::array<std::byte, N>& bytes) {
-    archive.read(bytes.data(), N);
-}
-
-// Of an empty array cereal would take sizeof, which is not 0, bytes at an address that is none.
-template <class T>
-requires std::is_arithmetic_v<T>
-void save(WireOutputArchive&, const std::array<T, 0>&) {}
-template <class T>
-requires std::is_arithmetic_v<T>
-void load(WireInputArchive&, std::array<T, 0>&) {}
-
 }  // namespace distwork
 
+#include "archive_bytes.hpp"
 #include "archive_pointers.hpp"
 #include "archive_polymorphic.hpp"
 

@@ -1,11 +1,15 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <limits>
 #include <string>
+#include <tuple>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "detail/cereal.hpp"
 #include "error.hpp"
@@ -13,13 +17,15 @@
 namespace distwork {
 
 /// What one body may cost the process that decodes it. The encoding side checks the same bounds, so that the sender
-/// gets the error; both ends should have the same.
+/// gets the error; both ends should have the same. Roles take them as LinkOptions::archive.
 struct ArchiveLimits {
-    std::size_t max_bytes = 64 * 1024 * 1024;    ///< of the encoded body
-    std::size_t max_name_bytes = 256;            ///< of the name of a polymorphic type
-    std::size_t max_depth = 256;                 ///< nesting of the users' own types
+    std::size_t max_bytes = 64 * 1024 * 1024;  ///< of the encoded body; of a role LinkOptions::max_frame_bytes instead
+    std::size_t max_name_bytes = 256;          ///< of the name of a polymorphic type
+    std::size_t max_depth = 256;               ///< nesting of the users' own types: each level takes stack
     std::size_t budget_base = 64 * 1024 * 1024;  ///< bytes of memory that any body may allocate,
     std::size_t budget_per_byte = 16;            ///< and for each byte of it so many more
+    /// of containers whose count exceeds the bytes that follow it, as only elements that take none allow; below 2^40
+    std::size_t max_elements = 1024 * 1024;
 };
 
 namespace detail {
@@ -44,6 +50,66 @@ consteval std::size_t element_cost() {
         return 16;  // a user's own container: who writes a count does not say of what
     }
 }
+
+/// Whether each T takes a byte at least, whatever its value. Of a user's class nobody knows.
+template <class T>
+consteval bool takes_bytes() {
+    if constexpr (std::is_array_v<T>) {
+        return takes_bytes<std::remove_all_extents_t<T>>();
+    } else if constexpr (!std::is_class_v<T>) {
+        return true;
+    } else if constexpr (!is_library_type<T>) {
+        return false;
+    } else if constexpr (requires { std::tuple_size<T>::value; }) {
+        return []<std::size_t... I>(std::index_sequence<I...>) {
+            return (takes_bytes<std::remove_cv_t<std::tuple_element_t<I, T>>>() || ... || false);
+        }
+        (std::make_index_sequence<std::tuple_size<T>::value>{});
+    } else {
+        return !std::is_empty_v<T>;
+    }
+}
+
+/// What is known of a container's elements.
+struct Elements {
+    std::uint64_t cost;
+    bool may_take_none;
+};
+template <class T>
+consteval Elements elements_of() {
+    if constexpr (requires { sizeof(typename T::value_type); })
+        return {element_cost<T>(), !takes_bytes<typename T::value_type>()};
+    else return {element_cost<T>(), true};
+}
+template <class T>
+inline constexpr Elements elements = elements_of<T>();
+
+inline constexpr Elements no_elements{0, true};
+
+/// Counts of elements that may take no bytes, until enough bytes follow them.
+class OpenCounts {
+public:
+    /// Of a container, written at `size`.
+    void add(std::uint64_t size, std::uint64_t count) {
+        while (!more_.empty() && more_.back().until <= size) more_.pop_back();
+        (more_.empty() && first_.until <= size ? first_ : more_.emplace_back()) = {size + count, count};
+    }
+
+    /// All elements of those that the body, `size` bytes in the end, has not as many bytes for.
+    std::uint64_t beyond(std::uint64_t size) const noexcept {
+        std::uint64_t all = first_.until <= size ? 0 : first_.count;
+        for (const Open& open : more_) all += open.until <= size ? 0 : open.count;
+        return all;
+    }
+
+private:
+    struct Open {
+        std::uint64_t until = 0;
+        std::uint64_t count = 0;
+    };
+    Open first_;  // most bodies have one
+    std::vector<Open> more_;
+};
 
 template <class T>
 inline constexpr bool is_size_tag = false;
@@ -83,15 +149,30 @@ public:
             ++depth_;
         }
         // A container's count is the first thing that it writes.
-        if constexpr (std::is_class_v<T> && !is_size_tag<T>) element_cost_ = element_cost<T>();
+        if constexpr (std::is_class_v<T> && !is_size_tag<T>) elements_ = &elements<T>;
     }
     template <class T>
     void leave() noexcept {
         if constexpr (is_nesting<T>) --depth_;
     }
 
-    /// The container entered last has `count` elements; `count` is not beyond the bytes of a body.
-    void charge_elements(std::uint64_t count) { charge(count * element_cost_); }
+    /// Of the container entered last.
+    bool elements_may_take_none() const noexcept { return elements_->may_take_none; }
+
+    /// It has `count` elements, no more than the bytes of a body or `max_elements`.
+    void charge_elements(std::uint64_t count) { charge(count * elements_->cost); }
+
+    /// Counts elements that there are no bytes for.
+    void add_elements(std::uint64_t count) {
+        check_elements(count);
+        check_elements(beyond_ += count);
+    }
+    void check_elements(std::uint64_t count) const {
+        constexpr std::uint64_t most = std::uint64_t{1} << 40;
+        if (count > std::min<std::uint64_t>(limits_.max_elements, most))
+            throw Error::with_text(Errc::too_large, std::to_string(count) + " elements that take no bytes, " +
+                                                        option("max_elements", limits_.max_elements));
+    }
 
     /// Counts memory that decoding allocates.
     void charge(std::uint64_t bytes) {
@@ -115,30 +196,37 @@ public:
     void check_name(std::uint64_t bytes) const {
         if (bytes > limits_.max_name_bytes)
             throw Error::with_text(Errc::too_large, "the name of a polymorphic type has " + std::to_string(bytes) +
-                                                        " bytes, at most " + std::to_string(limits_.max_name_bytes) +
-                                                        " may be");
+                                                        " bytes, " + option("max_name_bytes", limits_.max_name_bytes));
     }
 
     [[noreturn]] void too_long(std::uint64_t bytes) const {
-        throw Error::with_text(Errc::too_large, "a body of " + std::to_string(bytes) + " bytes is beyond " +
-                                                    std::to_string(limits_.max_bytes) +
-                                                    ", which max_frame_bytes allows");
+        throw Error::with_text(Errc::too_large, "a body of " + std::to_string(bytes) +
+                                                    " bytes, LinkOptions::max_frame_bytes lets " +
+                                                    std::to_string(limits_.max_bytes) + " pass");
     }
 
 private:
     [[noreturn]] void too_deep() const {
-        throw Error::with_text(
-            Errc::too_large, "objects are nested deeper than max_depth, which is " + std::to_string(limits_.max_depth));
+        throw Error::with_text(Errc::too_large,
+                               "objects nested too deep, " + option("max_depth", limits_.max_depth));
     }
     [[noreturn]] void over_budget(std::uint64_t budget) const {
-        throw Error::with_text(Errc::too_large, "decoding takes " + std::to_string(charged_) +
-                                                    " bytes of memory, the budget is " + std::to_string(budget));
+        throw Error::with_text(Errc::too_large,
+                               "decoding takes " + std::to_string(charged_) +
+                                   " bytes of memory, LinkOptions::archive.budget_base and budget_per_byte allow " +
+                                   std::to_string(budget));
+    }
+
+    /// What to change, at both ends.
+    static std::string option(const char* name, std::uint64_t value) {
+        return std::string{"LinkOptions::archive."} + name + " is " + std::to_string(value);
     }
 
     ArchiveLimits limits_;
     std::uint64_t budget_;
     std::uint64_t charged_ = 0;
-    std::uint64_t element_cost_ = 0;
+    std::uint64_t beyond_ = 0;  // elements, that there were no bytes for
+    const Elements* elements_ = &no_elements;
     std::size_t depth_ = 0;
 };
 

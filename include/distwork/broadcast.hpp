@@ -70,7 +70,8 @@ public:
                     this->own_type().execute_return(whole_->mutable_work(), value, context, peer->limits());
                 }
             } catch (...) {
-                outcome.error = std::current_exception();
+                outcome.error = exception_of(
+                    [&] { rethrow_naming(std::string{this->name()} + " on " + peer->name() + ": its answer: "); });
                 this->outcome(Errc::malformed);
             }
         }

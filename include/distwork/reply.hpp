@@ -78,7 +78,9 @@ inline ByteBuffer error_body(std::chrono::nanoseconds time, const std::exception
 inline void bound_answer(FrameKind& kind, ByteBuffer& body, std::size_t max_bytes) {
     if (body.size() <= max_bytes) return;
     body = error_body({}, Errc::too_large, "",
-                      "its answer of " + std::to_string(body.size()) + " bytes is beyond max_frame_bytes");
+                      "its answer of " + std::to_string(body.size()) +
+                          " bytes is beyond LinkOptions::max_frame_bytes of one end, which is " +
+                          std::to_string(max_bytes));
     kind = FrameKind::error;
 }
 

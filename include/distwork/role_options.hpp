@@ -29,6 +29,9 @@ struct LinkOptions {
     std::chrono::milliseconds stalled_after{10000};     ///< one that does not read for so long is dropped
     std::size_t max_frame_bytes = 64 * 1024 * 1024;     ///< of one work, or one answer
     std::size_t max_outbox_bytes = 64 * 1024 * 1024;    ///< of what waits to leave on one connection
+    /// What works and answers may cost to decode: memory, nesting, elements. Checked by who sends and by who receives;
+    /// both ends should have the same.
+    ArchiveLimits archive{};
 };
 
 struct MasterOptions {
@@ -93,6 +96,9 @@ inline void check(const LinkOptions& link) {
     require(link.max_frame_bytes >= least_max_frame_bytes && link.max_frame_bytes <= 0xffff'ffff,
             "LinkOptions::max_frame_bytes must be from 64 KiB to 4 GiB");
     require(link.stalled_after > milliseconds{0}, "LinkOptions::stalled_after must be positive");
+    require(link.archive.max_bytes == ArchiveLimits{}.max_bytes,
+            "LinkOptions::archive.max_bytes follows from max_frame_bytes: set that");
+    require(link.archive.max_depth != 0, "LinkOptions::archive.max_depth must be positive");
 }
 
 /// Whether the address is of this machine is known when it is listened on. `otherwise`: the log of who names none.
@@ -143,6 +149,7 @@ inline SessionSettings session_settings(const LinkOptions& link, Role role, cons
     settings.stalled_after = link.stalled_after;
     settings.max_frame_bytes = link.max_frame_bytes;
     settings.max_outbox_bytes = link.max_outbox_bytes;
+    settings.limits = link.archive;
     // An answer has a head before its value.
     settings.limits.max_bytes = link.max_frame_bytes - reply_head_bytes;
     settings.log = log;

@@ -40,6 +40,13 @@ struct SessionSettings {
     std::size_t max_outbox_bytes = 64 * 1024 * 1024;
     ArchiveLimits limits;
     Log log;
+
+    /// An introduction is no work: only its length is an option.
+    ArchiveLimits introduction_limits() const {
+        ArchiveLimits own;
+        own.max_bytes = limits.max_bytes;
+        return own;
+    }
 };
 
 /// What came back for one work. All of it is told in the order in which it came.

@@ -113,7 +113,7 @@ protected:
                                   .held_slots = held_slots};
         types_.tell(*settings_->types, introduction);
         ByteBuffer body;
-        detail::encode_value(introduction, body, settings_->limits);
+        detail::encode_value(introduction, body, settings_->introduction_limits());
         if (outgoing_.send({.kind = FrameKind::types}, std::move(body))) wake_writer();
     }
 

@@ -163,7 +163,7 @@ private:
         Introduction peer;
         peer.version = handshake_.version();
         try {
-            detail::decode(frame.body, peer, settings_->limits);
+            detail::decode(frame.body, peer, settings_->introduction_limits());
         } catch (const Error& error) {
             return part(Errc::protocol_violation, error.what());
         }

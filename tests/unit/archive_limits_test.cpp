@@ -41,23 +41,66 @@ TEST_CASE("a count beyond the bytes that are left is refused before anything is 
     check(std::type_identity<std::vector<std::byte>>{});
     check(std::type_identity<std::vector<double>>{});
     check(std::type_identity<std::vector<bool>>{});
-    check(std::type_identity<std::vector<Counted>>{});
     check(std::type_identity<std::list<std::string>>{});
     check(std::type_identity<std::unordered_set<int>>{});
     check(std::type_identity<std::map<int, int>>{});
     check(std::type_identity<std::valarray<double>>{});
     check(std::type_identity<std::vector<std::unique_ptr<int>>>{});
+    // Of a user's class the first byte that is missing tells, or the bound of what takes no bytes.
+    CHECK(decoding<std::vector<Counted>>(bytes({5, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4})) == Errc::malformed);
+    CHECK(decoding<std::vector<Counted>>(bytes({5, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4})) == Errc::too_large);
     // Of 64-bit numbers half a MiB is announced, and three bytes are there: it costs no more than the announced.
     CHECK(decoding<std::vector<double>>(bytes({3, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3})) == Errc::malformed);
 }
 
-TEST_CASE("elements that take no bytes are bounded by the bytes that follow, on both sides", "[unit]") {
-    CHECK(encoding(std::vector<Empty>(3)) == Errc::too_large);
-    CHECK(decoding<std::vector<Empty>>(bytes({3, 0, 0, 0, 0, 0, 0, 0})) == Errc::malformed);
-    CHECK(encoding(std::vector<Empty>{}) == Errc{});
-    check_round_trip(std::vector<std::vector<Empty>>{{}, {}});
+TEST_CASE("elements that take no bytes are bounded by their number, on both sides", "[unit]") {
+    const auto counted = [](std::uint64_t count) {
+        Bytes body(8);
+        std::memcpy(body.data(), &count, 8);
+        return body;
+    };
+    check_round_trip(std::vector<Empty>{});
+    check_round_trip(std::vector<Empty>(3));
+    check_round_trip(std::list<std::array<Empty, 2>>(5));
+    check_round_trip(std::vector<std::vector<Empty>>{{}, std::vector<Empty>(20), {}});
     check_round_trip(std::pair<std::vector<Empty>, std::uint32_t>{std::vector<Empty>(4), 5});
-    CHECK(encoding(std::pair<std::vector<Empty>, std::uint32_t>{std::vector<Empty>(5), 5}) == Errc::too_large);
+    check_round_trip(std::vector<Counted>(3), [](const auto& x, const auto& y) { return x.size() == y.size(); });
+
+    ArchiveLimits few;
+    few.max_elements = 10;
+    CHECK(encoding(std::vector<Empty>(10), few) == Errc{});
+    CHECK(decoding<std::vector<Empty>>(counted(10), few) == Errc{});
+    CHECK(encoding(std::vector<Empty>(11), few) == Errc::too_large);
+    CHECK(decoding<std::vector<Empty>>(counted(11), few) == Errc::too_large);
+    CHECK(decoding<std::vector<Empty>>(counted(~std::uint64_t{0}), few) == Errc::too_large);
+    CHECK(decoding<std::vector<Empty>>(counted(~std::uint64_t{0})) == Errc::too_large);
+    // All of a body together, but for those that as many bytes follow.
+    const std::vector<std::vector<Empty>> twelve{std::vector<Empty>(6), std::vector<Empty>(6)};
+    CHECK(encoding(twelve, few) == Errc{});
+    CHECK(decoding<std::vector<std::vector<Empty>>>(encode(twelve), few) == Errc{});
+    const std::vector<std::vector<Empty>> more{std::vector<Empty>(9), std::vector<Empty>(2)};
+    CHECK(encoding(more, few) == Errc::too_large);
+    CHECK(decoding<std::vector<std::vector<Empty>>>(encode(more), few) == Errc::too_large);
+    // Elements that are known to take bytes are bounded by these, as ever.
+    few.max_elements = 1000;
+    CHECK(decoding<std::vector<int>>(counted(1), few) == Errc::malformed);
+    CHECK(decoding<std::list<std::pair<Empty, char>>>(counted(1), few) == Errc::malformed);
+}
+
+TEST_CASE("four million nodes of a list travel where the limits let them", "[unit]") {
+    const std::list<char> nodes(4'000'000, 'n');
+    CHECK(encoding(nodes) == Errc::too_large);
+    ArchiveLimits limits;
+    limits.budget_base = 256 * 1024 * 1024;
+    const Bytes body = encode(nodes, limits);
+    std::list<char> decoded;
+    decode(body, decoded, limits);
+    CHECK(decoded.size() == nodes.size());
+
+    const std::list<Empty> empty(4'000'000);
+    CHECK(encoding(empty, limits) == Errc::too_large);
+    limits.max_elements = 4'000'000;
+    CHECK(decoding<std::list<Empty>>(encode(empty, limits), limits) == Errc{});
 }
 
 TEST_CASE("both sides refuse the same bodies, whatever the limits", "[unit]") {
@@ -88,6 +131,21 @@ TEST_CASE("both sides refuse the same bodies, whatever the limits", "[unit]") {
         sweep(&ArchiveLimits::budget_per_byte, 0, 100, no_base);
         sweep(&ArchiveLimits::max_bytes, body.size() - 5, body.size() + 5, {});
     };
+    const auto check_elements = [](const auto& value, std::size_t most) {
+        using T = std::remove_cvref_t<decltype(value)>;
+        const Bytes body = encode(value);
+        for (std::size_t bound = 0; bound <= most; ++bound) {
+            ArchiveLimits limits;
+            limits.max_elements = bound;
+            INFO(bound);
+            CHECK(encoding(value, limits) == (bound == most ? Errc{} : Errc::too_large));
+            CHECK(decoding<T>(body, limits) == encoding(value, limits));
+        }
+    };
+    using Emptys = std::vector<Empty>;
+    check_elements(Emptys(7), 7);
+    check_elements(std::vector<Emptys>{Emptys(1), Emptys(9), Emptys(2)}, 11);
+    check_elements(std::pair<Emptys, std::vector<Emptys>>{Emptys(50), {Emptys(3), Emptys(30), Emptys(4)}}, 50 + 30 + 4);
     check(everything().map);
     check(std::vector<std::uint64_t>{1, 2, 3});
     check(std::list<std::string>{"a", "b"});
@@ -174,6 +232,16 @@ TEST_CASE("an object that two shared pointers reach is refused, on both sides", 
     const std::shared_ptr<Shape> shape = square(1);
     CHECK(encoding(std::vector{shape, shape}) == Errc::shared_pointer);
     CHECK(encoding(std::vector(2, std::shared_ptr<int>{})) == Errc{});
+    // The first member of an object has its address, and is another object.
+    const auto point = std::make_shared<Point>(Point{1, 2});
+    const std::shared_ptr<int> first{point, &point->x};
+    using Both = std::pair<std::shared_ptr<Point>, std::shared_ptr<int>>;
+    Both decoded;
+    decode(encode(Both{point, first}), decoded);
+    CHECK((*decoded.first == Point{1, 2} && *decoded.second == 1));
+    CHECK(encoding(std::vector{first, first}) == Errc::shared_pointer);
+    CHECK(encoding(std::vector{std::shared_ptr<const int>{first}, std::shared_ptr<const int>{first}}) ==
+          Errc::shared_pointer);
     CHECK(encoding(std::weak_ptr{shared}) == Errc{});
 
     const Bytes twice = bytes({2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0x80, 1, 0, 0, 0, 1, 0, 0, 0});
@@ -205,17 +273,29 @@ TEST_CASE("a body is at most max_bytes long, on both sides", "[unit]") {
     CHECK(encoding(std::vector<int>(2), limits) == Errc::too_large);
 }
 
-TEST_CASE("errors name the figures", "[unit]") {
+TEST_CASE("errors name the figures, and the option to change", "[unit]") {
+    const auto text = [](const auto& value, const ArchiveLimits& limits) {
+        try {
+            encode(value, limits);
+        } catch (const Error& error) {
+            return std::string{error.what()};
+        }
+        return std::string{"it was accepted"};
+    };
+    const auto has = [](const std::string& all, const std::vector<const char*>& parts) {
+        INFO(all);
+        for (const char* part : parts) CHECK(all.find(part) != std::string::npos);
+    };
     ArchiveLimits limits;
     limits.max_bytes = 1000;
-    try {
-        encode(std::string(2000, 'x'), limits);
-        FAIL("it was accepted");
-    } catch (const Error& error) {
-        INFO(error.what());
-        CHECK(std::string{error.what()}.find("2000") != std::string::npos);
-        CHECK(std::string{error.what()}.find("1000") != std::string::npos);
-    }
+    limits.max_elements = 12;
+    limits.max_depth = 3;
+    has(text(std::string(2000, 'x'), limits), {"2000", "1000", "LinkOptions::max_frame_bytes"});
+    has(text(std::vector<Empty>(13), limits), {"13", "12", "LinkOptions::archive.max_elements"});
+    has(text(nodes(4), limits), {"3", "LinkOptions::archive.max_depth"});
+    limits.budget_base = limits.budget_per_byte = 0;
+    has(text(std::vector<int>(5), limits), {"20", "LinkOptions::archive.budget_base"});
+    has(text(std::unique_ptr<Shape>{new LongNamed}, {}), {"256", "LinkOptions::archive.max_name_bytes"});
 }
 
 TEST_CASE("what was decoded until the bytes ended is destroyed", "[unit]") {
