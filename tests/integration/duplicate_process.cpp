@@ -21,7 +21,7 @@ using one::Work;
 
 DISTWORK_REGISTER_WORK(one::Work)
 // The name of a class that is there already.
-DISTWORK_DETAIL_REGISTER("one::Work", ::distwork::FunctionWork<&two::f>)
+DISTWORK_REGISTER_WORK_AS("one::Work", distwork::FunctionWork<&two::f>)
 
 template <class Construct>
 bool names_the_type(Construct construct) {
