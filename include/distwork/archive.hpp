@@ -74,13 +74,11 @@ public:
 
     /// The container entered last has written that it has `count` elements.
     void note_count(std::uint64_t count) {
-        if (bounds_.elements_may_take_none()) {
-            if (count > bounds_.limits().max_bytes) bounds_.check_elements(count);
-            counts_.add(size(), count);
-        } else {
-            if (count > bounds_.limits().max_bytes) bounds_.too_long(count);
-            reach_ = std::max(reach_, size() + static_cast<std::size_t>(count));
-        }
+        if (bounds_.elements_may_take_none()) [[unlikely]]
+            return note_open_count(count);
+        if (count > bounds_.limits().max_bytes) [[unlikely]]
+            bounds_.too_long(count);
+        reach_ = std::max(reach_, size() + static_cast<std::size_t>(count));
         bounds_.charge_elements(count);
     }
 
@@ -91,18 +89,27 @@ public:
     template <class T>
     std::uint32_t registerSharedPointer(const std::shared_ptr<T>& pointer) {
         if (!pointer) return 0;
-        if (!shared_.try_emplace({pointer.get(), typeid(T)}, pointer).second)
+        if (!shared_) shared_ = std::make_unique<Shared>();
+        if (!shared_->try_emplace({pointer.get(), typeid(T)}, pointer).second)
             throw Error{Errc::shared_pointer, "the object was encoded already through another std::shared_ptr"};
-        return static_cast<std::uint32_t>(shared_.size()) | cereal::detail::msb_32bit;
+        return static_cast<std::uint32_t>(shared_->size()) | cereal::detail::msb_32bit;
     }
 
 private:
+    /// What shared pointers referred to, kept alive: its address is not to become another object's.
+    using Shared = std::map<std::pair<const void*, std::type_index>, std::shared_ptr<const void>>;
+
+    void note_open_count(std::uint64_t count) {
+        if (count > bounds_.limits().max_bytes) bounds_.check_elements(count);
+        counts_.add(size(), count);
+        bounds_.charge_elements(count);
+    }
+
     ByteBuffer& buffer_;
     const std::size_t start_;
     std::size_t reach_ = 0;  // how long the body must become for all its counts to be believed, but for
     detail::OpenCounts counts_;
-    // What shared pointers referred to, kept alive: its address is not to become another object's.
-    std::map<std::pair<const void*, std::type_index>, std::shared_ptr<const void>> shared_;
+    std::unique_ptr<Shared> shared_;  // of few bodies
     detail::ArchiveBounds bounds_;
 };
 
@@ -158,16 +165,18 @@ public:
 
     /// The container entered last says that it has `count` elements.
     void check_count(std::uint64_t count) {
-        if (count > left()) [[unlikely]] {
-            if (!bounds_.elements_may_take_none()) throw_short(count);
-            bounds_.add_elements(count);
-        }
+        if (count > left()) [[unlikely]]
+            take_count_beyond_bytes(count);
         bounds_.charge_elements(count);
     }
 
     detail::ArchiveBounds& bounds() noexcept { return bounds_; }
 
 private:
+    void take_count_beyond_bytes(std::uint64_t count) {
+        if (!bounds_.elements_may_take_none()) throw_short(count);
+        bounds_.add_elements(count);
+    }
     [[noreturn]] void throw_short(std::uint64_t count) const {
         throw Error{Errc::malformed, std::to_string(count) + " bytes or elements announced where " +
                                          std::to_string(left()) + " bytes are left"};
