@@ -54,7 +54,8 @@ public:
         if (size() < reach_)
             throw Error::with_text(Errc::too_large,
                                    "a container's count exceeds the bytes that follow it: its elements take none");
-        bounds_.check_elements(counts_.beyond(size()));
+        if (!counts_.empty()) [[unlikely]]
+            bounds_.check_elements(counts_.beyond(size()));
         bounds_.check_budget(detail::ArchiveBounds::budget(bounds_.limits(), size()));
     }
 

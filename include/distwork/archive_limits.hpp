@@ -95,6 +95,8 @@ public:
         (more_.empty() && first_.until <= size ? first_ : more_.emplace_back()) = {size + count, count};
     }
 
+    bool empty() const noexcept { return first_.until == 0; }
+
     /// All elements of those that the body, `size` bytes in the end, has not as many bytes for.
     std::uint64_t beyond(std::uint64_t size) const noexcept {
         std::uint64_t all = first_.until <= size ? 0 : first_.count;

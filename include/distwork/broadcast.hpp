@@ -140,7 +140,7 @@ void broadcast(Core& core, Whole& whole, const SubmitOptions& options, bool may_
         try {
             type->encode(whole.work(), *body, core.limits());
         } catch (const Error&) {
-            rethrow_naming(type->name + ": ");
+            rethrow_naming((options.name().empty() ? type->name : options.name()) + ": ");
         }
         type = &core.registry().own(*type);
         core.container().enumerate_sockets([&](const SocketInformation& socket) {
