@@ -14,7 +14,6 @@
 #include "call.hpp"
 #include "detail/asio.hpp"
 #include "detail/call_check.hpp"
-#include "detail/named_error.hpp"
 #include "detail/scalars.hpp"
 #include "detail/shape.hpp"
 #include "function_work.hpp"

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "requirements.hpp"
+
 #include <concepts>
 #include <cstdint>
 #include <type_traits>
