@@ -14,6 +14,7 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -73,7 +74,7 @@ private:
 };
 
 void run_master(const char* program, const std::vector<std::string>& paths) {
-    const std::size_t slaves = std::max<std::size_t>(2, distwork::SlaveOptions{}.slots);
+    const std::size_t slaves = std::max(2u, std::thread::hardware_concurrency());
     asio::thread_pool io{1};
     distwork::Master master{io.get_executor(), 0};
     master.start();

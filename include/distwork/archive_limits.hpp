@@ -209,8 +209,7 @@ public:
 
 private:
     [[noreturn]] void too_deep() const {
-        throw Error::with_text(Errc::too_large,
-                               "objects nested too deep, " + option("max_depth", limits_.max_depth));
+        throw Error::with_text(Errc::too_large, "objects nested too deep, " + option("max_depth", limits_.max_depth));
     }
     [[noreturn]] void over_budget(std::uint64_t budget) const {
         throw Error::with_text(Errc::too_large,

@@ -231,6 +231,7 @@ public:
     /// Recalls works that wait at their slaves for longer than they need to; see Recaller::look.
     bool look() { return recaller_.look(table, now); }
     bool is_looking() const noexcept { return recaller_.is_looking(); }
+    void forget_look() noexcept { recaller_.forget(); }
 
     // Choice
 

@@ -32,11 +32,11 @@ enum class Errc : std::uint16_t {
     malformed = 16,     ///< its bytes do not decode to its type
     too_large = 17,     ///< it, or its answer, is beyond a bound: the frame, a name, the nesting, the allocation budget
     unknown_type = 18,  ///< the peer has no type of that name
-    shape_differs = 19,       ///< the peer's type of that name serializes differently: the two builds do not match
-    not_accepted = 20,        ///< the master was not told to accept works of that type
-    null_work = 21,           ///< there is no work behind the pointer
-    shared_pointer = 22,      ///< one object is reached by two shared pointers: aliasing does not travel
-    foreign_type = 23,        ///< a library registered it that has a registry of its own, or a name that another had before
+    shape_differs = 19,   ///< the peer's type of that name serializes differently: the two builds do not match
+    not_accepted = 20,    ///< the master was not told to accept works of that type
+    null_work = 21,       ///< there is no work behind the pointer
+    shared_pointer = 22,  ///< one object is reached by two shared pointers: aliasing does not travel
+    foreign_type = 23,    ///< a library registered it that has a registry of its own, or a name that another had before
     too_many_suspended = 24,  ///< as many works as may be suspended on the slave await calls already
     // why a session ended
     connection_closed = 32,   ///< the peer closed the connection
@@ -103,7 +103,8 @@ public:
             case Errc::too_many_suspended:
                 return "as many works as may be suspended on the slave await calls already (max_suspended)";
             case Errc::foreign_type:
-                return "the library that registered the work type has a registry of its own, or another had the name before";
+                return "the library that registered the work type has a registry of its own, or another had the name "
+                       "before";
             case Errc::connection_closed: return "the peer closed the connection";
             case Errc::peer_silent: return "the peer has been silent for too long (dead_after)";
             case Errc::protocol_violation: return "the peer broke the protocol";

@@ -193,7 +193,7 @@ private:
         for (const Submission* work = oldest_; work != first_waiting_; work = work->newer_)
             if (!work->blocks_ && !work->suspended_)
                 next = std::min(next, std::chrono::abs(work->began_ + work->estimate_ - now));
-        return next;
+        return DISTWORK_PLANTED(never_stuck) ? Duration{} : next;
     }
 
     void begin_waiting(TimePoint now) noexcept {

@@ -29,6 +29,9 @@ public:
     /// A work was sent that waits at its slave. True: somebody is to call `look` after `time_between_looks`.
     bool sent_ahead() noexcept { return !std::exchange(is_looking_, true); }
 
+    /// Nobody could be found to call `look`: the next work that is sent ahead asks again.
+    void forget() noexcept { is_looking_ = false; }
+
     /// Recalls what waits at slaves that are stuck, if another could take it; and, while slots elsewhere idle, what will
     /// wait for longer than a round trip (no work of the backlog wants those slots: it would have them). True: works still
     /// wait at slaves, and this is to be called again.

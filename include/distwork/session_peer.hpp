@@ -123,7 +123,7 @@ protected:
         outgoing_.introduce(types, peer_.window, peer_.max_frame_bytes, version_);
         types.log_differences(settings_->log, description());
         for (const std::string& text : settings_->types->take_opaque())
-            log(LogLevel::warning,
+            log(LogLevel::info,
                 "Not all of " + text + " is compared with peers': fingerprint_override can tell builds apart");
         return types;
     }

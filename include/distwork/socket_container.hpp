@@ -127,6 +127,12 @@ public:
         return dispatcher_.look();
     }
 
+    /// Nobody will call `look`: the next work that waits at its slave asks for it again.
+    void forget_look() {
+        const Lock lock{*this};
+        dispatcher_.forget_look();
+    }
+
     Duration time_between_looks() const {
         const std::shared_lock lock{mutex_};
         return Recaller::time_between_looks(dispatcher_.table.size());

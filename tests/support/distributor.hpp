@@ -87,7 +87,7 @@ inline int number_of(const Call& call) {
 
 inline constexpr std::size_t all_types = 4;
 
-struct Slave {
+struct AbsentSlave {
     std::size_t slots = 1;
     std::vector<std::string> labels = {};
     std::vector<bool> knows = std::vector<bool>(all_types, true);
@@ -101,7 +101,7 @@ struct Distributor {
     explicit Distributor(ContainerLimits limits = {}, Selector selector = Selector()) : container{selector, limits} {}
 
     /// Slaves are numbered as they connect, from 0.
-    std::size_t connect(const Slave& slave = {}) {
+    std::size_t connect(const AbsentSlave& slave = {}) {
         const std::size_t who = peers.size();
         peers.push_back(std::make_shared<FakePeer>());
         peers.back()->on_send = [this, who](const Call& call) { sent.emplace_back(who, number_of(call)); };

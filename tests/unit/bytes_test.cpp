@@ -176,15 +176,22 @@ TEST_CASE("any sixteen bytes are a header, and come back", "[unit]") {
 TEST_CASE("a flag means something in error frames, and in work frames that are long enough for it", "[unit]") {
     for (unsigned kind = 0; kind < 256; ++kind) {
         for (unsigned flags = 0; flags < 256; ++flags) {
-            FrameHeader header{.length = 4,
+            FrameHeader header{.length = 12,
                                .kind = static_cast<FrameKind>(kind),
                                .flags = static_cast<std::uint8_t>(flags),
                                .type = 0,
                                .id = 0};
             CAPTURE(kind, flags);
-            REQUIRE(has_known_flags(header) == (flags == 0 || (flags == 1 && (kind == 5 || kind == 7))));
+            // Of errors and credit one, of works two, of which each wants bytes.
+            const bool always = flags == 0 || (flags == 1 && (kind == 7 || kind == 11));
+            const auto work = [&](unsigned most) { return always || (kind == 5 && flags <= most); };
+            REQUIRE(has_known_flags(header) == work(3));
+            header.length = 11;
+            REQUIRE(has_known_flags(header) == work(2));
+            header.length = 7;
+            REQUIRE(has_known_flags(header) == work(1));
             header.length = 3;
-            REQUIRE(has_known_flags(header) == (flags == 0 || (flags == 1 && kind == 7)));
+            REQUIRE(has_known_flags(header) == always);
         }
     }
 }

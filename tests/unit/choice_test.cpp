@@ -1782,7 +1782,7 @@ public:
             socket.knows.assign(all_types, true);
             master_.container.know_types(master_.ids[socket.who], socket.knows);
         }
-        Slave able{.slots = 2, .labels = {"gpu"}};
+        AbsentSlave able{.slots = 2, .labels = {"gpu"}};
         add(able);
         for (int i = 0; i < 100'000 && !master_.container.quiet() && failure.empty(); ++i) {
             for (auto& socket : sockets_)
@@ -1923,14 +1923,14 @@ private:
 
     void connect() {
         if (sockets_.size() > 5) return;
-        Slave slave{.slots = 1 + random_() % 3};
+        AbsentSlave slave{.slots = 1 + random_() % 3};
         if (random_() % 2) slave.labels = {"gpu"};
         if (random_() % 4 == 0) slave.knows = {true, random_() % 2 == 0, random_() % 2 == 0};
         slave.window = 4 + random_() % 30;
         add(slave);
     }
 
-    void add(const Slave& slave) {
+    void add(const AbsentSlave& slave) {
         // As Distributor::connect, but the model has to know the slave before it is sent anything.
         const std::size_t who = master_.peers.size();
         sockets_.push_back({.who = who,

@@ -47,10 +47,13 @@ public:
     asio::execution_context& context() const noexcept { return asio::query(pool_, asio::execution::context); }
 
     /// Runs a function on the pool, once the work has a slot. At most one at a time: a strand stands before it.
+    /// `may_block`: at once, if this thread is one of the pool's.
     template <class Function>
-    void execute(Function function) {
+    void execute(Function function, bool may_block) {
         turn_ = std::make_unique<FunctionTurn<Function>>(std::move(function));
-        if (lender_->enter(*this)) post();
+        if (!lender_->enter(*this)) return;
+        if (may_block) asio::dispatch(pool_, [self = shared_from_this()] { self->run(); });
+        else post();
     }
 
     /// It has a slot.
@@ -120,24 +123,30 @@ private:
 /// What a strand of a coroutine work runs on.
 class SlotExecutor {
 public:
-    explicit SlotExecutor(std::shared_ptr<CoroutineSlot> slot) noexcept : slot_{std::move(slot)} {}
+    explicit SlotExecutor(std::shared_ptr<CoroutineSlot> slot, bool may_block = true) noexcept
+        : slot_{std::move(slot)}, may_block_{may_block} {}
 
     asio::execution_context& query(asio::execution::context_t) const noexcept { return slot_->context(); }
-    static constexpr asio::execution::blocking_t query(asio::execution::blocking_t) noexcept {
+    asio::execution::blocking_t query(asio::execution::blocking_t) const noexcept {
+        if (may_block_) return asio::execution::blocking.possibly;
         return asio::execution::blocking.never;
     }
-    SlotExecutor require(asio::execution::blocking_t::never_t) const noexcept { return *this; }
+    SlotExecutor require(asio::execution::blocking_t::possibly_t) const noexcept { return SlotExecutor{slot_, true}; }
+    SlotExecutor require(asio::execution::blocking_t::never_t) const noexcept { return SlotExecutor{slot_, false}; }
 
     template <class Function>
     void execute(Function&& function) const {
-        slot_->execute(std::decay_t<Function>(std::forward<Function>(function)));
+        slot_->execute(std::decay_t<Function>(std::forward<Function>(function)), may_block_);
     }
 
-    friend bool operator==(const SlotExecutor& a, const SlotExecutor& b) noexcept { return a.slot_ == b.slot_; }
+    friend bool operator==(const SlotExecutor& a, const SlotExecutor& b) noexcept {
+        return a.slot_ == b.slot_ && a.may_block_ == b.may_block_;
+    }
     friend bool operator!=(const SlotExecutor& a, const SlotExecutor& b) noexcept { return !(a == b); }
 
 private:
     std::shared_ptr<CoroutineSlot> slot_;
+    bool may_block_;
 };
 
 /// What the context of a coroutine work knows of its calls. All handlers of the work run in its strand, one at a time.

@@ -225,7 +225,8 @@ private:
         const auto act = [core = this->weak_from_this()] {
             if (const auto there = core.lock()) there->look();
         };
-        alarms_->set(container_.time_between_looks(), act, next_look_);
+        const auto failed = exception_of([&] { alarms_->set(container_.time_between_looks(), act, next_look_); });
+        if (failed) container_.forget_look();  // out of memory
     }
 
     void look() {
