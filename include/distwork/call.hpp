@@ -70,6 +70,9 @@ public:
     /// The work that has the peer distribute this one, by its id in the session; 0: the peer executes it.
     virtual std::uint64_t parent() const noexcept { return 0; }
 
+    /// Whether a work waits for it, and gives its slot free meanwhile.
+    virtual bool is_awaited() const noexcept { return false; }
+
     // The body. Most works leave at once, in the outbox's copy: the bytes of a small one stay where they were encoded,
     // in the frame of the function that sends it, and only who lets it wait keeps them.
 

@@ -179,6 +179,7 @@ public:
     }
 
     std::uint64_t parent() const noexcept override { return parent_; }
+    bool is_awaited() const noexcept override { return calls_ != nullptr; }
 
 private:
     std::shared_ptr<Context::Calls> calls_;

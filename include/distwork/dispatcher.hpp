@@ -156,8 +156,10 @@ public:
             auto& work = static_cast<Submission&>(*answer.call);
             if (work.stage != Stage::in_flight) continue;
             if (is_slot) {
-                if (answer.what == Answer::What::takes_slot) socket->in_flight.resume(work, now);
-                else if (!DISTWORK_PLANTED(ignore_a_given_slot)) socket->in_flight.suspend(work, now);
+                if (answer.what == Answer::What::takes_slot) {
+                    socket->in_flight.resume(work, now);
+                    if (socket->in_flight.has_waiting() && recaller_.sent_ahead()) news.look = true;
+                } else if (!DISTWORK_PLANTED(ignore_a_given_slot)) socket->in_flight.suspend(work, now);
                 continue;
             }
             if (answer.reply.goes_on) {  // its caller is told; its slot is not free

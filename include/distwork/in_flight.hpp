@@ -50,7 +50,7 @@ public:
         work.older_ = newest_;
         work.newer_ = nullptr;
         work.estimate_ = estimate;
-        work.recalled_ = work.suspended_ = false;
+        work.recalled_ = work.suspended_ = work.has_told_ = false;
         (newest_ ? newest_->newer_ : oldest_) = &work;
         newest_ = &work;
         ++count_;
@@ -73,14 +73,19 @@ public:
 
     /// It awaits its peer, and gives its slot free meanwhile.
     void suspend(Submission& work, TimePoint now) noexcept {
+        work.has_told_ = true;
         if (std::exchange(work.suspended_, true)) return;
         if (work.begun_) give_slot(work, now);
         else begin_without_slot(work);
     }
 
-    /// It goes on: on the next slot that is free, or one that it takes from a work which the slave has not begun.
+    /// It goes on, and has a slot: perhaps that of a work which was sent for it, and has not begun there after all.
     void resume(Submission& work, TimePoint now) noexcept {
-        if (std::exchange(work.suspended_, false)) take_slot(work, now);
+        if (!std::exchange(work.suspended_, false)) return;
+        take_slot(work, now);
+        if (taken_ <= slots_) return;
+        for (Submission* newest = first_waiting_ ? first_waiting_->older_ : newest_; newest; newest = newest->older_)
+            if (!newest->suspended_ && !newest->has_told_) return wait_again(*newest);
     }
 
     /// Its execution_timeout is over, and it is executed all the same: nobody knows when its slot is free again, so that
@@ -220,11 +225,15 @@ private:
     }
 
     void give_slot(Submission& work, TimePoint now) noexcept {
+        free_slot(work);
+        begin_waiting(now);
+    }
+
+    void free_slot(Submission& work) noexcept {
         const auto running = find_running(work);
         if (running != running_.end() && --running->second == 0) running_.erase(running);
         if (std::exchange(work.blocks_, false)) --blocked_;
         if (!DISTWORK_PLANTED(leak_credit)) --taken_;
-        begin_waiting(now);
     }
 
     /// Its slave began it before works that came earlier: those of its peer had to wait, say.
@@ -237,6 +246,21 @@ private:
         work.older_ = first_waiting_->older_;
         (work.older_ ? work.older_->newer_ : oldest_) = &work;
         first_waiting_->older_ = &work;
+    }
+
+    /// It was thought to have begun: it is the first of those that wait.
+    void wait_again(Submission& work) noexcept {
+        free_slot(work);
+        work.begun_ = false;
+        unlink(work);
+        work.newer_ = first_waiting_;
+        work.older_ = first_waiting_ ? first_waiting_->older_ : newest_;
+        (work.older_ ? work.older_->newer_ : oldest_) = &work;
+        (work.newer_ ? work.newer_->older_ : newest_) = &work;
+        first_waiting_ = &work;
+        ++waiting_;
+        waiting_time_ += work.estimate_;
+        waiting_bytes_ += work.bytes();
     }
 
     void unlink(Submission& work) noexcept {

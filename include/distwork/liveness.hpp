@@ -23,7 +23,7 @@ public:
 
     /// Whether it was suspected.
     bool heard(TimePoint now) noexcept {
-        last_heard_ = now;
+        last_heard_ = silent_since_ = now;
         return std::exchange(suspected_, false);
     }
     TimePoint last_heard() const noexcept { return last_heard_; }
@@ -31,25 +31,29 @@ public:
     // Silence is only to be believed after the peer's socket was read, and if this end was awake to hear: a process that
     // was stopped for a while finds its timers expired and its socket full; or empty, if its peer was stopped with it.
 
-    /// The timer of this end's heartbeat was due then, and came now. True: so late that this end slept, by two
-    /// heartbeats or by what makes a peer silent that was heard at the last one. Silence counts from now on then: the
-    /// peer is to be asked first.
-    bool woke(TimePoint due, TimePoint now) noexcept {
-        if (now - due < most_late_ || DISTWORK_PLANTED(judge_at_once)) return false;
-        DISTWORK_MARK(woke_late);
-        woke_ = now;
-        pinged_.reset();  // what it measures would be how long this end slept
-        return true;
+    /// How much of the time until now does not count, for this end slept: the timer of its heartbeat was due then, and
+    /// came now. By two heartbeats late, or by what makes a peer silent that was heard at the last one, nothing before
+    /// counts: the peer is to be asked first.
+    Duration slept(TimePoint due, TimePoint now) noexcept {
+        Duration late = std::max(now - due, Duration{});
+        if (DISTWORK_PLANTED(judge_at_once)) return {};
+        if (late >= most_late_) {
+            DISTWORK_MARK(woke_late);
+            late = now.time_since_epoch();
+            pinged_.reset();  // what it measures would be how long this end slept
+        }
+        silent_since_ = std::min(silent_since_ + late, now);
+        return late;
     }
 
     /// Whether it was silent for too long.
     bool is_silent(TimePoint now) const noexcept {
-        return !DISTWORK_PLANTED(never_silent) && silence(now) > dead_after_;
+        return !DISTWORK_PLANTED(never_silent) && now - silent_since_ > dead_after_;
     }
 
     /// Whether it is suspected from now on: of a peer that lives, a pong was heard since the last heartbeat but one.
     bool suspect(TimePoint now) noexcept {
-        if (suspected_ || silence(now) < heartbeat_ * 3 / 2) return false;
+        if (suspected_ || now - silent_since_ < heartbeat_ * 3 / 2) return false;
         DISTWORK_MARK(suspected);
         return suspected_ = true;
     }
@@ -67,13 +71,11 @@ public:
     }
 
 private:
-    Duration silence(TimePoint now) const noexcept { return now - std::max(last_heard_, woke_); }
-
     const Duration heartbeat_;
     const Duration dead_after_;
     const Duration most_late_;  // a timer of who was awake
     TimePoint last_heard_{};
-    TimePoint woke_{};  // the last time that this end slept
+    TimePoint silent_since_{};  // later than that by what this end slept
     bool suspected_ = false;
     std::uint64_t last_ping_ = 0;
     std::optional<TimePoint> pinged_;  // when the last ping left, until its pong came

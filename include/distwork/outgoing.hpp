@@ -53,17 +53,17 @@ public:
         if (number >= PeerTypes::unknown) return {types_.why_unknown(call->type())};
         const std::uint32_t timeout = timeout_of(*call);
         const std::size_t bytes = frame_bytes(*call, timeout);
+        if (call->parent() != 0 && version_ < 2) return {Errc::version_mismatch};
         // What a work waits for must not wait for what other works wait for.
-        const bool is_submission = call->parent() != 0;
-        if (is_submission && version_ < 2) return {Errc::version_mismatch};
-        if (is_submission && calls_.size() >= window_) return {Errc::too_many_waiting};
+        const bool is_awaited = call->is_awaited();
+        if (is_awaited && calls_.size() >= window_) return {Errc::too_many_waiting};
         if (bytes - frame_header_bytes > max_body_bytes_) return {Errc::too_large};
         const std::size_t waiting = outbox_.size() + leaving_bytes_ + held_bytes_;
         if (waiting != 0 && waiting + bytes > max_outbox_bytes_) {
             refused_ = true;
             return {Errc::outbox_full};
         }
-        if (calls_.size() >= window_ || (!held_.empty() && !is_submission)) {
+        if (calls_.size() >= window_ || (!held_.empty() && !is_awaited)) {
             call->keep_body();
             call->id = 0;  // that of another session means another call here
             held_.push_back(call);

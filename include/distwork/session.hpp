@@ -196,7 +196,8 @@ private:
         while (!self->ended_ && !self->parting_) {
             const TimePoint due = self->now() + self->settings_->heartbeat;
             co_await detail::pause(self->timer_, self->settings_->heartbeat);
-            if (self->liveness_.woke(due, self->now())) self->writer_.woke(self->now());
+            const TimePoint woke = self->now();
+            self->writer_.slept(self->liveness_.slept(due, woke), woke);
             // A read that was done waits for the strand: what it brought is heard before silence is judged.
             if (self->liveness_.is_silent(self->now())) co_await asio::post(self->strand_, asio::use_awaitable);
             const TimePoint now = self->now();

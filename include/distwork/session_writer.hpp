@@ -61,8 +61,8 @@ public:
     /// Whether a write was begun, and not all of it is written.
     bool is_partly_written() const noexcept { return !leaving_.empty(); }
 
-    /// This end slept until now: what its peer took meanwhile is not known yet.
-    void woke(TimePoint now) noexcept { since_ = now; }
+    /// That much of the time until now does not count, for this end slept.
+    void slept(std::chrono::nanoseconds time, TimePoint now) noexcept { since_ = std::min(since_ + time, now); }
 
     /// Whether the peer took nothing for longer than that.
     bool is_stalled(TimePoint now, std::chrono::nanoseconds limit) const noexcept {
@@ -89,7 +89,7 @@ private:
     std::vector<asio::const_buffer> buffers_;
     std::uint64_t bytes_ = 0;
     bool writing_ = false;
-    TimePoint since_{};  // the write under way, or this end woke
+    TimePoint since_{};  // the write under way, and later by what this end slept
 };
 
 }  // namespace distwork

@@ -144,6 +144,7 @@ private:
     bool was_begun_ = false;
     bool blocks_ = false;
     bool suspended_ = false;
+    bool has_told_ = false;  // of its slot: it has surely begun
     bool recalled_ = false;
     std::unique_ptr<History> history_;
 };

@@ -36,10 +36,12 @@ public:
     static constexpr std::size_t default_max_suspended = 10'000;
 
     /// `immediate`: works are executed inside `push`, by the caller, who runs on `executor`.
+    /// `keeps` lives as long as works do: what runs behind `executor`.
     WorkQueue(Transport transport, asio::any_io_executor executor, bool immediate, std::size_t slots,
-              std::size_t max_suspended = default_max_suspended)
+              std::size_t max_suspended = default_max_suspended, std::shared_ptr<void> keeps = nullptr)
         : WorkSlots<Transport>{transport, slots, max_suspended},
           transport_{std::move(transport)},
+          keeps_{std::move(keeps)},
           executor_{std::move(executor)},
           immediate_{immediate} {}
 
@@ -137,20 +139,39 @@ private:
         auto self = shared();
         const auto& peer = begun.batch->peer;
         execution->is_coroutine(std::make_shared<detail::CoroutineSlot>(std::shared_ptr<detail::SlotLender>{self, this},
-                                                                        executor_, peer, begun.item.id));
+                                                                        keeps_, executor_, peer, begun.item.id));
         const asio::any_io_executor strand = execution->calls()->get_executor();
-        const auto ended = [self, peer](const std::exception_ptr& error) {
-            if (error) peer->fail(error);
-            self->post_runner();
-        };
-        asio::co_spawn(strand, execute_async(self, std::move(begun), std::move(execution), since), ended);
+        asio::co_spawn(strand, execute_async(self, std::move(begun), std::move(execution), since), Ended{self, peer});
     }
+
+    /// Its slot goes on to the next work: also when what it awaited is destroyed, and the coroutine with it. Nobody can
+    /// answer it then, and its session ends, so that it goes elsewhere.
+    struct Ended {
+        Ended(std::shared_ptr<WorkQueue> at, std::shared_ptr<Peer> of) : queue{std::move(at)}, peer{std::move(of)} {}
+        Ended(Ended&&) noexcept = default;
+        ~Ended() {
+            if (!queue || !queue->is_missed()) return;
+            static_cast<void>(exception_of([this] {
+                peer->fail(std::make_exception_ptr(Error{Errc::session_failed, "a work was destroyed"}));
+                queue->post_runner();
+            }));
+        }
+        void operator()(const std::exception_ptr& error) {
+            if (error) peer->fail(error);
+            std::exchange(queue, nullptr)->post_runner();
+        }
+
+        std::shared_ptr<WorkQueue> queue;
+        std::shared_ptr<Peer> peer;
+    };
 
     bool enter(detail::CoroutineSlot& slot) override { return WorkSlots<Transport>::enter(slot); }
     void leave(detail::CoroutineSlot& slot) override {
         WorkSlots<Transport>::leave(slot, [this] { post_runner(); });
     }
-    std::error_code begin_call(detail::CoroutineSlot& slot) override { return WorkSlots<Transport>::begin_call(slot); }
+    std::error_code begin_call(detail::CoroutineSlot& slot) override {
+        return WorkSlots<Transport>::begin_call(slot, [this] { post_runner(); });
+    }
     void end_call(detail::CoroutineSlot& slot) noexcept override { WorkSlots<Transport>::end_call(slot); }
 
     static asio::awaitable<void> execute_async(std::shared_ptr<WorkQueue> self, Begun begun,
@@ -207,6 +228,7 @@ private:
     }
 
     Transport transport_;
+    const std::shared_ptr<void> keeps_;
     const asio::any_io_executor executor_;
     const bool immediate_;
 };

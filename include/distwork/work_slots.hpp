@@ -68,7 +68,8 @@ public:
     std::uint32_t hold(const std::shared_ptr<Peer>& peer) {
         const std::lock_guard lock{mutex_};
         held_for_ = peer;
-        return static_cast<std::uint32_t>(std::min(executing_.hold_all(), slots_));
+        held_ = executing_.hold_all();
+        return static_cast<std::uint32_t>(std::min(held_, slots_));
     }
 
     /// A session ended: its works that were not begun are dropped, those that run are asked to stop.
@@ -242,25 +243,19 @@ protected:
     template <class Post>
     void leave(detail::CoroutineSlot& slot, Post post_runner) {
         const std::lock_guard lock{mutex_};
-        if (--slot.scheduled != 0 || slot.calls == 0 || slot.has_ended || stopped_) return;
-        if (DISTWORK_PLANTED(keep_the_slot)) return;
-        DISTWORK_MARK(suspended_work);
-        slot.is_suspended = true;
-        slot.suspended_since = limits_.now();
-        ++suspended_;
-        slot.peer->tell_slot(slot.id, false);
-        if (hand_on_slot()) return;
-        --running_;
-        take_free_slot(post_runner);
+        --slot.scheduled;
+        suspend(slot, post_runner);
     }
 
-    std::error_code begin_call(detail::CoroutineSlot& slot) {
+    template <class Post>
+    std::error_code begin_call(detail::CoroutineSlot& slot, Post post_runner) {
         const std::lock_guard lock{mutex_};
         if (slot.calls == 0) {
             if (awaiting_ == max_suspended_) return Errc::too_many_suspended;
             ++awaiting_;
         }
         ++slot.calls;
+        suspend(slot, post_runner);  // it may have been begun by none of the work's own handlers
         return {};
     }
 
@@ -271,8 +266,29 @@ protected:
 
     Execution make_execution() { return Execution{mutex_}; }
 
+    /// A coroutine is no more, and will not be answered. False: nobody cares.
+    bool is_missed() const {
+        const std::lock_guard lock{mutex_};
+        return !stopped_;
+    }
+
 private:
     using Limits = detail::ExecutionLimits<Transport>;
+
+    /// Gives its slot free, where it only waits. Under the lock.
+    template <class Post>
+    void suspend(detail::CoroutineSlot& slot, Post post_runner) {
+        if (slot.scheduled != 0 || slot.calls == 0 || slot.is_suspended || slot.has_ended || stopped_) return;
+        if (DISTWORK_PLANTED(keep_the_slot)) return;
+        DISTWORK_MARK(suspended_work);
+        slot.is_suspended = true;
+        slot.suspended_since = limits_.now();
+        ++suspended_;
+        slot.peer->tell_slot(slot.id, false);
+        if (hand_on_slot()) return;
+        --running_;
+        take_free_slot(post_runner);
+    }
 
     /// Whether nothing waits, runs, or is suspended. Under the lock.
     bool nothing_is_here() const noexcept { return waiting_.empty() && running_ == 0 && suspended_ == 0; }
@@ -296,10 +312,10 @@ private:
         slot.peer->tell_slot(slot.id, true);
     }
 
-    /// Under the lock. True: the master was told that its slot is occupied.
+    /// Under the lock. True: the master was told that its slot is occupied, and none of an earlier session has it next.
     bool unlink(Execution& execution) noexcept {
         executing_.unlink(execution);
-        return std::exchange(execution.is_held, false);
+        return std::exchange(execution.is_held, false) && --held_ < slots_;
     }
 
     void tell_free_slot() {
@@ -349,6 +365,7 @@ private:
     std::size_t awaiting_ = 0;                // coroutines that await calls, suspended or not
     detail::CoroutineSlot::Line wants_slot_;  // not empty: no slot is free
     detail::ExecutionList executing_;
+    std::size_t held_ = 0;          // of these, of earlier sessions
     std::weak_ptr<Peer> held_for_;  // the session that began last
     Limits limits_;
     bool stopped_ = false;

@@ -23,7 +23,16 @@ namespace {
 /// A chain, or a tree, of calls; in what way a node waits for its children is said by `manner`.
 class Fib : public CoroutineWork<std::uint64_t> {
 public:
-    enum Manner : std::uint32_t { one_by_one, both_at_once, by_callbacks, chain, forgets, waits_a_second };
+    enum Manner : std::uint32_t {
+        one_by_one,
+        both_at_once,
+        by_callbacks,
+        chain,
+        forgets,
+        waits_a_second,
+        elsewhere,
+        asks_back
+    };
     Fib() = default;
     Fib(std::uint32_t n, std::uint32_t manner) : n_{n}, manner_{manner} {}
     asio::awaitable<std::uint64_t> execute_work(Context& peer) override;
@@ -88,6 +97,29 @@ asio::awaitable<std::uint64_t> Fib::execute_work(Context& peer) {
         case forgets:
             for (int i = 0; i < 5; ++i) peer.async_submit(Fib{n_ - 1, waits_a_second}, [](const auto&...) {});
             co_return n_;
+        case elsewhere: {
+            // It waits in a coroutine that runs on no executor of the work's.
+            const auto host = sim::host_of(co_await asio::this_coro::executor).get_executor();
+            auto submit = [](Context& to, Fib work) -> asio::awaitable<std::uint64_t> {
+                co_return co_await to.async_submit(work);
+            };
+            auto there = submit(peer, left);
+            co_return 1 + co_await asio::co_spawn(host, std::move(there), asio::use_awaitable);
+        }
+        case asks_back: {
+            if (n_ == 2) co_return co_await peer.async_call<&twice>(std::uint64_t{1});
+            sim::Timer done{sim::Transport{co_await asio::this_coro::executor}.make_strand()};
+            done.expires_after(24h);
+            std::uint32_t open = n_;
+            const auto count = [&](const std::exception_ptr&, std::uint64_t) {
+                if (--open == 0) done.cancel();
+            };
+            for (std::uint32_t i = 0; i < n_; ++i) peer.async_submit(Fib{2, asks_back}, count);
+            std::error_code ignored;
+            auto token = asio::redirect_error(asio::use_awaitable, ignored);
+            co_await done.async_wait(token);
+            co_return n_;
+        }
         case waits_a_second: {
             sim::Timer timer{sim::Transport{co_await asio::this_coro::executor}.make_strand()};
             timer.expires_after(1s);
@@ -112,6 +144,7 @@ public:
         master = &host.make<Master>(host.transport(), options);
         master->accept_submission<Fib>();
         master->accept_submission<&twice>();
+        master->accept_work<FunctionWork<&twice>>();
         master->start();
         for (std::size_t i = 0; i < count; ++i) add_slave(slave_options);
         REQUIRE(simulation.run_until([&] { return master->connected_slave_count() == count; }, 10s));
@@ -191,6 +224,20 @@ TEST_CASE("a chain of two hundred works ends on one slot", "[simulation]") {
     Farm farm{1, options};
     CHECK(farm.ask(Fib{200, Fib::chain}).value == 200);
     CHECK(farm.master->sockets().at(0).free_slots == 1);
+}
+
+TEST_CASE("a work that waits in a coroutine of another executor gives its slot free, too", "[simulation]") {
+    Farm farm{1};
+    CHECK(farm.ask(Fib{20, Fib::elsewhere}, 60s).value == 20);
+}
+
+TEST_CASE("works that call their master beside as many as it holds of them end all the same", "[simulation]") {
+    MasterOptions options;
+    options.max_slave_works = 16;
+    Farm farm{1, Farm::one_slot(), options};
+    CHECK(farm.ask(Fib{40, Fib::asks_back}, 60s).value == 40);
+    farm.simulation.run_for(1s);
+    CHECK(farm.held() == 0);
 }
 
 TEST_CASE("a wide tree holds no more works than its depth asks for", "[simulation]") {

@@ -116,6 +116,32 @@ TEST_CASE("a work that awaits its peer holds no slot, and goes on before new one
     CHECK(held.in_flight.size() == 0);
 }
 
+TEST_CASE("a work that was sent for a slot which another takes again waits, and can be recalled", "[unit]") {
+    Held held{2};
+    Task& plain = held.push();
+    Task& parent = held.push();
+    held.in_flight.suspend(parent, held.now);
+    Task& next = held.push();  // for the slot that seems to be free
+    Task& later = held.push();
+    CHECK(held.in_flight.free_slots() == 0);
+    held.in_flight.resume(parent, held.now);
+    CHECK(held.in_flight.has_waiting());
+    CHECK(held.running.at(0).second == 2);
+    held.now += 5ms;
+    CHECK(held.late() == 2);
+    held.in_flight.look(held.now += 1ms);
+    CHECK(held.in_flight.is_stuck());
+    held.in_flight.remove(parent, held.now);
+    CHECK(held.in_flight.has_waiting());  // one of the two has begun
+    held.in_flight.remove(next, held.now);
+    CHECK_FALSE(held.in_flight.has_waiting());
+    held.in_flight.remove(later, held.now);
+    held.in_flight.remove(plain, held.now);
+    CHECK(held.in_flight.free_slots() == 2);
+    CHECK(held.running.empty());
+    CHECK(held.in_flight.size() == 0);
+}
+
 TEST_CASE("slots that works of an earlier session occupy are not offered until they are free", "[unit]") {
     Held held{2, 2};
     CHECK_FALSE(held.in_flight.has_free_slot());

@@ -38,10 +38,15 @@ protected:
 /// *Thread-safety*: all functions. *Lifetime*: shared by the coroutine, its calls and its handlers.
 class CoroutineSlot : public std::enable_shared_from_this<CoroutineSlot> {
 public:
-    /// `pool`: where handlers run that have a slot.
-    CoroutineSlot(std::shared_ptr<SlotLender> lender, asio::any_io_executor pool, std::shared_ptr<Peer> of,
-                  std::uint64_t number)
-        : peer{std::move(of)}, id{number}, lender_{std::move(lender)}, pool_{std::move(pool)}, busy_{pool_} {}
+    /// `pool`: where handlers run that have a slot; `keeps` is what stands behind it.
+    CoroutineSlot(std::shared_ptr<SlotLender> lender, std::shared_ptr<void> keeps, asio::any_io_executor pool,
+                  std::shared_ptr<Peer> of, std::uint64_t number)
+        : peer{std::move(of)},
+          id{number},
+          keeps_{std::move(keeps)},
+          lender_{std::move(lender)},
+          pool_{std::move(pool)},
+          busy_{pool_} {}
 
     SlotLender& lender() const noexcept { return *lender_; }
     asio::execution_context& context() const noexcept { return asio::query(pool_, asio::execution::context); }
@@ -52,14 +57,12 @@ public:
     void execute(Function function, bool may_block) {
         turn_ = std::make_unique<FunctionTurn<Function>>(std::move(function));
         if (!lender_->enter(*this)) return;
-        if (may_block) asio::dispatch(pool_, [self = shared_from_this()] { self->run(); });
+        if (may_block) asio::dispatch(pool_, Run{shared_from_this(), std::move(turn_)});
         else post();
     }
 
     /// It has a slot.
-    void post() {
-        asio::post(pool_, [self = shared_from_this()] { self->run(); });
-    }
+    void post() { asio::post(pool_, Run{shared_from_this(), std::move(turn_)}); }
 
     /// Of those that want a slot again, in order. Guarded by the lender.
     class Line {
@@ -104,19 +107,24 @@ private:
         Function function;
     };
 
-    void run() {
-        struct Leave {
-            CoroutineSlot& slot;
-            ~Leave() { slot.lender_->leave(slot); }
-        } leave{*this};
-        const auto turn = std::move(turn_);
-        turn->run();
-    }
+    /// It owns the function: one that is dropped with its pool does not keep the slot alive.
+    struct Run {
+        std::shared_ptr<CoroutineSlot> slot;
+        std::unique_ptr<Turn> turn;
+        void operator()() {
+            struct Leave {
+                CoroutineSlot& slot;
+                ~Leave() { slot.lender_->leave(slot); }
+            } leave{*slot};
+            std::exchange(turn, nullptr)->run();
+        }
+    };
 
+    const std::shared_ptr<void> keeps_;  // dies last
     const std::shared_ptr<SlotLender> lender_;
     const asio::any_io_executor pool_;
     const asio::executor_work_guard<asio::any_io_executor> busy_;  // whoever runs the pool goes on until the work ends
-    std::unique_ptr<Turn> turn_;                                   // the strand's
+    std::unique_ptr<Turn> turn_;                                   // the strand's, until it has a slot
     std::shared_ptr<CoroutineSlot> next_;                          // the lender's
 };
 

@@ -61,6 +61,8 @@ private:
             return distwork::error_body({}, errc_of(error.code(), Errc::lost), "", error.what());
         } catch (const std::exception& error) {
             return distwork::error_body({}, Errc::malformed, "", error.what());
+        } catch (...) {
+            return distwork::error_body({}, Errc::malformed, "", "an exception that is no std::exception");
         }
     }
 

@@ -57,7 +57,7 @@ public:
         if (where.is_in_place()) works = strand_;
         if (pool_) works = pool_->get_executor();
         works_ = std::make_shared<WorkQueue<Transport>>(transport_, works, where.is_in_place(), *options_.slots,
-                                                        options_.max_suspended);
+                                                        options_.max_suspended, pool_);
     }
 
     const typename Transport::Strand& strand() const noexcept { return strand_; }
@@ -103,7 +103,10 @@ public:
             if (!self->works_->is_idle()) DISTWORK_MARK(drain_with_works);
             if (DISTWORK_PLANTED(drain_at_once)) self->master_drained_ = true, self->works_->stop();
             co_await self->drain_.until([&self, &session] {
-                const bool quiet = self->master_drained_ && self->works_->is_idle() && session->awaiting() == 0;
+                const bool idle = self->works_->is_idle();
+                // Children of its works may still come: then it looks again when those are done.
+                if (!idle && self->master_drained_) self->works_->when_idle(self->drain_.looking_again(self));
+                const bool quiet = self->master_drained_ && idle && session->awaiting() == 0;
                 return quiet || self->current_session() != session;
             });
         }
@@ -282,7 +285,7 @@ private:
     Transport transport_;
     const typename Transport::Strand strand_;
     const std::shared_ptr<const SessionSettings> settings_;
-    std::unique_ptr<typename Transport::WorkPool> pool_;
+    std::shared_ptr<typename Transport::WorkPool> pool_;
     std::shared_ptr<WorkQueue<Transport>> works_;
     RunOnce once_;
     std::atomic<bool> connected_{false};
