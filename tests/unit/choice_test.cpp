@@ -1714,8 +1714,8 @@ struct ModelSocket {
         TimePoint began{};
 
         /// Perhaps it has run for far too long, by a round trip of any length.
-        bool is_overlong(TimePoint now, Nanoseconds round_trip) const {
-            return now > began + std::max<Nanoseconds>(4 * estimate, 5ms) + round_trip;
+        bool is_overlong(TimePoint now, Nanoseconds more) const {
+            return now > began + std::max<Nanoseconds>(4 * estimate, 5ms) + more;
         }
     };
 
