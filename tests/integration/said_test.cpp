@@ -40,7 +40,11 @@ struct Heard {
         };
     }
     bool has(const std::string& part) const { return all.find(part) != std::string::npos; }
-    bool has_failures() const { return has("warning: ") || has("error: "); }
+    bool has_failures() const {
+        for (const std::string_view level : {"warning: ", "error: "})
+            if (all.starts_with(level) || has('\n' + std::string{level})) return true;
+        return false;
+    }
 
     std::mutex mutex;
     std::string all;

@@ -78,6 +78,8 @@ int main(int, char** arguments) {
     std::cout << outcome << '\n';
 
     master.async_stop(std::chrono::seconds{0}, asio::use_future).get();
+    // The farewell leaves behind the stop, and without heartbeats nothing else would end the slave.
+    while (master.connected_slave_count() != 0) std::this_thread::yield();
     io.stop();
     thread.join();
     int status = 0;
