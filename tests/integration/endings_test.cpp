@@ -234,8 +234,8 @@ TEST_CASE("a session that cannot answer ends, and its work goes elsewhere", "[in
         const Tcp tcp{executor};
         auto socket = co_await tcp.connect(tcp.make_strand(), "127.0.0.1", to.local_endpoint().port());
         const auto strand = socket.get_executor();
-        const auto session = std::make_shared<Session<Tcp>>(tcp, executor, std::move(socket),
-                                                            detail::settings_of(SlaveOptions{.name = "forgetful", .slots = 1}), at);
+        const auto session = std::make_shared<Session<Tcp>>(
+            tcp, executor, std::move(socket), detail::settings_of(SlaveOptions{.name = "forgetful", .slots = 1}), at);
         co_await asio::co_spawn(strand, Session<Tcp>::run(session), asio::use_awaitable);
     }(master, host));
     CHECK(host->ended == Errc::session_failed);
