@@ -1,5 +1,7 @@
 #pragma once
 
+#include "detail/requirements.hpp"
+
 #include <array>
 #include <cereal/types/polymorphic.hpp>
 #include <exception>

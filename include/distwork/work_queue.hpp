@@ -36,12 +36,10 @@ public:
     static constexpr std::size_t default_max_suspended = 10'000;
 
     /// `immediate`: works are executed inside `push`, by the caller, who runs on `executor`.
-    /// `keeps` lives as long as works do: what runs behind `executor`.
     WorkQueue(Transport transport, asio::any_io_executor executor, bool immediate, std::size_t slots,
-              std::size_t max_suspended = default_max_suspended, std::shared_ptr<void> keeps = nullptr)
+              std::size_t max_suspended = default_max_suspended)
         : WorkSlots<Transport>{transport, slots, max_suspended},
           transport_{std::move(transport)},
-          keeps_{std::move(keeps)},
           executor_{std::move(executor)},
           immediate_{immediate} {}
 
@@ -139,7 +137,7 @@ private:
         auto self = shared();
         const auto& peer = begun.batch->peer;
         execution->is_coroutine(std::make_shared<detail::CoroutineSlot>(std::shared_ptr<detail::SlotLender>{self, this},
-                                                                        keeps_, executor_, peer, begun.item.id));
+                                                                        executor_, peer, begun.item.id));
         const asio::any_io_executor strand = execution->calls()->get_executor();
         asio::co_spawn(strand, execute_async(self, std::move(begun), std::move(execution), since), Ended{self, peer});
     }
@@ -228,7 +226,6 @@ private:
     }
 
     Transport transport_;
-    const std::shared_ptr<void> keeps_;
     const asio::any_io_executor executor_;
     const bool immediate_;
 };

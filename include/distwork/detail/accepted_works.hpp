@@ -52,8 +52,7 @@ public:
             pool_ = transport_.make_work_pool(executor_.threads_for(slots_));
             works = pool_->get_executor();
         }
-        queue_ = std::make_shared<WorkQueue<Transport>>(transport_, std::move(works), false, slots_,
-                                                        WorkQueue<Transport>::default_max_suspended, pool_);
+        queue_ = std::make_shared<WorkQueue<Transport>>(transport_, std::move(works), false, slots_);
     }
 
     bool contains(const WorkType& type) const { return accepted_.contains(type); }
@@ -90,7 +89,7 @@ private:
 
     mutable std::shared_mutex mutex_;
     // guarded by mutex_
-    std::shared_ptr<typename Transport::WorkPool> pool_;  // once made, until the end
+    std::unique_ptr<typename Transport::WorkPool> pool_;  // once made, until the end
     std::shared_ptr<WorkQueue<Transport>> queue_;
 };
 

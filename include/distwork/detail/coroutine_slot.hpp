@@ -38,15 +38,10 @@ protected:
 /// *Thread-safety*: all functions. *Lifetime*: shared by the coroutine, its calls and its handlers.
 class CoroutineSlot : public std::enable_shared_from_this<CoroutineSlot> {
 public:
-    /// `pool`: where handlers run that have a slot; `keeps` is what stands behind it.
-    CoroutineSlot(std::shared_ptr<SlotLender> lender, std::shared_ptr<void> keeps, asio::any_io_executor pool,
-                  std::shared_ptr<Peer> of, std::uint64_t number)
-        : peer{std::move(of)},
-          id{number},
-          keeps_{std::move(keeps)},
-          lender_{std::move(lender)},
-          pool_{std::move(pool)},
-          busy_{pool_} {}
+    /// `pool`: where handlers run that have a slot.
+    CoroutineSlot(std::shared_ptr<SlotLender> lender, asio::any_io_executor pool, std::shared_ptr<Peer> of,
+                  std::uint64_t number)
+        : peer{std::move(of)}, id{number}, lender_{std::move(lender)}, pool_{std::move(pool)}, busy_{pool_} {}
 
     SlotLender& lender() const noexcept { return *lender_; }
     asio::execution_context& context() const noexcept { return asio::query(pool_, asio::execution::context); }
@@ -120,7 +115,6 @@ private:
         }
     };
 
-    const std::shared_ptr<void> keeps_;  // dies last
     const std::shared_ptr<SlotLender> lender_;
     const asio::any_io_executor pool_;
     const asio::executor_work_guard<asio::any_io_executor> busy_;  // whoever runs the pool goes on until the work ends

@@ -57,7 +57,7 @@ public:
         if (where.is_in_place()) works = strand_;
         if (pool_) works = pool_->get_executor();
         works_ = std::make_shared<WorkQueue<Transport>>(transport_, works, where.is_in_place(), *options_.slots,
-                                                        options_.max_suspended, pool_);
+                                                        options_.max_suspended);
     }
 
     const typename Transport::Strand& strand() const noexcept { return strand_; }
@@ -285,7 +285,7 @@ private:
     Transport transport_;
     const typename Transport::Strand strand_;
     const std::shared_ptr<const SessionSettings> settings_;
-    std::shared_ptr<typename Transport::WorkPool> pool_;
+    std::unique_ptr<typename Transport::WorkPool> pool_;
     std::shared_ptr<WorkQueue<Transport>> works_;
     RunOnce once_;
     std::atomic<bool> connected_{false};
