@@ -16,7 +16,7 @@
 #include "../error.hpp"
 #include "asio.hpp"
 #include "cereal.hpp"
-#include "shape.hpp"
+#include "shape_hash.hpp"
 
 namespace distwork {
 
