@@ -290,7 +290,7 @@ TEST_CASE("whoever answers a connection and says nothing is given up, at both en
     const Process slave = loyal(scene.proxy.port(), and_patient({"handshake_timeout=300"}));
     scene.echo(10, 10);
     REQUIRE(scene.wait([&] { return scene.proxy.accepted() >= 3; }));
-    REQUIRE(scene.wait([&] { return scene.logged_that("did not complete the handshake in time"); }));
+    REQUIRE(scene.wait([&] { return scene.logged_that("did not introduce itself within handshake_timeout"); }));
     CHECK(scene.tally.pending() == 10);
     scene.proxy.heal();
     REQUIRE(scene.wait([&] { return scene.tally.pending() == 0; }));
