@@ -147,15 +147,14 @@ public:
     AgainWorks answered(Socket* socket, std::span<Answer> answers) {
         AgainWorks again;
         for (Answer& answer : answers) {
-            const bool is_slot = answer.what == Answer::What::gives_slot || answer.what == Answer::What::takes_slot;
-            if (!answer.call && !is_slot) {
+            if (!answer.call && !answer.is_of_slot()) {
                 DISTWORK_MARK(duplicate_answer);
                 ++counted.late_answers;
             }
             if (!socket || !answer.call || !answer.call->chosen()) continue;
             auto& work = static_cast<Submission&>(*answer.call);
             if (work.stage != Stage::in_flight) continue;
-            if (is_slot) {
+            if (answer.is_of_slot()) {
                 if (answer.what == Answer::What::takes_slot) {
                     socket->in_flight.resume(work, now);
                     if (socket->in_flight.has_waiting() && recaller_.sent_ahead()) news.look = true;

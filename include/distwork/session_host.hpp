@@ -61,6 +61,8 @@ struct Answer {
     std::uint64_t id = 0;
     std::shared_ptr<Call> call;  ///< null: late, doubled or invented
     What what{};
+    /// It tells of a slot; the work's outcome is still to come.
+    bool is_of_slot() const noexcept { return what == What::gives_slot || what == What::takes_slot; }
     Reply reply;
     LargeBytes own;  ///< keeps a large value alive
 };
@@ -96,8 +98,7 @@ inline std::vector<std::shared_ptr<Call>> settle(std::span<Answer> answers, cons
     std::vector<std::shared_ptr<Call>> settled;
     settled.reserve(answers.size());
     for (Answer& answer : answers) {
-        const bool is_slot = answer.what == Answer::What::gives_slot || answer.what == Answer::What::takes_slot;
-        if (!answer.call || is_slot || !answer.call->claim(answer.reply.error)) continue;
+        if (!answer.call || answer.is_of_slot() || !answer.call->claim(answer.reply.error)) continue;
         if (answer.reply.error == Errc{}) answer.call->succeed(answer.reply.value, peer);
         else answer.call->fail(to_exception(answer.reply, *answer.call, description));
         settled.push_back(std::move(answer.call));

@@ -14,6 +14,7 @@
 #include "../reply.hpp"
 #include "../submission.hpp"
 #include "../work.hpp"
+#include "type_name.hpp"
 
 namespace distwork::detail {
 
@@ -59,10 +60,8 @@ private:
             return distwork::error_body({}, Errc::work_failed, error.type(), error.text());
         } catch (const Error& error) {
             return distwork::error_body({}, errc_of(error.code(), Errc::lost), "", error.what());
-        } catch (const std::exception& error) {
-            return distwork::error_body({}, Errc::malformed, "", error.what());
         } catch (...) {
-            return distwork::error_body({}, Errc::malformed, "", "an exception that is no std::exception");
+            return distwork::error_body({}, Errc::malformed, "", describe(error_).text);
         }
     }
 
