@@ -47,22 +47,27 @@ public:
         return lane && lane->no_socket;
     }
 
-    /// `no_socket`: it was offered, and no slave has credit for it. True: it is the first of its lane.
-    bool push(SubmissionPtr work, bool no_socket = false) {
-        Lane& lane = lane_of(*work);
+    /// Takes the one work of `node`. `no_socket`: it was offered, and no slave has credit for it. True: it is the first
+    /// of its lane. All or nothing: where it throws std::bad_alloc the node is as it was.
+    bool push(std::list<SubmissionPtr>& node, bool no_socket = false) {
+        Submission& work = *node.front();
+        Lane& lane = lane_of(work);
         if (no_socket) lane.no_socket = true;
         size_ += 1;
-        bytes_ += work->bytes();
+        bytes_ += work.bytes();
         // One that was sent before comes back to where it stood: before most, or all, that wait.
         auto behind = lane.works.end();
-        if (!lane.works.empty() && lane.works.back()->sequence > work->sequence) {
+        if (!lane.works.empty() && lane.works.back()->sequence > work.sequence) {
             behind = lane.works.begin();
-            while ((*behind)->sequence < work->sequence) ++behind;
+            while ((*behind)->sequence < work.sequence) ++behind;
         }
-        Submission& entered = *work;
-        entered.at = lane.works.insert(behind, std::move(work));
+        work.at = node.begin();
+        lane.works.splice(behind, node);
         return lane.works.size() == 1;
     }
+
+    /// Makes a lane for it, so that its `push`, which follows, throws nothing.
+    void expect(const Submission& work) { lane_of(work); }
 
     /// Calls `visit(const Submission& first, std::size_t works, bool no_socket)` for each lane.
     template <class Visit>
@@ -77,11 +82,12 @@ public:
             if (!lane->reported) lane->reported = report(*lane->works.front());
     }
 
-    SubmissionPtr remove(Submission& work) {
-        Lane& lane = lane_of(work);
+    /// Takes it out: a list of one.
+    std::list<SubmissionPtr> remove(Submission& work) noexcept {
+        Lane& lane = *find_lane(work);
         if (lane.next == work.at) ++lane.next;
-        SubmissionPtr removed = std::move(*work.at);
-        lane.works.erase(work.at);
+        std::list<SubmissionPtr> removed;
+        removed.splice(removed.end(), lane.works, work.at);
         size_ -= 1;
         bytes_ -= work.bytes();
         if (lane.works.empty()) std::erase_if(lanes_, [&](const auto& other) { return other.get() == &lane; });
@@ -89,10 +95,20 @@ public:
     }
 
     /// Offers every work to `offer(SubmissionPtr&)` once, in order, until each lane is exhausted or has no slave left.
-    /// `any_credit()` tells when nobody has credit at all.
+    /// `any_credit()` tells when nobody has credit at all. Where `offer` throws, its work and all that were not offered
+    /// yet wait on.
     template <class Offer, class AnyCredit>
     void round(Offer offer, AnyCredit any_credit) {
         for (const auto& lane : lanes_) lane->next = lane->works.begin(), lane->no_socket = false;
+        struct Finish {
+            Backlog& backlog;
+            ~Finish() {
+                // Those that were not offered any more: nobody has credit for them either.
+                for (const auto& lane : backlog.lanes_)
+                    if (lane->next != lane->works.end()) lane->no_socket = true;
+                std::erase_if(backlog.lanes_, [](const auto& lane) { return lane->works.empty(); });
+            }
+        } finish{*this};
         while (any_credit()) {
             Lane* const lane = first();
             if (!lane) break;
@@ -110,26 +126,19 @@ public:
                     break;
             }
         }
-        // Those that were not offered any more: nobody has credit for them either.
-        for (const auto& lane : lanes_)
-            if (lane->next != lane->works.end()) lane->no_socket = true;
-        std::erase_if(lanes_, [](const auto& lane) { return lane->works.empty(); });
     }
 
     /// Takes out all works that `which(Submission&)` holds for.
     template <class Which>
-    std::vector<SubmissionPtr> extract(Which which) {
-        std::vector<SubmissionPtr> out;
+    std::list<SubmissionPtr> extract(Which which) noexcept {
+        std::list<SubmissionPtr> out;
         for (const auto& lane : lanes_)
-            for (auto at = lane->works.begin(); at != lane->works.end();) {
-                if (!which(**at)) {
-                    ++at;
-                    continue;
-                }
+            for (auto next = lane->works.begin(); next != lane->works.end();) {
+                const auto at = next++;
+                if (!which(**at)) continue;
                 size_ -= 1;
                 bytes_ -= (*at)->bytes();
-                out.push_back(std::move(*at));
-                at = lane->works.erase(at);
+                out.splice(out.end(), lane->works, at);
             }
         std::erase_if(lanes_, [](const auto& lane) { return lane->works.empty(); });
         return out;

@@ -48,7 +48,8 @@ public:
     using Result = kept_result_t<Work>;
     using Outcome = BroadcastOutcome<Result>;
 
-    Broadcast(Work work, Handler handler, const asio::any_io_executor& fallback)
+    /// Where this throws the handler is as it was.
+    Broadcast(Work&& work, Handler& handler, const asio::any_io_executor& fallback)
         : work_{std::move(work)}, completion_{std::move(handler), fallback} {}
 
     /// One slave's part: a submission that is pinned to it.
@@ -108,7 +109,11 @@ public:
         return parts;
     }
 
-    void complete(std::exception_ptr error) { completion_.post(std::move(error), std::move(outcomes_)); }
+    /// An error: of all, before any part was submitted.
+    void complete(std::exception_ptr error) noexcept {
+        if (error) outcomes_.clear();
+        completion_.post(std::move(error), std::move(outcomes_));
+    }
 
 private:
     IWork& mutable_work() noexcept {
@@ -132,11 +137,13 @@ private:
 /// `may_wait`: parts may wait for room, and every error completes the broadcast; else it is thrown.
 template <class Core, class Whole, class Slot>
 void broadcast(Core& core, Whole& whole, const SubmitOptions& options, bool may_wait, Slot slot) {
-    const WorkType* type = &work_type_of(typeid(whole.work()));
-    auto body = std::make_shared<ByteBuffer>();
     std::vector<typename Whole::Outcome> outcomes;
     std::vector<std::uint64_t> targets;
+    std::vector<SubmissionPtr> parts;
+    std::vector<std::weak_ptr<Submission>> weak;
     std::exception_ptr refused = exception_of([&] {
+        const WorkType* type = &work_type_of(typeid(whole.work()));
+        const auto body = std::make_shared<ByteBuffer>();
         try {
             type->encode(whole.work(), *body, core.limits());
         } catch (const Error&) {
@@ -156,18 +163,18 @@ void broadcast(Core& core, Whole& whole, const SubmitOptions& options, bool may_
             throw refusal(Admission::no_slave, type->name);
         if (!may_wait && !core.container().has_room_for_all(targets, *type, body->size()))
             throw refusal(Admission::backlog_full, type->name);
+        parts = whole.split(std::move(outcomes), {body->view(), body}, options);
+        for (const auto& part : parts) part->enter(core.registry());
+        weak.assign(parts.begin(), parts.end());
     });
     if (refused && !may_wait) std::rethrow_exception(refused);
-    if (refused || outcomes.empty()) return whole.complete(std::move(refused));
+    if (refused || parts.empty()) return whole.complete(std::move(refused));
 
-    const auto parts = whole.split(std::move(outcomes), {body->view(), body}, options);
-    for (const auto& part : parts) part->enter(core.registry());
-    cancel_through(slot, [core = core.weak_from_this(),
-                          parts = std::vector<std::weak_ptr<Submission>>{parts.begin(), parts.end()}] {
+    cancel_through(slot, [core = core.weak_from_this(), weak] {
         const auto there = core.lock();
         if (!there) return;
-        asio::post(there->executor(), [there, parts] {
-            for (const auto& part : parts)
+        post_surely(there->executor(), [there, weak] {
+            for (const auto& part : weak)
                 if (const auto still = part.lock()) there->cancel(still);
         });
     });

@@ -20,6 +20,7 @@
 #include "byte_buffer.hpp"
 #include "detail/asio.hpp"
 #include "detail/probe.hpp"
+#include "detail/surely.hpp"
 #include "error.hpp"
 #include "outbox.hpp"
 #include "registry.hpp"
@@ -141,7 +142,7 @@ public:
     bool has_own_executor() const noexcept { return has_own_executor_; }
 
     /// Has `deliver` run on the handler's own executor.
-    virtual void post(std::shared_ptr<Call>) {}
+    virtual void post(std::shared_ptr<Call>) noexcept {}
 
     /// Whether it went through a SocketContainer: then it is a Submission, and counts there.
     bool chosen() const noexcept { return chosen_; }
@@ -186,7 +187,7 @@ public:
             DeliverEach& each;
             bool thrown = true;
             ~Rest() {
-                if (thrown && each.size() != 0) asio::post(each.executor_, std::move(each));
+                if (thrown && each.size() != 0) post_surely(each.executor_, each);
             }
         } rest{*this};
         const std::size_t until = next_ + std::min(most, size());
@@ -212,11 +213,12 @@ private:
 template <class Text>
 void fail_unclaimed(std::vector<std::shared_ptr<Call>>& calls, Errc reason, Text text) {
     std::erase_if(calls, [reason](const auto& call) { return !call->claim(reason); });
-    for (const auto& call : calls) call->fail(std::make_exception_ptr(Error::with_text(reason, text(*call))));
+    for (const auto& call : calls)
+        call->fail(exception_of([&] { throw Error::with_text(reason, text(*call)); }));  // or that memory lacks for it
 }
 
 /// Has those settled calls call back that have an executor of their own, and takes them away.
-inline void post_own(std::vector<std::shared_ptr<Call>>& calls) {
+inline void post_own(std::vector<std::shared_ptr<Call>>& calls) noexcept {
     std::erase_if(calls, [](std::shared_ptr<Call>& call) {
         if (!call->has_own_executor()) return false;
         Call& settled = *call;
@@ -227,16 +229,16 @@ inline void post_own(std::vector<std::shared_ptr<Call>>& calls) {
 
 /// Has every settled call of `calls` call back: those without an executor of their own in one task on `executor`.
 /// Never calls back from inside.
-inline void deliver_all(const asio::any_io_executor& executor, std::vector<std::shared_ptr<Call>> calls) {
+inline void deliver_all(const asio::any_io_executor& executor, std::vector<std::shared_ptr<Call>> calls) noexcept {
     post_own(calls);
-    // A continuation of what the strand does now: it runs when the strand was left, on this thread if that is free.
-    if (!calls.empty()) asio::defer(executor, detail::DeliverEach{executor, std::move(calls)});
+    if (calls.empty()) return;
+    using detail::DeliverEach;
+    const auto each = detail::surely([&] { return std::make_shared<DeliverEach>(executor, std::move(calls)); });
+    detail::defer_surely(executor, [each] { each->run(each->size()); });
 }
 
-inline void deliver_one(const asio::any_io_executor& executor, std::shared_ptr<Call> call) {
-    std::vector<std::shared_ptr<Call>> calls;
-    calls.push_back(std::move(call));
-    deliver_all(executor, std::move(calls));
+inline void deliver_one(const asio::any_io_executor& executor, const std::shared_ptr<Call>& call) noexcept {
+    deliver_all(executor, detail::surely([&] { return std::vector<std::shared_ptr<Call>>{call}; }));
 }
 
 namespace detail {

@@ -19,63 +19,61 @@ class CallTable {
 public:
     static constexpr std::size_t most_calls = std::size_t{1} << 24;
 
-    /// Holds the call under a new id, which is also written to it.
-    std::uint64_t insert(std::shared_ptr<Call> call) {
-        if (free_.empty()) {
-            free_.push_back(static_cast<std::uint32_t>(places_.size()));
-            places_.emplace_back();
-        }
-        const std::uint32_t place = free_.back();
-        free_.pop_back();
+    /// The id that the next call is held under; `insert` then finds its place.
+    std::uint64_t next_id() {
+        if (first_free_ == places_.size()) places_.emplace_back().next_free = first_free_ + 1;
+        return (places_[first_free_].generation + 1) << 24 | first_free_;
+    }
+
+    /// Holds the call under the id that `next_id` gave, which is also written to it.
+    void insert(std::shared_ptr<Call> call) noexcept {
+        const std::size_t place = first_free_;
         Place& at = places_[place];
+        first_free_ = at.next_free;
         at.id = ++at.generation << 24 | place;
         call->id = at.id;
         at.call = std::move(call);
         at.recalled = false;
         ++size_;
-        return at.id;
     }
 
-    /// The peer is asked to return that call. False: there is none, or it was asked before.
-    bool recall(std::uint64_t id) noexcept {
-        Place* const at = find(id);
-        return at && !std::exchange(at->recalled, true);
+    /// Whether the peer may be asked to return that call: it is here, and was not asked for before.
+    bool may_recall(std::uint64_t id) noexcept {
+        const Place* const at = find(id);
+        return at && !at->recalled;
     }
+    void note_recalled(std::uint64_t id) noexcept { find(id)->recalled = true; }
 
     /// Gives the call of that id, if the peer was asked to return it, and forgets it.
-    std::shared_ptr<Call> take_recalled(std::uint64_t id) {
+    std::shared_ptr<Call> take_recalled(std::uint64_t id) noexcept {
         const Place* const at = find(id);
         return at && at->recalled ? take(id) : nullptr;
     }
 
     /// Gives the call of that id, and forgets it; null if there is none.
-    std::shared_ptr<Call> take(std::uint64_t id) {
+    std::shared_ptr<Call> take(std::uint64_t id) noexcept {
         Place* at = find(id);
         if (!at) return nullptr;
         --size_;
-        free_.push_back(static_cast<std::uint32_t>(id % most_calls));
+        at->next_free = std::exchange(first_free_, id % most_calls);
         at->id = 0;
         return std::move(at->call);
     }
 
     /// Gives the call of that id, which stays; null if there is none.
-    std::shared_ptr<Call> look_up(std::uint64_t id) {
+    std::shared_ptr<Call> look_up(std::uint64_t id) noexcept {
         const Place* const at = find(id);
         return at ? at->call : nullptr;
     }
 
-    bool contains(std::uint64_t id) { return find(id) != nullptr; }
+    bool contains(std::uint64_t id) noexcept { return find(id) != nullptr; }
 
-    /// Gives all calls, in no order, and forgets them.
-    std::vector<std::shared_ptr<Call>> take_all() {
-        std::vector<std::shared_ptr<Call>> all;
-        all.reserve(size_);
+    /// Appends all calls to `all`, which has room for them, in no order, and forgets them.
+    void take_all(std::vector<std::shared_ptr<Call>>& all) noexcept {
         for (Place& place : places_)
             if (place.id != 0) all.push_back(std::move(place.call));
         places_.clear();
-        free_.clear();
-        size_ = 0;
-        return all;
+        first_free_ = size_ = 0;
     }
 
     std::size_t size() const noexcept { return size_; }
@@ -85,10 +83,11 @@ private:
         std::uint64_t id = 0;  // 0: free
         std::uint64_t generation = 0;
         std::shared_ptr<Call> call;
+        std::size_t next_free = 0;  // of a free one: the place that is used after it
         bool recalled = false;
     };
 
-    Place* find(std::uint64_t id) {
+    Place* find(std::uint64_t id) noexcept {
         const std::size_t place = id % most_calls;
         if (id == 0 || place >= places_.size()) return nullptr;
         Place& at = places_[place];
@@ -96,7 +95,7 @@ private:
     }
 
     std::vector<Place> places_;
-    std::vector<std::uint32_t> free_;
+    std::size_t first_free_ = 0;  // one behind the last: a new one
     std::size_t size_ = 0;
 };
 

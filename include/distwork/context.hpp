@@ -34,7 +34,7 @@ public:
         /// Of the work, in the session that brought it.
         virtual std::uint64_t id() const noexcept = 0;
         /// A call begins; an error keeps it from that. Each that began ends once.
-        virtual std::error_code begin_call() = 0;
+        virtual std::error_code begin_call() noexcept = 0;
         virtual void end_call() noexcept = 0;
     };
 
@@ -61,8 +61,10 @@ public:
     template <detail::work_argument W>
     bool send_work(W&& work) {
         detail::require_registered(work);
+        detail::kept_t<W> kept(std::forward<W>(work));
+        detail::LogFailure log{peer_};
         return send(std::make_shared<detail::TypedCall<Call, detail::kept_t<W>, detail::LogFailure>>(
-            std::forward<W>(work), detail::LogFailure{peer_}, peer_->get_executor()));
+            std::move(kept), log, peer_->get_executor(), peer_->get_executor()));
     }
 
     /// Has the peer execute a work, and completes with its value: `void(std::exception_ptr, R)`, or
@@ -132,26 +134,38 @@ private:
 
     template <class Work, class Token>
     auto initiate(Work work, Token& token, bool is_submission = false) {
-        return asio::async_initiate<Token, detail::signature_t<detail::kept_result_t<Work>>>(
-            [peer = peer_, calls = execution_ ? execution_->calls() : nullptr, is_submission](auto handler,
-                                                                                              Work moved) {
-                using Typed = detail::TypedCall<detail::AwaitedCall, Work, decltype(handler)>;
-                const auto slot = asio::get_associated_cancellation_slot(handler);
-                const asio::any_io_executor where = calls ? calls->get_executor() : peer->get_executor();
-                auto call = std::make_shared<Typed>(std::move(moved), std::move(handler), peer->get_executor(), where);
-                if (slot.is_connected())
-                    detail::cancel_through(slot, [peer = std::weak_ptr{peer}, weak = std::weak_ptr<Call>{call}] {
-                        const auto still = weak.lock();
-                        const auto there = peer.lock();
-                        if (!there || !still || !still->claim(Errc::cancelled)) return;
-                        there->cancel(*still);
-                        still->fail(std::make_exception_ptr(Error{Errc::cancelled, std::string{still->name()}}));
-                        deliver_one(there->get_executor(), still);
-                    });
-                const std::error_code refused = call->begin(calls, is_submission);
-                detail::send_or_fail(*peer, std::move(call), refused);
-            },
-            token, std::move(work));
+        using Result = detail::kept_result_t<Work>;
+        using Delivered = detail::delivered_t<Token, Result>;
+        auto initiated = [peer = peer_, calls = execution_ ? execution_->calls() : nullptr, is_submission](
+                             auto handler, auto&& kept) {
+            const asio::any_io_executor where = calls ? calls->get_executor() : peer->get_executor();
+            detail::begin_or_fail<Delivered>(handler, where, [&](auto& taken) {
+                using Handler = std::remove_reference_t<decltype(taken)>;
+                const auto slot = asio::get_associated_cancellation_slot(taken);
+                const auto call = std::make_shared<detail::TypedCall<detail::AwaitedCall, Work, Handler, Delivered>>(
+                    Work(std::forward<decltype(kept)>(kept)), taken, peer->get_executor(), where);
+                cancel_through(slot, peer, call);
+                detail::send_or_fail(*peer, call, call->begin(calls, is_submission));
+            });
+        };
+        if constexpr (std::is_same_v<Result, Delivered>)
+            return asio::async_initiate<Token, detail::signature_t<Result>>(std::move(initiated), token,
+                                                                            std::move(work));
+        else
+            return detail::unbox<Result>(asio::async_initiate<Token, detail::signature_t<Delivered>>(
+                std::move(initiated), token, std::move(work)));
+    }
+
+    template <class Slot>
+    static void cancel_through(Slot slot, const std::shared_ptr<Peer>& peer, const std::shared_ptr<Call>& call) {
+        detail::cancel_through(slot, [peer = std::weak_ptr{peer}, weak = std::weak_ptr<Call>{call}] {
+            const auto still = weak.lock();
+            const auto there = peer.lock();
+            if (!there || !still || !still->claim(Errc::cancelled)) return;
+            static_cast<void>(exception_of([&] { there->cancel(*still); }));  // out of memory: the peer goes on
+            still->fail(exception_of([&] { throw Error{Errc::cancelled, std::string{still->name()}}; }));
+            deliver_one(there->get_executor(), still);
+        });
     }
 
     const std::shared_ptr<Peer>& peer_;
@@ -165,7 +179,7 @@ public:
     ~AwaitedCall() override { delivered(); }
 
     /// Before it is sent. An error keeps it from that.
-    std::error_code begin(std::shared_ptr<Context::Calls> calls, bool is_submission) {
+    std::error_code begin(std::shared_ptr<Context::Calls> calls, bool is_submission) noexcept {
         if (!calls) return {};
         if (is_submission) parent_ = calls->id();
         const std::error_code refused = calls->begin_call();
@@ -186,8 +200,8 @@ private:
     std::uint64_t parent_ = 0;
 };
 
-template <class Base, class Work, class Handler>
-void detail::TypedCall<Base, Work, Handler>::call_execute_return() {
+template <class Base, class Work, class Handler, class Delivered>
+void detail::TypedCall<Base, Work, Handler, Delivered>::call_execute_return() {
     Context context{peer_};
     if constexpr (erased) {
         this->own_type().execute_return(*work_, value_.view(), context, peer_->limits());
@@ -196,7 +210,7 @@ void detail::TypedCall<Base, Work, Handler>::call_execute_return() {
         if constexpr (by_pointer) original = work_.get();
         else original = &work_;
         if constexpr (std::is_void_v<Result>) original->execute_return(context);
-        else original->execute_return(value_.value, context);
+        else original->execute_return(result(), context);
     }
 }
 

@@ -11,6 +11,7 @@
 
 #include "call.hpp"
 #include "detail/asio.hpp"
+#include "detail/surely.hpp"
 #include "session_peer.hpp"
 #include "woken_writers.hpp"
 
@@ -32,12 +33,13 @@ public:
     explicit Deliveries(Transport transport) : transport_{std::move(transport)}, executor_{transport_.get_executor()} {}
 
     /// Has every settled call call back. Never calls back from inside.
-    void deliver(std::vector<std::shared_ptr<Call>> calls) {
+    void deliver(std::vector<std::shared_ptr<Call>> calls) noexcept {
         post_own(calls);
         if (calls.empty()) return;
         ++queued_;
-        // A continuation of what the strand does now: it runs when the strand was left, on this thread if that is free.
-        asio::defer(executor_, Task{this->shared_from_this(), detail::DeliverEach{executor_, std::move(calls)}});
+        using detail::DeliverEach;
+        auto each = detail::surely([&] { return std::make_shared<DeliverEach>(executor_, std::move(calls)); });
+        detail::defer_surely(executor_, Task{this->shared_from_this(), std::move(each)});
     }
 
 private:
@@ -51,9 +53,9 @@ private:
 
     struct Task {
         std::shared_ptr<Deliveries> self;
-        detail::DeliverEach each;
+        std::shared_ptr<detail::DeliverEach> each;
 
-        void operator()() {
+        void operator()() const {
             self->begin();
             struct Done {
                 Deliveries& all;
@@ -65,37 +67,37 @@ private:
                     all.delivered(calls, std::move(sessions));
                 }
             } done{*self};
-            done.calls = each.run(calls_between_looks);
-            if (each.size() == 0) return;
+            done.calls = each->run(calls_between_looks);
+            if (each->size() == 0) return;
             const TimePoint until = self->transport_.now() + longest_hold;
-            do done.calls += each.run(calls_between_looks);
-            while (each.size() != 0 && self->transport_.now() < until);
-            if (each.size() == 0) return;
+            do done.calls += each->run(calls_between_looks);
+            while (each->size() != 0 && self->transport_.now() < until);
+            if (each->size() == 0) return;
             // The others' turn, and that of what these sent.
             ++self->queued_;
-            asio::post(self->executor_, Task{self, std::move(each)});
+            detail::post_surely(self->executor_, *this);
         }
     };
 
     /// What is held since others began waits no longer than they do: another thread looks, or this one when it is done.
-    void begin() {
+    void begin() noexcept {
         --queued_;
         const std::lock_guard lock{mutex_};
         if (!woken_.empty() && !waits_) look_later();
     }
 
-    void look_later() {
+    void look_later() noexcept {
         waits_ = true;
-        asio::post(executor_, [self = this->shared_from_this()] { self->look_again(); });
+        detail::post_surely(executor_, [self = this->shared_from_this()] { self->look_again(); });
     }
 
-    void delivered(std::size_t calls, Sessions woken) {
+    void delivered(std::size_t calls, Sessions woken) noexcept {
         Sessions ready;
         {
             const std::lock_guard lock{mutex_};
             calls_ += calls;
             if (woken_.empty()) woken_.swap(woken);
-            else woken_.insert(woken_.end(), woken.begin(), woken.end());
+            else detail::surely([&] { woken_.insert(woken_.end(), woken.begin(), woken.end()); });
             if (waits_) return;
             // Whoever is queued comes by here as well.
             if (queued_ != 0 && !is_held_for_long()) return;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <list>
 #include <memory>
 #include <span>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "admission.hpp"
 #include "detail/probe.hpp"
+#include "detail/surely.hpp"
 #include "recaller.hpp"
 #include "selector.hpp"
 #include "session_host.hpp"
@@ -26,15 +28,15 @@ namespace distwork {
 
 /// What a lost slave had.
 struct LostWorks {
-    std::vector<SubmissionPtr> again;   ///< to be sent again, the newest first
-    std::vector<SubmissionPtr> waited;  ///< for this slave alone
-    std::unique_ptr<Socket> socket;     ///< to be destroyed outside of the lock
+    std::list<SubmissionPtr> again;   ///< to be sent again, the newest first
+    std::list<SubmissionPtr> waited;  ///< for this slave alone
+    std::unique_ptr<Socket> socket;   ///< to be destroyed outside of the lock
 };
 
 /// Works that the answers of one read took out, to be sent again.
 struct AgainWorks {
-    std::vector<SubmissionPtr> retries;   ///< they threw: after a pause
-    std::vector<SubmissionPtr> recalled;  ///< they came back from a slave that had not begun them: at once
+    std::list<SubmissionPtr> retries;   ///< they threw: after a pause
+    std::list<SubmissionPtr> recalled;  ///< they came back from a slave that had not begun them: at once
 };
 
 /// What was done under the lock, and must be told outside of it.
@@ -74,6 +76,7 @@ public:
 
     // Submissions
 
+    /// Where it throws std::bad_alloc the work was not admitted.
     Admission submit(const SubmissionPtr& work, bool may_wait) {
         work->sequence = ++last_sequence_;
         if (table.size() == 0 && work->options.when_unavailable() == WhenUnavailable::refuse)
@@ -95,15 +98,15 @@ public:
             return Admission::sent;
         }
         if (waits_.has_room(*work)) {
+            enter_backlog({work}, verdict == Verdict::no_socket);
             admit(*work);
-            enter_backlog(work, verdict == Verdict::no_socket);
             return Admission::queued;
         }
         DISTWORK_MARK(backlog_full);
         if (!may_wait) return Admission::backlog_full;
         if (!waits_.line_has_room(*work)) return Admission::too_many_waiting;
         const bool no_socket = verdict == Verdict::no_socket;
-        if (waits_.enter_line(work, no_socket) && no_socket) look_for_stranded();
+        if (waits_.enter_line({work}, no_socket) && no_socket) look_for_stranded();
         return Admission::waiting;
     }
 
@@ -112,17 +115,18 @@ public:
         return works == 0 || waits_.has_room(works, bytes);
     }
 
-    void cancel(Submission& work) {
+    void cancel(Submission& work) noexcept {
         if (work.stage == Stage::in_flight) {
             DISTWORK_MARK(cancel_in_flight);
-            if (!DISTWORK_PLANTED(no_cancel_frame)) work.socket->peer->cancel(work);
+            if (DISTWORK_PLANTED(no_cancel_frame)) return;
+            static_cast<void>(exception_of([&] { work.socket->peer->cancel(work); }));  // out of memory: it goes on
         } else if (waits_.cancel(work)) {
             dispatch();
         }
     }
 
     /// Takes out a work that was never sent; false if it was, or somebody else settles it.
-    bool expire(Submission& work) {
+    bool expire(Submission& work) noexcept {
         if (DISTWORK_PLANTED(ignore_queue_timeout)) return false;
         // One that is fresh is being submitted: whoever does that waits for the lock, and finds it claimed.
         const bool waits = work.stage == Stage::fresh || work.stage == Stage::waiting || work.stage == Stage::backlog;
@@ -132,19 +136,25 @@ public:
         return true;
     }
 
-    /// Takes a work back that is to go again, with its body: it stands where it stood before. False: not any more.
-    bool send_again(const SubmissionPtr& work) {
-        if (!waits_.leave_returning(*work) || work->claimed()) return false;
-        enter_backlog(work, false);
+    /// Takes a work back that is to go again, with its body: it stands where it stood before. Nothing if it is not to any
+    /// more. Where it throws std::bad_alloc it waits as before.
+    void send_again(const SubmissionPtr& work) {
+        auto node = waits_.leave_returning(*work);
+        if (node.empty() || work->claimed()) return;
+        try {
+            enter_backlog(std::move(node), false);
+        } catch (...) {
+            waits_.enter_returning(std::move(node));
+            throw;
+        }
         dispatch();
         look_for_stranded();
-        return true;
     }
 
     // Answers and losses
 
     /// Counts the answers of one read; those that are not the last word are taken out, and returned.
-    AgainWorks answered(Socket* socket, std::span<Answer> answers) {
+    AgainWorks answered(Socket* socket, std::span<Answer> answers) noexcept {
         AgainWorks again;
         for (Answer& answer : answers) {
             if (!answer.call && !answer.is_of_slot()) {
@@ -171,9 +181,10 @@ public:
             }
             count(*socket, work, answer.reply);
             if (ended || !work.wants_retry(answer.reply.error)) continue;
+            // Out of memory: it has what it threw for an outcome.
+            if (exception_of([&] { work.note_retry(); })) continue;
             DISTWORK_MARK(retry);
             ++counted.retries;
-            work.note_retry();
             take_out(answer, again.retries);
         }
         if (socket) socket->in_flight.answered(now);
@@ -181,7 +192,7 @@ public:
     }
 
     /// The socket goes, and with it what was in flight there: `unanswered`, from which those are taken that go again.
-    LostWorks remove(Socket& socket, std::vector<std::shared_ptr<Call>>& unanswered, const std::string& slave) {
+    LostWorks remove(Socket& socket, std::vector<std::shared_ptr<Call>>& unanswered, const std::string& slave) noexcept {
         LostWorks lost;
         // Before any of them is taken away: that lets others begin.
         for (const auto& call : unanswered)
@@ -189,19 +200,20 @@ public:
         const std::uint64_t id = socket.information.id;
         std::erase_if(unanswered, [&](const std::shared_ptr<Call>& call) {
             if (!call->chosen()) return false;
-            auto work = std::static_pointer_cast<Submission>(call);
+            const auto work = std::static_pointer_cast<Submission>(call);
             const unsigned attempts = work->attempts;
-            if (!take_back(*work) || ended || !work->may_go_again(slave)) return false;
+            if (!take_back(*work) || ended) return false;
+            bool again = false;
+            static_cast<void>(exception_of([&] { again = work->may_go_again(slave); }));  // not where memory lacks
+            if (!again) return false;
             DISTWORK_MARK(requeued);
             ++counted.requeued;
             if (work->attempts != attempts) ++counted.freed;
             if (DISTWORK_PLANTED(forget_the_requeue)) return true;
-            waits_.enter_returning({work});
-            lost.again.push_back(std::move(work));
+            enter_returning(work, lost.again);
             return true;
         });
-        std::sort(lost.again.begin(), lost.again.end(),
-                  [](const auto& one, const auto& other) { return one->sequence > other->sequence; });
+        lost.again.sort([](const auto& one, const auto& other) { return one->sequence > other->sequence; });
         lost.waited = waits_.extract([id](const Submission& work) { return work.pinned == id; });
         in_flight_ -= socket.information.in_flight;
         counted.bytes_sent += socket.information.bytes_sent;
@@ -213,13 +225,13 @@ public:
     }
 
     /// Works that a session gave up before it was removed: they are in flight nowhere.
-    void forget(std::span<const std::shared_ptr<Call>> unanswered) {
+    void forget(std::span<const std::shared_ptr<Call>> unanswered) noexcept {
         for (const auto& call : unanswered)
             if (call->chosen()) take_back(static_cast<Submission&>(*call));
     }
 
     /// Nothing goes on from here: takes out everything that waits.
-    std::vector<SubmissionPtr> end() {
+    std::list<SubmissionPtr> end() noexcept {
         ended = true;
         return waits_.extract_all();
     }
@@ -230,21 +242,26 @@ public:
     }
 
     /// Recalls works that wait at their slaves for longer than they need to; see Recaller::look.
-    bool look() { return recaller_.look(table, now); }
+    bool look() noexcept { return recaller_.look(table, now); }
     bool is_looking() const noexcept { return recaller_.is_looking(); }
     void forget_look() noexcept { recaller_.forget(); }
 
     // Choice
 
-    /// Offers everything that waits. To be called after each change of who has credit, or room.
-    void dispatch() {
+    /// Offers everything that waits. To be called after each change of who has credit, or room. Where memory lacks, all
+    /// that was not sent waits on, for the next change: a heartbeat is one.
+    void dispatch() noexcept {
         const auto offers = [this](const SubmissionPtr& work) { return offer(work); };
         const auto any_credit = [this] { return table.anybody_has_credit(); };
+        const auto expect_admission = [this] {
+            auto& told = news.admitted;
+            if (told.size() == told.capacity()) told.reserve(2 * told.size() + 8);
+        };
         const auto admitted = [this](const SubmissionPtr& work) {
             admit(*work);
             news.admitted.push_back(work);
         };
-        waits_.round(offers, any_credit, admitted);
+        static_cast<void>(exception_of([&] { waits_.round(offers, any_credit, expect_admission, admitted); }));
     }
 
     /// What waits, by kind.
@@ -262,7 +279,7 @@ public:
     }
 
     /// Slaves came, or have more types: what was told of may be otherwise now.
-    void more_can_be_taken() {
+    void more_can_be_taken() noexcept {
         report_.forget();
         dispatch();
         look_for_stranded();
@@ -271,7 +288,7 @@ public:
 private:
     using Verdict = WaitingWorks::Verdict;
 
-    /// Offers one work to the selector, and sends it to the socket that it names.
+    /// Offers one work to the selector, and sends it to the socket that it names; or not, where it throws.
     Verdict offer(const SubmissionPtr& work) {
         for (;;) {
             const auto candidates = table.candidates(*work);
@@ -320,7 +337,7 @@ private:
     }
 
     /// A work that was recalled is here again. Nothing of it was executed: its attempt does not count.
-    void come_back(Answer& answer, std::vector<SubmissionPtr>& recalled) {
+    void come_back(Answer& answer, std::list<SubmissionPtr>& recalled) noexcept {
         auto& work = static_cast<Submission&>(*answer.call);
         if (work.claimed() || ended) {
             take_back(work);
@@ -335,9 +352,13 @@ private:
     }
 
     /// It is to go again, and stands in line for that from now on.
-    void take_out(Answer& answer, std::vector<SubmissionPtr>& again) {
-        again.push_back(std::static_pointer_cast<Submission>(std::exchange(answer.call, nullptr)));
-        waits_.enter_returning({again.back()});
+    void take_out(Answer& answer, std::list<SubmissionPtr>& again) noexcept {
+        enter_returning(std::static_pointer_cast<Submission>(std::exchange(answer.call, nullptr)), again);
+    }
+
+    void enter_returning(const SubmissionPtr& work, std::list<SubmissionPtr>& again) noexcept {
+        detail::surely([&] { again.push_back(work); });
+        waits_.enter_returning(detail::surely([&] { return WaitingWorks::Node{work}; }));
     }
 
     void count(Socket& socket, Submission& work, const Reply& reply) {
@@ -371,8 +392,8 @@ private:
         ++counted.admitted;
     }
 
-    void enter_backlog(const SubmissionPtr& work, bool no_socket) {
-        if (waits_.enter_backlog(work, no_socket) && no_socket) look_for_stranded();
+    void enter_backlog(WaitingWorks::Node&& node, bool no_socket) {
+        if (waits_.enter_backlog(std::move(node), no_socket) && no_socket) look_for_stranded();
     }
 
     WaitingWorks waits_;

@@ -43,16 +43,16 @@ class Distribution : public Submission {
 public:
     using Submission::Submission;
 
-    void on_admission(Handler handler, const asio::any_io_executor& fallback) {
+    void on_admission(Handler& handler, const asio::any_io_executor& fallback) noexcept {
         completion_.emplace(std::move(handler), fallback);
     }
 
-    void admitted() override { complete(nullptr); }
+    void admitted() noexcept override { complete(nullptr); }
 
-    bool take_refusal(std::exception_ptr& error) override { return complete(std::move(error)); }
+    bool take_refusal(std::exception_ptr& error) noexcept override { return complete(std::move(error)); }
 
 private:
-    bool complete(std::exception_ptr&& error) {
+    bool complete(std::exception_ptr&& error) noexcept {
         if (done_.exchange(true)) return false;
         completion_->post(std::move(error));
         return true;

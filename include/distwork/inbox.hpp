@@ -87,6 +87,7 @@ public:
     /// A work comes back, or its slot changes.
     void add(Answer::What what, std::uint64_t id) { next_answer(id).what = what; }
 
+    /// From where the calls leave their table until they are called back nothing throws.
     void settle_answers(const SessionPtr& session, SessionHost<Transport>& host, Outgoing& outgoing) {
         if (answers_.empty()) return;
         outgoing.take_calls(answers_);
@@ -94,6 +95,7 @@ public:
         auto settled = settle(answers_, session, session->description());
         answers_.clear();
         host.deliver(std::move(settled));
+        outgoing.release_held();
     }
 
 private:

@@ -122,8 +122,8 @@ public:
     void distribute_work(W&& work, SubmitOptions options = SubmitOptions{}) {
         detail::require_registered(work);
         using Kept = detail::kept_t<W>;
-        auto call = make<Submission, Kept>(std::forward<W>(work), reporter(core_), std::move(options));
-        core_->submit_now(call);
+        auto report = reporter(core_);
+        core_->submit_now(make<Submission>(core_, Kept(std::forward<W>(work)), report, std::move(options)));
     }
 
     /// The same, waiting for room where the backlog is full; completes when the work was admitted:
@@ -132,13 +132,18 @@ public:
     auto async_distribute_work(W&& work, SubmitOptions options, Token&& token = Token{}) {
         detail::require_registered(work);
         return asio::async_initiate<Token, void(std::exception_ptr)>(
-            [core = core_](auto handler, detail::kept_t<W> kept, SubmitOptions how) {
-                using Base = detail::Distribution<decltype(handler)>;
-                const auto slot = asio::get_associated_cancellation_slot(handler);
-                auto call = make<Base, detail::kept_t<W>>(core, std::move(kept), reporter(core), std::move(how));
-                std::static_pointer_cast<Base>(call)->on_admission(std::move(handler), core->executor());
-                cancel_through(core, slot, call);
-                core->submit(call);
+            [core = core_](auto handler, auto&& kept, auto&& how) {
+                detail::begin_or_fail<void>(handler, core->executor(), [&](auto& taken) {
+                    using Base = detail::Distribution<std::remove_reference_t<decltype(taken)>>;
+                    const auto slot = asio::get_associated_cancellation_slot(taken);
+                    auto report = reporter(core);
+                    using Kept = detail::kept_t<W>;
+                    const auto call = make<Base>(core, Kept(std::forward<decltype(kept)>(kept)), report,
+                                                 SubmitOptions(std::forward<decltype(how)>(how)));
+                    call->on_admission(taken, core->executor());
+                    cancel_through(core, slot, call);
+                    core->submit(call);
+                });
             },
             token, detail::kept_t<W>(std::forward<W>(work)), std::move(options));
     }
@@ -157,14 +162,24 @@ public:
         using Kept = detail::kept_t<W>;
         static_cast<void>(detail::TokenOfCall<Token, detail::kept_result_t<Kept>>{});
         detail::require_registered(work);
-        return asio::async_initiate<Token, detail::signature_t<detail::kept_result_t<Kept>>>(
-            [core = core_](auto handler, Kept kept, SubmitOptions how) {
-                const auto slot = asio::get_associated_cancellation_slot(handler);
-                const auto call = make<Submission, Kept>(core, std::move(kept), std::move(handler), std::move(how));
+        using Result = detail::kept_result_t<Kept>;
+        using Delivered = detail::delivered_t<Token, Result>;
+        auto initiated = [core = core_](auto handler, auto&& kept, auto&& how) {
+            detail::begin_or_fail<Delivered>(handler, core->executor(), [&](auto& taken) {
+                const auto slot = asio::get_associated_cancellation_slot(taken);
+                const auto call = make<Submission, Delivered>(core, Kept(std::forward<decltype(kept)>(kept)), taken,
+                                                              SubmitOptions(std::forward<decltype(how)>(how)));
                 cancel_through(core, slot, call);
                 core->submit(call);
-            },
-            token, Kept(std::forward<W>(work)), std::move(options));
+            });
+        };
+        if constexpr (std::is_same_v<Result, Delivered>)
+            return asio::async_initiate<Token, detail::signature_t<Result>>(std::move(initiated), token,
+                                                                            Kept(std::forward<W>(work)),
+                                                                            std::move(options));
+        else
+            return detail::unbox<Result>(asio::async_initiate<Token, detail::signature_t<Delivered>>(
+                std::move(initiated), token, Kept(std::forward<W>(work)), std::move(options)));
     }
     template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_call(W&& work, Token&& token = Token{}) {
@@ -199,7 +214,7 @@ public:
             log(error);
             for (const auto& outcome : outcomes) log(outcome.error);
         };
-        broadcast<Kept>(core_, Kept(std::forward<W>(work)), std::move(options), std::move(report), false);
+        broadcast(core_, Kept(std::forward<W>(work)), options, report, false);
     }
 
     /// The same, completing when all slaves' parts have: `void(std::exception_ptr, std::vector<BroadcastOutcome<R>>)`.
@@ -210,8 +225,10 @@ public:
         using Outcomes = std::vector<BroadcastOutcome<detail::kept_result_t<Kept>>>;
         detail::require_registered(work);
         return asio::async_initiate<Token, void(std::exception_ptr, Outcomes)>(
-            [core = core_](auto handler, Kept kept, SubmitOptions how) {
-                broadcast<Kept>(core, std::move(kept), std::move(how), std::move(handler), true);
+            [core = core_](auto handler, auto&& kept, auto&& how) {
+                detail::begin_or_fail<Outcomes>(handler, core->executor(), [&](auto& taken) {
+                    broadcast(core, Kept(std::forward<decltype(kept)>(kept)), how, taken, true);
+                });
             },
             token, Kept(std::forward<W>(work)), std::move(options));
     }
@@ -224,7 +241,11 @@ public:
     template <detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_wait_for_slaves(std::size_t count, Token&& token = Token{}) {
         return asio::async_initiate<Token, void(std::exception_ptr)>(
-            [core = core_, count](auto handler) { core->wait_for_slaves(count, std::move(handler)); }, token);
+            [core = core_, count](auto handler) {
+                detail::begin_or_fail<void>(handler, core->executor(),
+                                            [&](auto& taken) { core->wait_for_slaves(count, taken); });
+            },
+            token);
     }
 
     std::size_t connected_slave_count() const { return core_->container().size(); }
@@ -272,16 +293,17 @@ private:
         return {[core](LogLevel level, std::string_view line) { core->log(level, line); }};
     }
 
-    template <class Base, class Kept, class Handler>
-    static SubmissionPtr make(const CorePtr& core, Kept work, Handler handler, SubmitOptions options) {
-        auto call = std::make_shared<detail::TypedCall<Base, Kept, Handler>>(std::move(work), std::move(handler),
-                                                                             core->executor());
+    /// Takes the handler last: see TypedCall.
+    template <class Base, class Delivered, class Kept, class Handler>
+    static auto make(const CorePtr& core, Kept&& work, Handler& handler, SubmitOptions&& options) {
+        auto call = std::make_shared<detail::TypedCall<Base, Kept, Handler, Delivered>>(
+            std::move(work), handler, core->executor(), core->executor());
         call->options = std::move(options);
         return call;
     }
     template <class Base, class Kept, class Handler>
-    SubmissionPtr make(Kept work, Handler handler, SubmitOptions options) {
-        return make<Base, Kept>(core_, std::move(work), std::move(handler), std::move(options));
+    static auto make(const CorePtr& core, Kept&& work, Handler& handler, SubmitOptions&& options) {
+        return make<Base, detail::kept_result_t<Kept>>(core, std::move(work), handler, std::move(options));
     }
 
     template <class Slot>
@@ -291,17 +313,18 @@ private:
             const auto there = core.lock();
             if (!there) return;
             // The slot's handler only posts: one that settled the call could clear its own slot.
-            asio::post(there->executor(), [there, call] {
+            detail::post_surely(there->executor(), [there, call] {
                 if (const auto still = call.lock()) there->cancel(still);
             });
         });
     }
 
     template <class Kept, class Handler>
-    static void broadcast(const CorePtr& core, Kept work, SubmitOptions options, Handler handler, bool may_wait) {
+    static void broadcast(const CorePtr& core, Kept&& work, const SubmitOptions& options, Handler& handler,
+                          bool may_wait) {
         using Whole = detail::Broadcast<Kept, Handler>;
         const auto slot = asio::get_associated_cancellation_slot(handler);
-        auto whole = std::make_shared<Whole>(std::move(work), std::move(handler), core->executor());
+        const auto whole = std::make_shared<Whole>(std::move(work), handler, core->executor());
         detail::broadcast(*core, *whole, options, may_wait, slot);
     }
 

@@ -28,6 +28,8 @@ struct SharedBody {
 /// gathered write without a copy.
 class Outbox {
 public:
+    // Both append all or, where they throw, nothing.
+
     /// Appends a whole frame, in which `prefix` comes before the body; the header's length is that of both.
     void append(FrameHeader header, std::span<const std::byte> body, std::span<const std::byte> prefix = {}) {
         std::byte* const to = begin(header, prefix, body.size(), body.size());
@@ -36,9 +38,16 @@ public:
 
     /// The same, referring to the body: for those of `large_body_bytes` and more.
     void append_large(FrameHeader header, SharedBody body, std::span<const std::byte> prefix = {}) {
-        begin(header, prefix, body.bytes.size(), 0);
-        size_ += body.bytes.size();
-        large_.push_back({end_, std::move(body)});
+        const std::size_t bytes = body.bytes.size();
+        large_.push_back({0, std::move(body)});  // first: either may throw
+        try {
+            begin(header, prefix, bytes, 0);
+        } catch (...) {
+            large_.pop_back();
+            throw;
+        }
+        size_ += bytes;
+        large_.back().at = end_;
     }
 
     bool empty() const noexcept { return size_ == 0; }

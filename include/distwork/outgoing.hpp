@@ -19,6 +19,7 @@
 #include "call.hpp"
 #include "call_table.hpp"
 #include "detail/probe.hpp"
+#include "detail/surely.hpp"
 #include "error.hpp"
 #include "frame.hpp"
 #include "introduction.hpp"
@@ -115,8 +116,9 @@ public:
     /// Queues a recall frame if the call awaits its answer here; `error`: it does not, or was recalled before.
     Sent recall(const Call& call) {
         const std::lock_guard lock{mutex_};
-        if (closed_ || !calls_.recall(call.id)) return {Errc::lost};
+        if (closed_ || !calls_.may_recall(call.id)) return {Errc::lost};
         outbox_.append({.kind = FrameKind::recall, .id = call.id}, {});
+        calls_.note_recalled(call.id);
         return {{}, wake()};
     }
 
@@ -129,7 +131,7 @@ public:
     /// Looks up the calls that `answers` are for; `call` is left null for late and unknown ones, and for works that come
     /// back unasked. One whose work goes on stays until it is answered once more.
     template <class Answers>
-    void take_calls(Answers& answers) {
+    void take_calls(Answers& answers) noexcept {
         const std::lock_guard lock{mutex_};
         for (auto& answer : answers) {
             using What = typename std::decay_t<decltype(answer)>::What;
@@ -137,7 +139,22 @@ public:
             else if (answer.what != What::reply || answer.reply.goes_on) answer.call = calls_.look_up(answer.id);
             else answer.call = calls_.take(answer.id);
         }
-        release_held();
+    }
+
+    /// Sends what was held back, as far as the peer's window lets it.
+    void release_held() {
+        const std::lock_guard lock{mutex_};
+        while (!held_.empty() && calls_.size() < window_) {
+            const std::shared_ptr<Call> call = held_.front();
+            const std::uint32_t timeout = timeout_of(*call);
+            const std::size_t bytes = frame_bytes(*call, timeout);
+            const bool is_wanted = !call->claimed() || call->chosen();
+            if (is_wanted) enter(call, types_.number(call->type()), timeout);
+            held_bytes_ -= bytes;
+            held_.pop_front();
+            // Who cancelled it was not heard then: it was not in the table. Its place is given back by its answer.
+            if (is_wanted && call->claimed()) outbox_.append({.kind = FrameKind::cancel, .id = call->id}, {});
+        }
     }
 
     /// The writer, on its strand, takes all that gathered. False: nothing did, and the next to queue must wake it.
@@ -199,10 +216,12 @@ public:
     }
 
     /// Gives up every call that awaits an answer; none is taken from now on.
-    std::vector<std::shared_ptr<Call>> give_up() {
+    std::vector<std::shared_ptr<Call>> give_up() noexcept {
         const std::lock_guard lock{mutex_};
         given_up_ = true;
-        auto calls = calls_.take_all();
+        std::vector<std::shared_ptr<Call>> calls;
+        detail::surely([&] { calls.reserve(calls_.size() + held_.size()); });
+        calls_.take_all(calls);
         for (auto& call : held_) calls.push_back(std::move(call));
         held_.clear();
         held_bytes_ = 0;
@@ -210,7 +229,7 @@ public:
     }
 
     /// The same, and nothing leaves any more.
-    std::vector<std::shared_ptr<Call>> close() {
+    std::vector<std::shared_ptr<Call>> close() noexcept {
         auto calls = give_up();
         const std::lock_guard lock{mutex_};
         closed_ = true;
@@ -233,7 +252,7 @@ private:
 
     void enter(const std::shared_ptr<Call>& call, std::uint32_t number, std::uint32_t timeout) {
         FrameHeader header{
-            .kind = FrameKind::work, .type = static_cast<std::uint16_t>(number), .id = calls_.insert(call)};
+            .kind = FrameKind::work, .type = static_cast<std::uint16_t>(number), .id = calls_.next_id()};
         std::byte prefix[timeout_bytes + parent_bytes];
         std::size_t prefix_bytes = 0;
         if (timeout != 0) {
@@ -249,20 +268,8 @@ private:
         const std::span<const std::byte> before{prefix, prefix_bytes};
         if (call->body_bytes() >= large_body_bytes) outbox_.append_large(header, call->shared_body(), before);
         else outbox_.append(header, call->body(), before);
+        calls_.insert(call);
         call->release_body();
-    }
-
-    void release_held() {
-        while (!held_.empty() && calls_.size() < window_) {
-            const auto call = std::move(held_.front());
-            held_.pop_front();
-            const std::uint32_t timeout = timeout_of(*call);
-            held_bytes_ -= frame_bytes(*call, timeout);
-            if (call->claimed() && !call->chosen()) continue;
-            enter(call, types_.number(call->type()), timeout);
-            // Who cancelled it was not heard then: it was not in the table. Its place is given back by its answer.
-            if (call->claimed()) outbox_.append({.kind = FrameKind::cancel, .id = call->id}, {});
-        }
     }
 
     bool queue(FrameHeader header, ByteBuffer&& body) {

@@ -25,8 +25,8 @@ public:
     virtual ~Peer() = default;
 
     /// Sends an encoded call, which the session then holds until it is answered or the session ends. On failure
-    /// (lost, unknown_type, shape_differs, outbox_full) the call is not taken: the caller settles it. Never calls back
-    /// from inside.
+    /// (lost, unknown_type, shape_differs, outbox_full; it throws std::bad_alloc) the call is not taken: the caller
+    /// settles it. Never calls back from inside.
     virtual std::error_code send(const std::shared_ptr<Call>& call) = 0;
 
     /// Why works of a type that the peer lacks are not sent: unknown_type or shape_differs.
@@ -40,7 +40,7 @@ public:
     virtual bool recall(const Call&) { return false; }
 
     /// Tells a master that a work of an earlier session has ended, and that its slot is free.
-    virtual void free_slot() {}
+    virtual void free_slot() noexcept {}
 
     /// Tells a master that the work `id`, which was begun, gives its slot free while it waits, or has one again.
     virtual void tell_slot(std::uint64_t id, bool is_taken) { static_cast<void>(id), static_cast<void>(is_taken); }

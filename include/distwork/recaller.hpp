@@ -35,7 +35,7 @@ public:
     /// Recalls what waits at slaves that are stuck, if another could take it; and, while slots elsewhere idle, what will
     /// wait for longer than a round trip (no work of the backlog wants those slots: it would have them). True: works still
     /// wait at slaves, and this is to be called again.
-    bool look(SocketTable& table, TimePoint now) {
+    bool look(SocketTable& table, TimePoint now) noexcept {
         is_looking_ = false;
         const Duration between = time_between_looks(table.size());
         Duration idle = static_cast<std::int64_t>(table.free_slots()) * between;
@@ -66,7 +66,8 @@ private:
         socket.in_flight.for_each_late(now, [&](Submission& work, Duration estimate) {
             if (work.pinned || work.claimed()) return true;
             if (is_stuck ? !table.anybody_can_take(work, &socket) : !table.has_free_slot_for(work)) return true;
-            if (!socket.peer->recall(work)) return true;
+            bool is_asked = false;
+            if (exception_of([&] { is_asked = socket.peer->recall(work); }) || !is_asked) return true;
             socket.in_flight.note_recalled(work);
             idle -= std::clamp(estimate, Duration{1}, between);
             return is_stuck || idle.count() > 0;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -13,6 +14,8 @@
 
 #include "detail/asio.hpp"
 #include "detail/pause.hpp"
+#include "detail/surely.hpp"
+#include "detail/type_name.hpp"
 #include "detail/probe.hpp"
 #include "error.hpp"
 #include "session_host.hpp"
@@ -28,7 +31,8 @@ namespace distwork {
 ///
 /// *Executor*: its socket's strand. *Thread-safety*: the functions of SessionPeer, `leave` and `close`.
 /// *Lifetime*: shared by its role, by operations under way, and by the works it received. It keeps its host alive until
-/// it ends.
+/// it ends. Works on an executor of the host's own may keep it for longer than its context lives: what belongs to that
+/// goes with `run`.
 template <class Transport>
 class Session final : public SessionProtocol<Transport> {
     using Socket = typename Transport::Socket;
@@ -41,40 +45,33 @@ public:
         : SessionProtocol<Transport>{std::move(executor), std::move(settings), detail::remote_endpoint_of(socket),
                                      std::move(host)},
           transport_{std::move(transport)},
-          strand_{socket.get_executor()},
-          socket_{std::move(socket)},
-          timer_{strand_},
-          room_{strand_},
-          writer_{socket_, outgoing_} {}
+          link_{std::make_unique<Link>(std::move(socket))},
+          writer_{link_->socket, outgoing_} {}
 
     // Any thread
 
-    /// Ends the session when what waits has left, and tells the peer why.
-    void leave(Errc reason, std::string text) {
-        asio::post(strand_, [self = this->shared_from_this(), reason, text = std::move(text)] {
-            self->part(reason, text);
-            self->flush();
+    /// Ends the session when what waits has left, and tells the peer why; `text`, a literal, is for people.
+    void leave(Errc reason, const char* text = "") noexcept {
+        post([this, reason, text] {
+            this->part(reason, text);
+            flush();
         });
     }
 
     /// Ends the session at once.
-    void close(Errc reason) {
-        asio::post(strand_, [self = this->shared_from_this(), reason] { self->end(reason, ""); });
+    void close(Errc reason) noexcept {
+        post([this, reason] { end(reason, ""); });
     }
 
     void fail(const std::exception_ptr& why) noexcept override {
-        asio::post(strand_, [self = this->shared_from_this(), why] { self->end(why); });
+        post([this, why] { end(why); });
     }
 
     /// Types were registered: the peer is told.
     void types_grew() {
-        asio::post(strand_, [self = this->shared_from_this()] {
-            try {
-                self->tell_types();
-            } catch (...) {
-                self->end(std::current_exception());
-            }
-            self->flush();
+        post([this] {
+            this->tell_types();
+            flush();
         });
     }
 
@@ -82,20 +79,27 @@ public:
     void cancel(const Call& call) override {
         SessionPeer::cancel(call);
         if (settings_->role != Role::master) return;
-        asio::post(strand_, [self = this->shared_from_this(), id = call.id] {
-            if (!self->ended_) self->end_children(id);
+        post([this, id = call.id] {
+            if (!ended_) this->end_children(id);
         });
     }
 
     /// Posted: it comes behind the greeting, which says what is occupied.
-    void free_slot() override {
-        asio::post(strand_, [self = this->shared_from_this()] {
-            if (!self->ended_) self->send_control(FrameKind::credit);
+    void free_slot() noexcept override {
+        post([this] {
+            if (!ended_) this->send_control(FrameKind::credit);
         });
     }
 
-    void write() override {
-        asio::dispatch(strand_, [self = this->shared_from_this()] { self->flush(); });
+    void write() noexcept override {
+        std::optional<typename Transport::Strand> strand;
+        {
+            const std::lock_guard lock{link_mutex_};
+            if (link_) strand = link_->strand;
+        }
+        if (!strand) return;
+        auto flush = [self = this->shared_from_this()] { self->flush(); };
+        if (exception_of([&] { asio::dispatch(*strand, flush); })) post([this] { this->flush(); });
     }
 
     // The session's strand
@@ -110,7 +114,8 @@ public:
         const Released released{*self};
         try {
             self->liveness_.heard(self->now());
-            asio::co_spawn(self->strand_, watch(self), [self](const std::exception_ptr& error) { self->end(error); });
+            asio::co_spawn(self->link_->strand, watch(self),
+                           [self](const std::exception_ptr& error) { self->end(error); });
             if (self->settings_->role == Role::slave) self->say_hello();
             co_await self->read();
         } catch (...) {
@@ -126,12 +131,24 @@ public:
         if (!opened_ || ended_) return;
         if (room.for_calls) host_->has_room(this->shared_from_this());
         if (!room.for_answers) return;
-        room_.cancel();
+        link_->room.cancel();
         if (const auto works = host_->works()) works->resume();
     }
 
+    bool has_ended() const noexcept { return ended_; }
+
+    /// What throws in it ends the session.
+    template <class Action>
+    void guarded(Action&& action) noexcept {
+        try {
+            action();
+        } catch (...) {
+            end(std::current_exception());
+        }
+    }
+
     /// Nothing waits to leave, or it cannot.
-    void written(std::error_code error) {
+    void written(std::error_code error) noexcept {
         if (error) end(error, "");
         else if (parting_) end(parting_->reason, parting_->detail);
     }
@@ -148,19 +165,14 @@ private:
     using SessionProtocol<Transport>::reader_;
     using SessionProtocol<Transport>::settings_;
 
-    void wake_writer() override {
-        auto self = this->shared_from_this();
-        if (WokenWriters* const gathering = WokenWriters::current()) return gathering->add(std::move(self));
-        asio::post(strand_, [self = std::move(self)] { self->flush(); });
+    void wake_writer() noexcept override {
+        WokenWriters* const gathering = WokenWriters::current();
+        if (gathering && gathering->add(this->shared_from_this())) return;
+        post([this] { flush(); });
     }
 
-    void flush() {
-        if (ended_) return;
-        try {
-            writer_.flush(this->shared_from_this());
-        } catch (...) {
-            end(std::current_exception());
-        }
+    void flush() noexcept {
+        if (!ended_) guarded([this] { writer_.flush(this->shared_from_this()); });
     }
 
     // The reader.
@@ -170,14 +182,14 @@ private:
         while (!ended_) {
             const auto space = reader_.prepare();
             auto token = asio::redirect_error(asio::use_awaitable, error);
-            const std::size_t count = co_await socket_.async_read_some(asio::buffer(space.data(), space.size()), token);
+            const std::size_t count = co_await link_->socket.async_read_some(asio::buffer(space.data(), space.size()), token);
             if (error == asio::error::eof) error = Errc::connection_closed;
             if (error) end(error, "");
             else if (!ended_ && !parting_) received(count);  // it may have ended since the bytes came
             // A slave that sends and does not read makes its master hold what that would answer. Not the other way
             // round, or both might wait for each other: a slave gets no more than its credit, and what it asked for.
             while (!ended_ && settings_->role == Role::master && outgoing_.is_overfull())
-                co_await detail::pause(room_, std::chrono::hours{24});
+                co_await detail::pause(link_->room, std::chrono::hours{24});
         }
     }
 
@@ -190,18 +202,20 @@ private:
     // that does not go on. Who slept itself asks first, and judges later.
 
     static asio::awaitable<void> watch(std::shared_ptr<Session> self) {
-        co_await detail::pause(self->timer_, self->settings_->handshake_timeout);
+        co_await detail::pause(self->link_->timer, self->settings_->handshake_timeout);
         if (!self->opened_ && !self->parting_) self->end(Errc::handshake_timeout, "");
         std::error_code error;
         while (!self->ended_ && !self->parting_) {
             const TimePoint due = self->now() + self->settings_->heartbeat;
-            co_await detail::pause(self->timer_, self->settings_->heartbeat);
+            co_await detail::pause(self->link_->timer, self->settings_->heartbeat);
+            if (self->ended_) co_return;
             const TimePoint woke = self->now();
             self->writer_.slept(self->liveness_.slept(due, woke), woke);
             // A read that was done waits for the strand: what it brought is heard before silence is judged.
-            if (self->liveness_.is_silent(self->now())) co_await asio::post(self->strand_, asio::use_awaitable);
+            if (self->liveness_.is_silent(self->now())) co_await asio::post(self->link_->strand, asio::use_awaitable);
+            if (self->ended_) co_return;
             const TimePoint now = self->now();
-            const bool is_read = self->socket_.available(error) == 0;
+            const bool is_read = self->link_->socket.available(error) == 0;
             if (is_read && self->liveness_.is_silent(now)) {
                 DISTWORK_MARK(heartbeat_death);
                 self->end(Errc::peer_silent, "");
@@ -217,31 +231,34 @@ private:
         std::optional<std::uint64_t> left;
         while (!self->ended_ && (!left || (self->opened_ && *left != self->writer_.bytes()))) {
             left = self->writer_.bytes();
-            co_await detail::pause(self->timer_, self->settings_->handshake_timeout);
+            co_await detail::pause(self->link_->timer, self->settings_->handshake_timeout);
         }
         if (!self->ended_) self->end(self->parting_->reason, self->parting_->detail);
     }
 
-    void stage_changed() override { timer_.cancel(); }
+    void stage_changed() override { link_->timer.cancel(); }
 
     // The end.
 
     /// Something threw that must not: out of memory, or a hook of the host's.
-    void end(const std::exception_ptr& error) {
-        if (error) end(Errc::session_failed, detail::what_of(error));
+    void end(const std::exception_ptr& error) noexcept {
+        if (!error) return;
+        std::string why;
+        static_cast<void>(exception_of([&] { why = detail::what_of(error); }));
+        end(Errc::session_failed, why);
     }
 
-    void end(std::error_code reason, const std::string& detail) {
+    void end(std::error_code reason, const std::string& detail) noexcept {
         if (ended_) return;
         ended_ = true;
         if (reason && writer_.is_partly_written()) DISTWORK_MARK(partial_write_then_reset);
-        timer_.cancel();
-        room_.cancel();
+        link_->timer.cancel();
+        link_->room.cancel();
         std::error_code ignored;
-        static_cast<void>(socket_.close(ignored));
+        static_cast<void>(link_->socket.close(ignored));
         const auto host = std::move(host_);
         if (const auto works = host->works()) works->forget(*this);
-        if (!children_.empty()) host->cancel_works(children_.take_all());
+        children_.take_all([&](const std::shared_ptr<Call>& child) { host->cancel_work(child); });
         host->closed(this->shared_from_this(), reason, detail, outgoing_.close());
     }
 
@@ -253,16 +270,35 @@ private:
             session.ended_ = true;
             session.host_.reset();
             session.outgoing_.close();
+            std::unique_ptr<Link> dropped;  // outlives the lock
+            const std::lock_guard lock{session.link_mutex_};
+            dropped.swap(session.link_);
         }
     };
 
-    Transport transport_;
-    const typename Transport::Strand strand_;
+    /// What belongs to the context that it runs on.
+    struct Link {
+        explicit Link(Socket from)
+            : strand{from.get_executor()}, socket{std::move(from)}, timer{strand}, room{strand} {}
 
-    // session strand
-    Socket socket_;
-    typename Transport::Timer timer_;
-    typename Transport::Timer room_;  // cancelled when what waits to leave is within its bound again
+        typename Transport::Strand strand;
+        Socket socket;
+        typename Transport::Timer timer;
+        typename Transport::Timer room;  // cancelled when what waits to leave is within its bound again
+    };
+
+    /// On the strand, later; from any thread. Nothing when the session is over; what throws ends it.
+    template <class Function>
+    void post(const Function& function) noexcept {
+        const std::lock_guard lock{link_mutex_};
+        if (!link_) return;
+        detail::post_surely(link_->strand, [self = this->shared_from_this(), function] { self->guarded(function); });
+    }
+
+    Transport transport_;
+
+    std::mutex link_mutex_;       // also guards that there is a link, for other threads than the strand's
+    std::unique_ptr<Link> link_;  // session strand; none when `run` has ended
     SessionWriter<Socket> writer_;
 };
 

@@ -79,24 +79,29 @@ inline bool is_clean_end(std::error_code reason) noexcept {
     return !reason || reason == Errc::stopped || reason == Errc::connection_closed;
 }
 
-/// What the caller of a work is told whose answer is an error.
-inline std::exception_ptr to_exception(const Reply& reply, const Call& call, const std::string& peer) {
+/// Throws what the caller of a work is told whose answer is an error.
+[[noreturn]] inline void throw_as(const Reply& reply, const Call& call, const std::string& peer) {
     const std::string name{call.name()};
     if (reply.error == Errc::work_failed || reply.error == Errc::failed_for_good)
-        return std::make_exception_ptr(RemoteError{reply.exception_type, reply.text, name, peer, call.attempt()});
+        throw RemoteError{reply.exception_type, reply.text, name, peer, call.attempt()};
     const std::string meaning = make_error_code(reply.error).message();
     std::string_view text = reply.text;
     if (text.starts_with(call.type().name + ": ")) text.remove_prefix(call.type().name.size() + 2);  // named already
     std::string why = text.empty() ? meaning : std::string{text};
     if (reply.error == Errc::execution_timeout && !text.empty()) why = meaning + ", " + why;  // it says: after how long
-    return std::make_exception_ptr(Error::with_text(reply.error, name + " on " + peer + ": " + why));
+    throw Error::with_text(reply.error, name + " on " + peer + ": " + why);
+}
+
+/// What the caller of a work is told whose answer is an error; or std::bad_alloc, where memory lacks for that.
+inline std::exception_ptr to_exception(const Reply& reply, const Call& call, const std::string& peer) noexcept {
+    return exception_of([&] { throw_as(reply, call, peer); });
 }
 
 /// Settles the calls that the answers are for and nobody claimed before; returns them, to be delivered.
 inline std::vector<std::shared_ptr<Call>> settle(std::span<Answer> answers, const std::shared_ptr<Peer>& peer,
-                                                 const std::string& description) {
+                                                 const std::string& description) noexcept {
     std::vector<std::shared_ptr<Call>> settled;
-    settled.reserve(answers.size());
+    detail::surely([&] { settled.reserve(answers.size()); });
     for (Answer& answer : answers) {
         if (!answer.call || answer.is_of_slot() || !answer.call->claim(answer.reply.error)) continue;
         if (answer.reply.error == Errc{}) answer.call->succeed(answer.reply.value, peer);
@@ -131,12 +136,12 @@ public:
     /// The peer's table of types grew.
     virtual void types_changed(const SessionPtr& session, const PeerTypes& types) = 0;
     /// The answers of one read, before they are settled: whoever counts does it here.
-    virtual void answered(const SessionPtr& session, std::span<Answer> answers) = 0;
+    virtual void answered(const SessionPtr& session, std::span<Answer> answers) noexcept = 0;
     /// Calls that were settled by them, to be called back; never from inside.
-    virtual void deliver(std::vector<std::shared_ptr<Call>> settled) = 0;
+    virtual void deliver(std::vector<std::shared_ptr<Call>> settled) noexcept = 0;
     virtual bool accepts(const WorkType& type) const = 0;
     /// Who executes works; null if nobody does.
-    virtual std::shared_ptr<WorkQueue<Transport>> works() = 0;
+    virtual std::shared_ptr<WorkQueue<Transport>> works() noexcept = 0;
     /// Of a slave that is greeted: slots that works of an earlier session still occupy. The session's `free_slot` is to be
     /// called for each that ends.
     virtual std::uint32_t occupied_slots(const SessionPtr&) { return 0; }
@@ -148,8 +153,8 @@ public:
         static_cast<void>(body), static_cast<void>(id), static_cast<void>(parent);
         return nullptr;
     }
-    /// Nobody waits any more for works that were distributed so.
-    virtual void cancel_works(std::vector<std::shared_ptr<Call>>) {}
+    /// Nobody waits any more for a work that was distributed so.
+    virtual void cancel_work(const std::shared_ptr<Call>&) noexcept {}
     /// Calls were refused by this session's outbox, and need not be any more.
     virtual void has_room(const SessionPtr& session) = 0;
     /// Nothing was heard of the peer for over a heartbeat: it may be gone. Or it spoke again.
@@ -162,7 +167,7 @@ public:
     virtual void peer_drains(const SessionPtr& session) = 0;
     /// The session ended; `unanswered` are for the host to settle. Called once, and last.
     virtual void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
-                        std::vector<std::shared_ptr<Call>> unanswered) = 0;
+                        std::vector<std::shared_ptr<Call>> unanswered) noexcept = 0;
 };
 
 }  // namespace distwork

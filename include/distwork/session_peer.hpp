@@ -74,7 +74,7 @@ public:
     const std::string& description() const noexcept { return description_; }
 
     /// Has the writer write what gathered: at once, if this thread may.
-    virtual void write() = 0;
+    virtual void write() noexcept = 0;
 
     void send_drain() { send_control(FrameKind::drain); }
 
@@ -82,7 +82,7 @@ public:
     std::size_t awaiting() const { return outgoing_.awaiting(); }
 
     /// Gives up every call that awaits an answer; no more are taken.
-    std::vector<std::shared_ptr<Call>> give_up() { return outgoing_.give_up(); }
+    std::vector<std::shared_ptr<Call>> give_up() noexcept { return outgoing_.give_up(); }
 
 protected:
     SessionPeer(asio::any_io_executor executor, std::shared_ptr<const SessionSettings> settings,
@@ -94,7 +94,7 @@ protected:
           description_{peer_name_ + " (" + detail::to_string(endpoint_) + ')'} {}
 
     /// Has the writer look at what was queued; it was not told yet.
-    virtual void wake_writer() = 0;
+    virtual void wake_writer() noexcept = 0;
 
     void send_control(FrameKind kind, std::span<const std::byte> body = {}, std::uint64_t id = 0) {
         if (outgoing_.send({.kind = kind, .id = id}, body)) wake_writer();

@@ -96,9 +96,9 @@ protected:
 
     /// Works that this one had distributed end with it.
     void end_children(std::uint64_t parent) {
-        auto children = children_.take(parent);
-        if (DISTWORK_PLANTED(forget_children)) return;
-        if (!children.empty()) host_->cancel_works(std::move(children));
+        children_.take(parent, [this](const std::shared_ptr<Call>& child) {
+            if (!DISTWORK_PLANTED(forget_children)) host_->cancel_work(child);
+        });
     }
 
     FrameReader reader_;
@@ -214,7 +214,7 @@ private:
 
     bool on_cancel(const Frame& frame) {
         const std::uint64_t id = frame.header.id;
-        if (const auto child = children_.find(id)) host_->cancel_works({child});
+        if (const auto child = children_.find(id)) host_->cancel_work(child);
         else if (inbox_.drop_work(id)) reply({.kind = FrameKind::error, .id = id}, cancelled_body());
         else if (const auto works = host_->works()) works->cancel(*this, id);
         return true;

@@ -19,8 +19,8 @@ namespace distwork {
 
 /// The writing half of a session: at most one write is under way, of all that gathered until it began.
 ///
-/// Its session has `now()`, `progressed(bool)`, called after each write, and `written(error)`, called when nothing
-/// waits any more, or a write failed.
+/// Its session has `now()`, `has_ended()`, `guarded(action)`, which ends it where that throws, `progressed(Room)`, called
+/// after each write, and `written(error)`, called when nothing waits any more, or a write failed.
 ///
 /// *Executor*: the session's strand. *Lifetime*: a part of its session, which a write under way keeps alive.
 template <class Socket>
@@ -50,9 +50,12 @@ public:
         socket_.async_write_some(std::span<const asio::const_buffer>{buffers_},
                                  [this, session](std::error_code error, std::size_t count) {
                                      writing_ = false;
+                                     if (session->has_ended()) return;
                                      if (error) return session->written(error);
-                                     wrote(count, *session);
-                                     flush(session);
+                                     session->guarded([&] {
+                                         wrote(count, *session);
+                                         flush(session);
+                                     });
                                  });
     }
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -61,7 +62,7 @@ public:
     /// Forgets a slave and what was in flight on it: `unanswered`, which its session gave up. Those that go again are
     /// taken out of it; `slave` is what the others' errors will call it.
     LostWorks remove_socket(std::uint64_t id, std::vector<std::shared_ptr<Call>>& unanswered, const std::string& slave,
-                            const Traffic& traffic = {}) {
+                            const Traffic& traffic = {}) noexcept {
         const Lock lock{*this};
         Socket* const socket = dispatcher_.table.find(id);
         if (!socket) return dispatcher_.forget(unanswered), LostWorks{};
@@ -72,12 +73,13 @@ public:
     }
 
     /// Works that a session gave up before it was removed: they are in flight nowhere.
-    void forget(std::span<const std::shared_ptr<Call>> unanswered) {
+    void forget(std::span<const std::shared_ptr<Call>> unanswered) noexcept {
         const Lock lock{*this};
         dispatcher_.forget(unanswered);
     }
 
-    /// Sends a work, or lets it wait: in the backlog, or, where `may_wait`, for room in it.
+    /// Sends a work, or lets it wait: in the backlog, or, where `may_wait`, for room in it. Where it throws std::bad_alloc
+    /// the work was not admitted.
     Admission submit(const SubmissionPtr& work, bool may_wait) {
         const Lock lock{*this};
         return dispatcher_.submit(work, may_wait);
@@ -91,26 +93,27 @@ public:
 
     /// Takes a work that its caller claimed out of whatever it waits in. If it is in flight its slave is told, and
     /// keeps its credit taken until the answer.
-    void cancel(Submission& work) {
+    void cancel(Submission& work) noexcept {
         const Lock lock{*this};
         dispatcher_.cancel(work);
     }
 
     /// Claims a work that was never sent, for its queue_timeout, and takes it out; false if it was, or is settled.
-    bool expire(Submission& work) {
+    bool expire(Submission& work) noexcept {
         const Lock lock{*this};
         return dispatcher_.expire(work);
     }
 
-    /// A work that `answered` or `remove_socket` gave out goes again, encoded anew; false if it shall not any more.
-    bool send_again(const SubmissionPtr& work) {
+    /// A work that `answered` or `remove_socket` gave out goes again, encoded anew; nothing if it shall not any more.
+    /// Where it throws std::bad_alloc it waits as before.
+    void send_again(const SubmissionPtr& work) {
         const Lock lock{*this};
-        return dispatcher_.send_again(work);
+        dispatcher_.send_again(work);
     }
 
     /// The answers of one read: counts them, gives credit back, and offers the backlog. Works that threw and want to be
     /// tried again, and works that were recalled, are taken out of them and returned: `send_again` is for them.
-    AgainWorks answered(std::uint64_t id, std::span<Answer> answers, const Traffic& traffic, TimePoint now) {
+    AgainWorks answered(std::uint64_t id, std::span<Answer> answers, const Traffic& traffic, TimePoint now) noexcept {
         const Lock lock{*this, now};
         Socket* const socket = dispatcher_.table.find(id);
         auto again = dispatcher_.answered(socket, answers);
@@ -122,13 +125,13 @@ public:
 
     /// Recalls works that wait at their slave for longer than they need to. True: some wait at theirs, and this is to be
     /// called again after `time_between_looks`.
-    bool look(TimePoint now) {
+    bool look(TimePoint now) noexcept {
         const Lock lock{*this, now};
         return dispatcher_.look();
     }
 
     /// Nobody will call `look`: the next work that waits at its slave asks for it again.
-    void forget_look() {
+    void forget_look() noexcept {
         const Lock lock{*this};
         dispatcher_.forget_look();
     }
@@ -139,7 +142,7 @@ public:
     }
 
     /// A slot is free that a work of an earlier session occupied.
-    void slot_freed(std::uint64_t id) {
+    void slot_freed(std::uint64_t id) noexcept {
         DISTWORK_MARK(held_slot);
         change(id, [this](Socket& socket) { socket.in_flight.release_held(dispatcher_.now); });
     }
@@ -192,7 +195,7 @@ public:
     }
 
     /// Admits nothing from now on.
-    void close() {
+    void close() noexcept {
         const Lock lock{*this};
         dispatcher_.closed = true;
     }
@@ -209,14 +212,14 @@ public:
     }
 
     /// Lets go of all sockets, and so of their sessions, which keep their host alive: nobody is left to end them.
-    void clear() {
+    void clear() noexcept {
         std::vector<std::unique_ptr<Socket>> removed;  // outlives the lock
         const Lock lock{*this};
         removed = dispatcher_.clear();
     }
 
     /// Takes out everything that waits, for the caller to settle; nothing goes again from now on.
-    std::vector<SubmissionPtr> take_waiting() {
+    std::list<SubmissionPtr> take_waiting() noexcept {
         const Lock lock{*this};
         return dispatcher_.end();
     }
@@ -224,7 +227,7 @@ public:
     /// Whether the functions above left something to be told outside of the lock.
     bool has_news() const noexcept { return has_news_.load(std::memory_order_acquire); }
 
-    News take_news() {
+    News take_news() noexcept {
         const std::lock_guard lock{mutex_};
         has_news_.store(false, std::memory_order_relaxed);
         return std::exchange(dispatcher_.news, {});

@@ -114,8 +114,9 @@ public:
         return std::move(by_place_[place]);
     }
 
-    std::vector<std::unique_ptr<Socket>> clear() {
+    std::vector<std::unique_ptr<Socket>> clear() noexcept {
         std::vector<std::unique_ptr<Socket>> removed;
+        detail::surely([&] { removed.reserve(by_place_.size()); });
         for (const auto& socket : by_place_) {
             if (!socket) continue;
             socket->in_flight.abandon();

@@ -45,11 +45,11 @@ public:
     }
 
     /// Called once, outside of any lock, when it was sent or entered the backlog.
-    virtual void admitted() {}
+    virtual void admitted() noexcept {}
 
     /// It was not admitted. True: whoever waits for its admission was given the error, and nobody waits for its
     /// outcome.
-    virtual bool take_refusal(std::exception_ptr&) { return false; }
+    virtual bool take_refusal(std::exception_ptr&) noexcept { return false; }
 
     enum class Stage { fresh, waiting, backlog, in_flight, returning, done };
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <span>
 #include <tuple>
 #include <type_traits>
@@ -14,8 +15,10 @@
 #include "call.hpp"
 #include "detail/asio.hpp"
 #include "detail/call_check.hpp"
+#include "detail/completion.hpp"
 #include "detail/scalars.hpp"
 #include "detail/shape.hpp"
+#include "detail/surely.hpp"
 #include "function_work.hpp"
 #include "peer.hpp"
 #include "registry.hpp"
@@ -113,34 +116,51 @@ void encode_value(const T& value, ByteBuffer& body, const ArchiveLimits& limits)
     }
 }
 
+/// The part of a call that may throw when it is made: its work and its value, whose classes are the user's. It comes
+/// before the handler is taken, so that this can be called with what was thrown.
+template <class Base, class Work, class Delivered>
+class KeptWork : public Base {
+protected:
+    explicit KeptWork(Work&& work) : Base{type_of(work)}, work_{std::move(work)} {}
+
+    Work work_;
+    [[no_unique_address]] std::conditional_t<is_erased<Work>, ByteBuffer, Value<Delivered>> value_;
+
+private:
+    static const WorkType& type_of(const Work& work) {
+        if constexpr (is_pointer<Work>) return work_type_of(typeid(*work));
+        else return work_type<Work>();
+    }
+};
+
 /// A call whose work and handler are known by type: one allocation for the two, the encoded body and the value.
 ///
-/// `Base` is Call, or a class derived from it that is constructed from a WorkType. `Handler` has the signature of the
-/// work's result; a work behind a std::unique_ptr<IWork> completes without a value.
-template <class Base, class Work, class Handler>
-class TypedCall final : public Base {
+/// `Base` is Call, or a class derived from it that is constructed from a WorkType. `Handler` is given the work's result,
+/// or, where `Delivered` says so, a std::shared_ptr to it; a work behind a std::unique_ptr<IWork> completes without a
+/// value.
+template <class Base, class Work, class Handler, class Delivered = kept_result_t<Work>>
+class TypedCall final : public KeptWork<Base, Work, Delivered> {
     static constexpr bool by_pointer = is_pointer<Work>;
     static constexpr bool erased = is_erased<Work>;
     using Known = known_class_t<Work>;
     using Result = kept_result_t<Work>;
+    static constexpr bool boxed = !std::same_as<Result, Delivered>;
     // Behind a pointer, a derived class may have an execute_return of its own.
     static constexpr bool returns = erased || (by_pointer ? returning_work<Known> : overrides_execute_return<Known>);
     using Executor = asio::associated_executor_t<Handler, asio::any_io_executor>;
     using BusyExecutor = asio::executor_work_guard<Executor>;
+    using KeptWork<Base, Work, Delivered>::work_;
+    using KeptWork<Base, Work, Delivered>::value_;
 
 public:
-    /// `default_executor`: for a handler that has none of its own, the role's unless it is said otherwise.
-    TypedCall(Work work, Handler handler, const asio::any_io_executor& roles_executor)
-        : TypedCall{std::move(work), std::move(handler), roles_executor, roles_executor} {}
-    TypedCall(Work work, Handler handler, const asio::any_io_executor& roles_executor,
+    /// `default_executor`: for a handler that has none of its own, the role's unless it is said otherwise. Where this
+    /// throws the handler is as it was: moving one throws nothing.
+    TypedCall(Work&& work, Handler& handler, const asio::any_io_executor& roles_executor,
               const asio::any_io_executor& default_executor)
-        : Base{type_of(work)}, handler_{std::move(handler)}, work_{std::move(work)} {
-        // Most handlers want the role's own executor: those complete together, in one task.
-        const Executor wanted = asio::get_associated_executor(handler_, default_executor);
-        if constexpr (std::same_as<Executor, asio::any_io_executor>)
-            if (wanted == roles_executor) return;
-        busy_ = std::make_unique<BusyExecutor>(wanted);
-        this->has_own_executor_ = true;
+        : KeptWork<Base, Work, Delivered>{std::move(work)},
+          busy_{own_executor(handler, roles_executor, default_executor)},
+          handler_{std::move(handler)} {
+        this->has_own_executor_ = busy_ != nullptr;
     }
 
     const IWork& work() const noexcept override {
@@ -155,7 +175,8 @@ public:
             } else if constexpr (std::is_void_v<Result>) {
                 if (!value.empty()) throw Error{Errc::malformed, "a value came where none was expected"};
             } else {
-                decode(value, value_.value, peer->limits());
+                if constexpr (boxed) value_.value = std::make_shared<Result>();
+                decode(value, result(), peer->limits());
             }
             if constexpr (returns)
                 if (!by_pointer || this->own_type().execute_return) peer_ = peer;
@@ -177,25 +198,43 @@ public:
         if constexpr (std::is_void_v<Result>) {
             call.reset();
             std::move(handler)(std::move(error));
-        } else {
+        } else if constexpr (std::is_nothrow_move_constructible_v<Delivered>) {
             auto value = std::move(value_.value);
             call.reset();
             std::move(handler)(std::move(error), std::move(value));
+        } else {
+            std::optional<Delivered> value;
+            if (auto thrown = exception_of([&] { value.emplace(std::move(value_.value)); })) {
+                if (!error) error = std::move(thrown);
+                value.emplace();
+            }
+            call.reset();
+            std::move(handler)(std::move(error), std::move(*value));
         }
     }
 
-    void post(std::shared_ptr<Call> call) override {
+    void post(std::shared_ptr<Call> call) noexcept override {
         // The context is kept busy until the handler ran, not only until its call is destroyed.
-        asio::post(busy_->get_executor(), [call = std::move(call), busy = *busy_]() mutable {
+        post_surely(busy_->get_executor(), [call = std::move(call), busy = *busy_]() mutable {
             Call& settled = *call;
             settled.deliver(std::move(call));
         });
     }
 
 private:
-    static const WorkType& type_of(const Work& work) {
-        if constexpr (by_pointer) return work_type_of(typeid(*work));
-        else return work_type<Work>();
+    static std::unique_ptr<BusyExecutor> own_executor(const Handler& handler,
+                                                      const asio::any_io_executor& roles_executor,
+                                                      const asio::any_io_executor& default_executor) {
+        // Most handlers want the role's own executor: those complete together, in one task.
+        const Executor wanted = asio::get_associated_executor(handler, default_executor);
+        if constexpr (std::same_as<Executor, asio::any_io_executor>)
+            if (wanted == roles_executor) return nullptr;
+        return std::make_unique<BusyExecutor>(wanted);
+    }
+
+    decltype(auto) result() noexcept {
+        if constexpr (boxed) return (*value_.value);
+        else return (value_.value);
     }
 
     /// execute_return, on the object that was sent. What it throws is the call's outcome.
@@ -212,14 +251,53 @@ private:
     void call_execute_return();  // in context.hpp, where Context is complete
 
     struct Nothing {};
-    // What the answer touches comes first, and lies together; the work does not, as a rule.
-    Handler handler_;
     std::unique_ptr<BusyExecutor> busy_;  // the handler's own, if it has one: few have
+    Handler handler_;
     std::exception_ptr error_;
-    [[no_unique_address]] std::conditional_t<erased, ByteBuffer, Value<Result>> value_;
     [[no_unique_address]] std::conditional_t<returns, std::shared_ptr<Peer>, Nothing> peer_;
-    Work work_;
 };
+
+/// Whether a value of this class may throw when it is made or moved, which Asio does under a `co_await` where nothing may
+/// throw: its caller is given a pointer to it, and unpacks that behind.
+template <class Token, class R>
+inline constexpr bool needs_box = false;
+template <class Executor, class R>
+requires(!std::is_void_v<R>)
+inline constexpr bool needs_box<asio::use_awaitable_t<Executor>, R> =
+    !std::is_nothrow_default_constructible_v<R> || !std::is_nothrow_move_constructible_v<R>;
+
+template <class Token, class R>
+struct DeliveredAs {
+    using type = R;
+};
+template <class Token, class R>
+requires(needs_box<std::remove_cvref_t<Token>, R>)
+struct DeliveredAs<Token, R> {
+    using type = std::shared_ptr<R>;
+};
+/// What a call that completes with `R` gives the handler of such a token.
+template <class Token, class R>
+using delivered_t = typename DeliveredAs<Token, R>::type;
+
+template <class R, class Executor>
+asio::awaitable<R, Executor> unbox(asio::awaitable<std::shared_ptr<R>, Executor> call) {
+    const std::shared_ptr<R> box = co_await std::move(call);
+    co_return std::move(*box);
+}
+
+/// Has an operation begin that has a handler: what `begin(handler)` throws before it took that is what the handler is
+/// called with.
+template <class Delivered, class Handler, class Begin>
+void begin_or_fail(Handler& handler, const asio::any_io_executor& default_executor, Begin begin) {
+    auto error = exception_of([&] { begin(handler); });
+    if (!error) return;
+    if constexpr (std::is_void_v<Delivered>) {
+        Completion<Handler>{std::move(handler), default_executor}.post(std::move(error));
+    } else {
+        auto value = surely([] { return Delivered{}; });
+        Completion<Handler>{std::move(handler), default_executor}.post(std::move(error), std::move(value));
+    }
+}
 
 /// The handler of a work that nobody waits for.
 struct LogFailure {
@@ -233,15 +311,17 @@ struct LogFailure {
 
 /// Has `cancel` run when the caller emits a cancellation signal of any type. The slot's handler must only post.
 template <class Slot, class Cancel>
-void cancel_through(Slot slot, Cancel cancel) {
+void cancel_through(Slot slot, Cancel cancel) noexcept {
     if (!slot.is_connected()) return;
-    slot.assign([cancel = std::move(cancel)](asio::cancellation_type type) {
-        if (type != asio::cancellation_type::none) cancel();
+    surely([&] {
+        slot.assign([cancel](asio::cancellation_type type) {
+            if (type != asio::cancellation_type::none) cancel();
+        });
     });
 }
 
 /// Sends a call straight to a peer; what keeps it from leaving, or `refused` it before, is its outcome.
-inline void send_or_fail(Peer& peer, std::shared_ptr<Call> call, std::error_code refused = {}) {
+inline void send_or_fail(Peer& peer, const std::shared_ptr<Call>& call, std::error_code refused = {}) noexcept {
     ByteBuffer room;
     auto error = exception_of([&] {
         if (!refused) call->encode(room, peer.limits());
@@ -250,7 +330,7 @@ inline void send_or_fail(Peer& peer, std::shared_ptr<Call> call, std::error_code
     });
     if (!error || !call->claim()) return;
     call->fail(std::move(error));
-    deliver_one(peer.get_executor(), std::move(call));
+    deliver_one(peer.get_executor(), call);
 }
 
 /// Splits `rest` into the function's arguments and what follows them (a token, or options and a token), makes the

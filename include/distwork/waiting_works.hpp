@@ -42,22 +42,15 @@ public:
 
     // Coming and going
 
+    /// A list of one work, which moves from place to place. What throws std::bad_alloc leaves it where it was.
+    using Node = std::list<SubmissionPtr>;
+
     /// `no_socket`: it was offered, and no slave has credit for it. True: it is the first of its lane.
-    bool enter_backlog(const SubmissionPtr& work, bool no_socket) {
-        work->keep_body();
-        work->stage = Stage::backlog;
-        return backlog_.push(work, no_socket);
-    }
+    bool enter_backlog(Node&& node, bool no_socket) { return enter(backlog_, Stage::backlog, node, no_socket); }
 
     /// Likewise.
-    bool enter_line(const SubmissionPtr& work, bool no_socket) {
-        work->keep_body();
-        work->stage = Stage::waiting;
-        return line_.push(work, no_socket);
-    }
+    bool enter_line(Node&& node, bool no_socket) { return enter(line_, Stage::waiting, node, no_socket); }
 
-    /// `node` has the one work: made before anything changes, so that this cannot fail.
-    using Node = std::list<SubmissionPtr>;
     void enter_returning(Node&& node) noexcept {
         Submission& work = *node.front();
         work.stage = Stage::returning;
@@ -65,12 +58,13 @@ public:
         returning_.splice(returning_.end(), node);
     }
 
-    /// It is to be offered again. False: it does not wait for that any more.
-    bool leave_returning(Submission& work) {
-        if (work.stage != Stage::returning) return false;
-        returning_.erase(work.at);
+    /// It is to be offered again. Empty: it does not wait for that any more.
+    Node leave_returning(Submission& work) noexcept {
+        Node node;
+        if (work.stage != Stage::returning) return node;
+        node.splice(node.end(), returning_, work.at);
         work.stage = Stage::done;
-        return true;
+        return node;
     }
 
     /// Takes it out of whatever it waits in. True: others may have their turn now.
@@ -94,19 +88,17 @@ public:
 
     /// Takes out all in the backlog and its line that `which(const Submission&)` holds for.
     template <class Which>
-    std::vector<SubmissionPtr> extract(Which which) {
+    std::list<SubmissionPtr> extract(Which which) noexcept {
         auto works = backlog_.extract(which);
-        for (auto& work : line_.extract(which)) works.push_back(std::move(work));
+        works.splice(works.end(), line_.extract(which));
         for (const auto& work : works) work->stage = Stage::done;
         return works;
     }
 
-    std::vector<SubmissionPtr> extract_all() {
+    std::list<SubmissionPtr> extract_all() noexcept {
+        for (const auto& work : returning_) work->stage = Stage::done;
         auto works = extract([](const Submission&) { return true; });
-        for (auto& work : std::exchange(returning_, {})) {
-            work->stage = Stage::done;
-            works.push_back(std::move(work));
-        }
+        works.splice(works.end(), returning_);
         return works;
     }
 
@@ -119,24 +111,26 @@ public:
 
     /// Offers each work to `offer(const SubmissionPtr&)` that is not behind another, as long as `any_credit()`; then
     /// lets into the backlog those that have room now. `admitted(const SubmissionPtr&)` hears of each that left the
-    /// line.
-    template <class Offer, class AnyCredit, class Admitted>
-    void round(Offer offer, AnyCredit any_credit, Admitted admitted) {
+    /// line, and does not throw where `expect_admission()` did not before. Where something throws all wait on.
+    template <class Offer, class AnyCredit, class Expect, class Admitted>
+    void round(Offer offer, AnyCredit any_credit, Expect expect_admission, Admitted admitted) {
         if (!backlog_.empty()) backlog_.round(offer, any_credit);
         if (line_.empty()) return;
         // What waits for room behind a full backlog of works that nobody can take may well find a slave itself.
         line_.round(
             [&](const SubmissionPtr& work) {
+                expect_admission();
                 const Verdict verdict = is_behind(*work) ? Verdict::no_socket : offer(work);
                 if (verdict == Verdict::sent) admitted(work);
                 return verdict;
             },
             any_credit);
         for (SubmissionPtr work; (work = line_.front()) && backlog_has_room(*work);) {
+            expect_admission();
+            backlog_.expect(*work);
             const bool no_socket = line_.holds_up(*work);
-            line_.remove(*work);
+            enter_backlog(line_.remove(*work), no_socket);
             admitted(work);
-            enter_backlog(work, no_socket);
         }
     }
 
@@ -163,6 +157,14 @@ public:
     }
 
 private:
+    static bool enter(Backlog& place, Stage stage, Node& node, bool no_socket) {
+        Submission& work = *node.front();
+        work.keep_body();
+        const bool is_first = place.push(node, no_socket);
+        work.stage = stage;
+        return is_first;
+    }
+
     bool backlog_has_room(const Submission& work) const noexcept {
         if (DISTWORK_PLANTED(unbounded_backlog)) return true;
         return backlog_.size() < limits_.max_backlog &&

@@ -24,7 +24,15 @@ public:
     /// This thread's; null if it gathers none.
     static WokenWriters* current() noexcept { return current_; }
 
-    void add(std::shared_ptr<SessionPeer> session) { sessions_.push_back(std::move(session)); }
+    /// False: there is no memory for it.
+    bool add(std::shared_ptr<SessionPeer> session) noexcept {
+        try {
+            sessions_.push_back(std::move(session));
+            return true;
+        } catch (...) {
+            return false;
+        }
+    }
 
     std::vector<std::shared_ptr<SessionPeer>> take() noexcept { return std::exchange(sessions_, {}); }
 

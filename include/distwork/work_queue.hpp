@@ -11,6 +11,7 @@
 #include "detail/asio.hpp"
 #include "detail/execution_list.hpp"
 #include "detail/probe.hpp"
+#include "detail/surely.hpp"
 #include "detail/work_reply.hpp"
 #include "registry.hpp"
 #include "reply.hpp"
@@ -51,7 +52,7 @@ public:
     }
 
     /// A peer takes answers again.
-    void resume() {
+    void resume() noexcept {
         take_slot([this] { post_runner(); });
     }
 
@@ -59,6 +60,7 @@ private:
     using TimePoint = std::chrono::steady_clock::time_point;
     using typename WorkSlots<Transport>::Begun;
     using typename WorkSlots<Transport>::Execution;
+    using typename WorkSlots<Transport>::OwnExecution;
     using WorkSlots<Transport>::add;
     using WorkSlots<Transport>::take_slot;
     using WorkSlots<Transport>::take_over;
@@ -67,14 +69,19 @@ private:
 
     std::shared_ptr<WorkQueue> shared() { return std::static_pointer_cast<WorkQueue>(this->shared_from_this()); }
 
-    void post_runner() {
-        asio::post(executor_, [self = shared()] { self->run(); });
+    void post_runner() noexcept {
+        detail::post_surely(executor_, [self = shared()] { self->run(); });
     }
 
     /// One slot's turn: works until none waits, or for so long that others on the executor should have theirs.
     void run() {
         Begun begun;
         Execution execution = this->make_execution();
+        struct Unlink {
+            WorkQueue& queue;
+            Execution& execution;
+            ~Unlink() { queue.end(execution); }
+        } const unlink{*this, execution};
         ByteBuffer answer;
         TimePoint now = transport_.now();
         const TimePoint until = now + longest_turn;
@@ -86,7 +93,7 @@ private:
                 }
             }
             if (begun.item.type->execute_async) {
-                spawn(std::move(begun), take_over(execution), transport_.now());
+                spawn(std::move(begun), transport_.now(), [&] { return take_over(execution); });
                 if (!go_on()) return;
                 continue;
             }
@@ -98,7 +105,7 @@ private:
     }
 
     /// Whether a runner without its slot may go on, on another.
-    bool go_on() {
+    bool go_on() noexcept {
         return immediate_ && take_slot([] {});
     }
 
@@ -133,26 +140,32 @@ private:
     // Works that outlast their runner: the slot goes with them, but for the times in which they only wait for calls to
     // their peer; when they end, a runner takes it on.
 
-    void spawn(Begun begun, std::unique_ptr<Execution> execution, TimePoint since) {
+    /// `take()` gives what is to be executed, out of what its runner executes.
+    template <class Take>
+    void spawn(Begun begun, TimePoint since, Take take) noexcept {
         auto self = shared();
         const auto& peer = begun.batch->peer;
-        execution->is_coroutine(std::make_shared<detail::CoroutineSlot>(std::shared_ptr<detail::SlotLender>{self, this},
-                                                                        executor_, peer, begun.item.id));
-        const asio::any_io_executor strand = execution->calls()->get_executor();
-        asio::co_spawn(strand, execute_async(self, std::move(begun), std::move(execution), since), Ended{self, peer});
+        Ended ended{self, peer};  // whatever throws: it goes
+        static_cast<void>(exception_of([&] {
+            OwnExecution execution = take();
+            execution->is_coroutine(std::make_shared<detail::CoroutineSlot>(
+                std::shared_ptr<detail::SlotLender>{self, this}, executor_, peer, begun.item.id));
+            const asio::any_io_executor strand = execution->calls()->get_executor();
+            asio::co_spawn(strand, execute_async(self, std::move(begun), std::move(execution), since),
+                           std::move(ended));
+        }));
     }
 
-    /// Its slot goes on to the next work: also when what it awaited is destroyed, and the coroutine with it. Nobody can
-    /// answer it then, and its session ends, so that it goes elsewhere.
+    /// Its slot goes on to the next work: also when what it awaited is destroyed, and the coroutine with it, or when it
+    /// could not begin. Nobody can answer it then, and its session ends, so that it goes elsewhere.
     struct Ended {
-        Ended(std::shared_ptr<WorkQueue> at, std::shared_ptr<Peer> of) : queue{std::move(at)}, peer{std::move(of)} {}
+        Ended(std::shared_ptr<WorkQueue> at, std::shared_ptr<Peer> of) noexcept
+            : queue{std::move(at)}, peer{std::move(of)} {}
         Ended(Ended&&) noexcept = default;
         ~Ended() {
             if (!queue || !queue->is_missed()) return;
-            static_cast<void>(exception_of([this] {
-                peer->fail(std::make_exception_ptr(Error{Errc::session_failed, "a work was destroyed"}));
-                queue->post_runner();
-            }));
+            peer->fail(exception_of([] { throw Error{Errc::session_failed, "a work was destroyed"}; }));
+            queue->post_runner();
         }
         void operator()(const std::exception_ptr& error) {
             if (error) peer->fail(error);
@@ -163,22 +176,18 @@ private:
         std::shared_ptr<Peer> peer;
     };
 
-    bool enter(detail::CoroutineSlot& slot) override { return WorkSlots<Transport>::enter(slot); }
-    void leave(detail::CoroutineSlot& slot) override {
+    bool enter(detail::CoroutineSlot& slot) noexcept override { return WorkSlots<Transport>::enter(slot); }
+    void leave(detail::CoroutineSlot& slot) noexcept override {
         WorkSlots<Transport>::leave(slot, [this] { post_runner(); });
     }
-    std::error_code begin_call(detail::CoroutineSlot& slot) override {
+    std::error_code begin_call(detail::CoroutineSlot& slot) noexcept override {
         return WorkSlots<Transport>::begin_call(slot, [this] { post_runner(); });
     }
     void end_call(detail::CoroutineSlot& slot) noexcept override { WorkSlots<Transport>::end_call(slot); }
 
-    static asio::awaitable<void> execute_async(std::shared_ptr<WorkQueue> self, Begun begun,
-                                               std::unique_ptr<Execution> execution, TimePoint since) {
-        struct Unlink {
-            WorkQueue& queue;
-            Execution& execution;
-            ~Unlink() { queue.end(execution); }
-        } unlink{*self, *execution};
+    static asio::awaitable<void> execute_async(std::shared_ptr<WorkQueue> self, Begun begun, OwnExecution owned,
+                                               TimePoint since) {
+        const OwnExecution execution = std::move(owned);  // it ends with the work, not with the frame
         Context context{begun.batch->peer, execution.get()};
         ByteBuffer answer;
         answer.extend(reply_head_bytes);
@@ -200,27 +209,24 @@ private:
         struct Delayed {
             std::shared_ptr<WorkQueue> queue;
             Begun begun;
-            std::unique_ptr<Execution> execution;
+            OwnExecution execution;  // goes before its queue
             TimePoint since;
-            ~Delayed() {
-                if (execution) queue->end(*execution);
-            }
         };
-        const auto delayed = std::make_shared<Delayed>();
+        const auto delayed = detail::surely([] { return std::make_shared<Delayed>(); });
         delayed->queue = shared();
         const auto work = [delayed] {
             auto& [queue, begun_work, execution, since] = *delayed;
             if (begun_work.item.type->execute_async)
-                return queue->spawn(std::move(begun_work), std::move(execution), since);
+                return queue->spawn(std::move(begun_work), since, [&taken = execution] { return std::move(taken); });
             ByteBuffer answer;
             queue->execute(begun_work, *execution, answer, since);
-            queue->end(*execution);
+            execution.reset();
             queue->run();
         };
         const auto go = [executor = executor_, work] { asio::dispatch(executor, work); };
-        if (!transport_.delay_work(begun.item.type->name, go)) return false;
+        if (!detail::surely([&] { return transport_.delay_work(begun.item.type->name, go); })) return false;
         delayed->begun = std::move(begun);
-        delayed->execution = take_over(runners);
+        delayed->execution = detail::surely([&] { return take_over(runners); });
         delayed->since = transport_.now();
         return true;
     }

@@ -36,17 +36,16 @@ public:
     /// Drops a work that was not begun, answering that it was cancelled; asks one that runs to stop.
     void cancel(Peer& peer, std::uint64_t id) {
         bool dropped = false;
-        std::vector<std::stop_source> asked;
         {
             const std::lock_guard lock{mutex_};
-            executing_.mark(asked, [&](const Execution& at) {
+            executing_.mark([&](const Execution& at) {
                 if (at.peer != &peer || at.id != id) return false;
                 DISTWORK_MARK(cancel_running);
                 return true;
             });
             dropped = waiting_.drop(peer, id);
         }
-        for (std::stop_source& source : asked) source.request_stop();
+        tell_to_stop();
         if (!dropped) return;
         DISTWORK_MARK(cancel_queued_at_slave);
         peer.reply({.kind = FrameKind::error, .id = id}, cancelled_body());
@@ -73,22 +72,20 @@ public:
     }
 
     /// A session ended: its works that were not begun are dropped, those that run are asked to stop.
-    void forget(const Peer& peer) {
-        std::vector<std::stop_source> asked;
+    void forget(const Peer& peer) noexcept {
         std::function<void()> idle;
         {
             const std::lock_guard lock{mutex_};
             waiting_.drop_all(peer);
-            executing_.mark(asked, [&](const Execution& at) { return at.peer == &peer; });
+            executing_.mark([&](const Execution& at) { return at.peer == &peer; });
             if (nothing_is_here()) idle.swap(idle_);
         }
-        for (std::stop_source& source : asked) source.request_stop();
+        tell_to_stop();
         if (idle) idle();
     }
 
     /// Begins nothing more; what runs is asked to stop.
-    void stop() {
-        std::vector<std::stop_source> asked;
+    void stop() noexcept {
         std::function<void()> idle;
         {
             const std::lock_guard lock{mutex_};
@@ -97,10 +94,10 @@ public:
             while (const auto slot = wants_slot_.pop()) resume(*slot), slot->post();
             waiting_.clear();
             idle_.swap(idle);
-            executing_.mark(asked, [](const Execution&) { return true; });
-            limits_.rest();
+            executing_.mark([](const Execution&) { return true; });
+            limits_.stop();
         }
-        for (std::stop_source& source : asked) source.request_stop();
+        tell_to_stop();
         if (idle) idle();
     }
 
@@ -124,7 +121,8 @@ public:
         return waiting_.types();
     }
 
-    /// Calls `then` once nothing waits and nothing runs: from here, or from a thread that executed a work.
+    /// Calls `then`, which must not throw, once nothing waits and nothing runs: from here, or from a thread that executed
+    /// a work.
     void when_idle(std::function<void()> then) {
         {
             const std::lock_guard lock{mutex_};
@@ -150,6 +148,8 @@ protected:
           max_suspended_{max_suspended},
           limits_{std::move(transport)} {}
 
+    // `post_runner` must not throw.
+
     /// True: a slot was taken, and `post_runner` called, under the lock: nothing comes to the executor any more when
     /// `stop` has returned.
     template <class Post>
@@ -162,7 +162,7 @@ protected:
 
     /// Likewise, for what waits already.
     template <class Post>
-    bool take_slot(Post post_runner) {
+    bool take_slot(Post post_runner) noexcept {
         const std::lock_guard lock{mutex_};
         return !stopped_ && take_free_slot(post_runner);
     }
@@ -170,7 +170,7 @@ protected:
     /// Takes the next work and puts it into the list of those that are executed, in place of the one that was executed
     /// before. False: none waits, the slot is free. Calls `post_runner` where yet another work waits, and `takes_more`.
     template <class Post>
-    bool begin(Begun& begun, Execution& execution, bool takes_more, Post post_runner) {
+    bool begin(Begun& begun, Execution& execution, bool takes_more, Post post_runner) noexcept {
         bool found = false;
         bool more = false;
         std::function<void()> idle;
@@ -209,9 +209,19 @@ protected:
         return false;
     }
 
-    /// A work outlasts its runner: it takes the slot with it.
-    std::unique_ptr<Execution> take_over(Execution& runners) {
-        auto execution = std::make_unique<Execution>(mutex_);
+    /// In the list of those that are executed until it goes.
+    struct End {
+        WorkSlots* slots;
+        void operator()(Execution* execution) const noexcept {
+            slots->end(*execution);
+            delete execution;
+        }
+    };
+    using OwnExecution = std::unique_ptr<Execution, End>;
+
+    /// A work outlasts its runner: it takes the slot with it. The queue must outlive what is returned.
+    OwnExecution take_over(Execution& runners) {
+        OwnExecution execution{new Execution{mutex_}, End{this}};
         const std::lock_guard lock{mutex_};
         executing_.unlink(runners);
         execution->continues(runners);
@@ -219,7 +229,7 @@ protected:
         return execution;
     }
 
-    void end(Execution& execution) {
+    void end(Execution& execution) noexcept {
         bool was_held = false;
         {
             const std::lock_guard lock{mutex_};
@@ -231,7 +241,7 @@ protected:
 
     // Slots of coroutines
 
-    bool enter(detail::CoroutineSlot& slot) {
+    bool enter(detail::CoroutineSlot& slot) noexcept {
         const std::lock_guard lock{mutex_};
         ++slot.scheduled;
         if (!slot.is_suspended) return true;
@@ -241,14 +251,14 @@ protected:
     }
 
     template <class Post>
-    void leave(detail::CoroutineSlot& slot, Post post_runner) {
+    void leave(detail::CoroutineSlot& slot, Post post_runner) noexcept {
         const std::lock_guard lock{mutex_};
         --slot.scheduled;
         suspend(slot, post_runner);
     }
 
     template <class Post>
-    std::error_code begin_call(detail::CoroutineSlot& slot, Post post_runner) {
+    std::error_code begin_call(detail::CoroutineSlot& slot, Post post_runner) noexcept {
         const std::lock_guard lock{mutex_};
         if (slot.calls == 0) {
             if (awaiting_ == max_suspended_) return Errc::too_many_suspended;
@@ -267,7 +277,7 @@ protected:
     Execution make_execution() { return Execution{mutex_}; }
 
     /// A coroutine is no more, and will not be answered. False: nobody cares.
-    bool is_missed() const {
+    bool is_missed() const noexcept {
         const std::lock_guard lock{mutex_};
         return !stopped_;
     }
@@ -277,14 +287,14 @@ private:
 
     /// Gives its slot free, where it only waits. Under the lock.
     template <class Post>
-    void suspend(detail::CoroutineSlot& slot, Post post_runner) {
+    void suspend(detail::CoroutineSlot& slot, Post post_runner) noexcept {
         if (slot.scheduled != 0 || slot.calls == 0 || slot.is_suspended || slot.has_ended || stopped_) return;
         if (DISTWORK_PLANTED(keep_the_slot)) return;
         DISTWORK_MARK(suspended_work);
         slot.is_suspended = true;
         slot.suspended_since = limits_.now();
         ++suspended_;
-        slot.peer->tell_slot(slot.id, false);
+        tell_slot(slot, false);
         if (hand_on_slot()) return;
         --running_;
         take_free_slot(post_runner);
@@ -294,7 +304,7 @@ private:
     bool nothing_is_here() const noexcept { return waiting_.empty() && running_ == 0 && suspended_ == 0; }
 
     /// Under the lock. False: no coroutine wants the slot.
-    bool hand_on_slot() {
+    bool hand_on_slot() noexcept {
         const auto next = wants_slot_.pop();
         if (!next) return false;
         --running_;
@@ -304,12 +314,27 @@ private:
     }
 
     /// It has a slot again. Under the lock.
-    void resume(detail::CoroutineSlot& slot) {
+    void resume(detail::CoroutineSlot& slot) noexcept {
         slot.is_suspended = false;
         slot.waited += limits_.now() - slot.suspended_since;
         --suspended_;
         ++running_;
-        slot.peer->tell_slot(slot.id, true);
+        tell_slot(slot, true);
+    }
+
+    /// Where memory lacks for it, the session ends: the two would count differently from now on.
+    static void tell_slot(detail::CoroutineSlot& slot, bool is_taken) noexcept {
+        const auto failed = exception_of([&] { slot.peer->tell_slot(slot.id, is_taken); });
+        if (failed) slot.peer->fail(failed);
+    }
+
+    /// Outside of the lock: those that were marked.
+    void tell_to_stop() noexcept {
+        const auto next = [this] {
+            const std::lock_guard lock{mutex_};
+            return executing_.next_to_tell();
+        };
+        while (auto source = next()) source->request_stop();
     }
 
     /// Under the lock. True: the master was told that its slot is occupied, and none of an earlier session has it next.
@@ -318,7 +343,7 @@ private:
         return std::exchange(execution.is_held, false) && --held_ < slots_;
     }
 
-    void tell_free_slot() {
+    void tell_free_slot() noexcept {
         std::shared_ptr<Peer> peer;
         {
             const std::lock_guard lock{mutex_};
@@ -329,15 +354,15 @@ private:
 
     /// Whether a work waits and a slot is free for it, which is then taken. Under the lock.
     template <class Post>
-    bool take_free_slot(Post post_runner) {
+    bool take_free_slot(Post post_runner) noexcept {
         if (waiting_.empty() || running_ >= slots_) return false;
-        post_runner();  // first: it may throw
         ++running_;
+        post_runner();
         return true;
     }
 
     /// Under the lock.
-    void limit(const Begun& begun, Execution& execution) {
+    void limit(const Begun& begun, Execution& execution) noexcept {
         limits_.begin(execution, begun.batch->peer, std::chrono::milliseconds{begun.item.timeout_ms}, [this] {
             return [slots = this->weak_from_this()] {
                 if (const auto there = slots.lock()) there->answer_overdue();
@@ -345,13 +370,12 @@ private:
         });
     }
 
-    void answer_overdue() {
-        std::vector<std::stop_source> asked;
+    void answer_overdue() noexcept {
         {
             const std::lock_guard lock{mutex_};
-            if (!stopped_) limits_.answer_overdue(executing_, asked);
+            if (!stopped_) limits_.answer_overdue(executing_);
         }
-        for (std::stop_source& source : asked) source.request_stop();
+        tell_to_stop();
     }
 
     const std::size_t slots_;

@@ -8,9 +8,10 @@
 #include <mutex>
 #include <system_error>
 #include <utility>
-#include <vector>
 
+#include "../error.hpp"
 #include "asio.hpp"
+#include "surely.hpp"
 
 namespace distwork::detail {
 
@@ -22,32 +23,35 @@ template <class Transport>
 class Alarms : public std::enable_shared_from_this<Alarms<Transport>> {
     using TimePoint = std::chrono::steady_clock::time_point;
     using Key = std::pair<TimePoint, std::uint64_t>;
+    using Actions = std::map<Key, std::function<void()>>;
 
 public:
     Alarms(Transport transport, typename Transport::Strand strand)
         : transport_{std::move(transport)}, strand_{std::move(strand)}, timer_{strand_} {}
 
-    /// `kept` calls the action off when it goes, if that did not run before. It is set under the lock: what the action
+    /// `action` must not throw. `kept` calls the action off when it goes, if that did not run before. It is set under the lock: what the action
     /// leads to may set it anew. Nothing happens once stopped.
     void set(std::chrono::nanoseconds after, std::function<void()> action, std::shared_ptr<void>& kept) {
-        std::shared_ptr<void> before;  // outlives the lock
+        std::shared_ptr<void> before;  // these outlive the lock
+        std::shared_ptr<void> setting;
         const std::lock_guard lock{mutex_};
         if (stopped_) return;
         const Key key{transport_.now() + after, ++last_};
-        before = std::exchange(kept, std::make_shared<Setting>(this->weak_from_this(), key));
+        setting = std::make_shared<Setting>(this->weak_from_this(), key);
         pending_.emplace(key, std::move(action));
+        before = std::exchange(kept, std::move(setting));
         // Only the first needs the timer to be set anew.
-        if (pending_.begin()->first == key) asio::post(strand_, [self = this->shared_from_this()] { self->wait(); });
+        if (pending_.begin()->first == key) wait_later();
     }
 
-    void stop() {
-        std::map<Key, std::function<void()>> dropped;
+    void stop() noexcept {
+        Actions dropped;
         {
             const std::lock_guard lock{mutex_};
             dropped.swap(pending_);
             stopped_ = true;
         }
-        asio::post(strand_, [self = this->shared_from_this()] { self->timer_.cancel(); });
+        post_surely(strand_, [self = this->shared_from_this()] { self->timer_.cancel(); });
     }
 
 private:
@@ -70,31 +74,30 @@ private:
         pending_.erase(found);
     }
 
-    /// Runs what is due, then waits for the next; on the strand. A wait that was under way ends without a word.
-    void wait() {
-        for (const auto& action : take_due()) {
-            try {
-                action();
-            } catch (...) {  // out of memory: the others have their turn all the same
-            }
-        }
-        const std::lock_guard lock{mutex_};
-        if (pending_.empty()) return;
-        timer_.expires_after(pending_.begin()->first.first - transport_.now());
-        timer_.async_wait([self = this->shared_from_this()](std::error_code cancelled) {
-            if (!cancelled) self->wait();
-        });
+    void wait_later() noexcept {
+        post_surely(strand_, [self = this->shared_from_this()] { self->wait(); });
     }
 
-    std::vector<std::function<void()>> take_due() {
-        std::vector<std::function<void()>> due;
-        const std::lock_guard lock{mutex_};
+    /// Runs what is due, then waits for the next; on the strand. A wait that was under way ends without a word.
+    void wait() noexcept {
         const TimePoint now = transport_.now();
-        while (!pending_.empty() && pending_.begin()->first.first <= now) {
-            due.push_back(std::move(pending_.begin()->second));
-            pending_.erase(pending_.begin());
-        }
-        return due;
+        while (const auto due = take_due(now)) due.mapped()();
+        const std::lock_guard lock{mutex_};
+        if (pending_.empty()) return;
+        const auto failed = exception_of([this] {
+            timer_.expires_after(pending_.begin()->first.first - transport_.now());
+            timer_.async_wait([self = this->shared_from_this()](std::error_code cancelled) {
+                if (!cancelled) self->wait();
+            });
+        });
+        if (failed) wait_later();  // out of memory
+    }
+
+    /// Empty when nothing is due any more.
+    typename Actions::node_type take_due(TimePoint now) noexcept {
+        const std::lock_guard lock{mutex_};
+        if (pending_.empty() || pending_.begin()->first.first > now) return {};
+        return pending_.extract(pending_.begin());
     }
 
     Transport transport_;
@@ -103,7 +106,7 @@ private:
 
     std::mutex mutex_;
     // guarded by mutex_
-    std::map<Key, std::function<void()>> pending_;
+    Actions pending_;
     std::uint64_t last_ = 0;
     bool stopped_ = false;
 };

@@ -6,7 +6,6 @@
 #include <map>
 #include <memory>
 #include <utility>
-#include <vector>
 
 #include "../call.hpp"
 
@@ -28,13 +27,17 @@ public:
 
     bool empty() const noexcept { return children_.empty(); }
 
-    /// Those of one parent that have no outcome yet; they are forgotten.
-    std::vector<std::shared_ptr<Call>> take(std::uint64_t parent) {
+    /// Forgets those of one parent, and calls `visit(const std::shared_ptr<Call>&)` for each that has no outcome yet.
+    template <class Visit>
+    void take(std::uint64_t parent, Visit visit) {
         const auto [first, last] = children_.equal_range(parent);
-        return take(first, last);
+        take(first, last, visit);
     }
 
-    std::vector<std::shared_ptr<Call>> take_all() { return take(children_.begin(), children_.end()); }
+    template <class Visit>
+    void take_all(Visit visit) {
+        take(children_.begin(), children_.end(), visit);
+    }
 
     /// The child that the slave knows by this id; null if it is done.
     std::shared_ptr<Call> find(std::uint64_t id) const {
@@ -50,12 +53,13 @@ private:
     };
     using Children = std::multimap<std::uint64_t, Child>;
 
-    std::vector<std::shared_ptr<Call>> take(Children::iterator first, Children::iterator last) {
-        std::vector<std::shared_ptr<Call>> taken;
-        for (auto at = first; at != last; ++at)
-            if (auto child = at->second.work.lock()) taken.push_back(std::move(child));
-        children_.erase(first, last);
-        return taken;
+    template <class Visit>
+    void take(Children::iterator first, Children::iterator last, Visit visit) {
+        while (first != last) {
+            const auto child = first->second.work.lock();
+            first = children_.erase(first);
+            if (child) visit(child);
+        }
     }
 
     Children children_;  // some of them are done

@@ -1,10 +1,11 @@
 #pragma once
 
-#include <optional>
+#include <memory>
 #include <tuple>
 #include <utility>
 
 #include "asio.hpp"
+#include "surely.hpp"
 
 namespace distwork::detail {
 
@@ -17,20 +18,35 @@ public:
 
     /// Posts the call. Once only.
     template <class... Values>
-    void post(Values... values) {
+    void post(Values... values) noexcept {
         const auto executor = busy_.get_executor();
-        asio::post(executor, [handler = std::move(handler_), busy = std::move(busy_),
-                              values = std::make_tuple(std::move(values)...)]() mutable {
+        using Posted = Call<Values...>;
+        std::tuple<Values...> given{std::move(values)...};
+        const auto call = surely(
+            [&] { return std::make_shared<Posted>(std::move(handler_), std::move(busy_), std::move(given)); });
+        post_surely(executor, [call] {
+            Posted here{std::move(*call)};  // the handler finds no memory taken by it
+            auto& [handler, busy, with] = here;
             if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) slot.clear();
-            std::apply(std::move(handler), std::move(values));
+            std::apply(std::move(handler), std::move(with));
         });
     }
 
     auto slot() const { return asio::get_associated_cancellation_slot(handler_); }
 
 private:
+    using Busy = asio::executor_work_guard<asio::associated_executor_t<Handler, asio::any_io_executor>>;
+    template <class... Values>
+    struct Call {
+        Call(Handler&& h, Busy&& b, std::tuple<Values...>&& v) noexcept
+            : handler{std::move(h)}, busy{std::move(b)}, values{std::move(v)} {}
+        Handler handler;
+        Busy busy;
+        std::tuple<Values...> values;
+    };
+
     Handler handler_;
-    asio::executor_work_guard<asio::associated_executor_t<Handler, asio::any_io_executor>> busy_;
+    Busy busy_;
 };
 
 }  // namespace distwork::detail

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "../context.hpp"
 #include "../peer.hpp"
 #include "asio.hpp"
+#include "surely.hpp"
 
 namespace distwork::detail {
 
@@ -20,10 +22,10 @@ class CoroutineSlot;
 class SlotLender {
 public:
     /// A handler of the work is to run. True: now; else `slot` is kept until it has a slot again, and then posted.
-    virtual bool enter(CoroutineSlot& slot) = 0;
+    virtual bool enter(CoroutineSlot& slot) noexcept = 0;
     /// A handler has run.
-    virtual void leave(CoroutineSlot& slot) = 0;
-    virtual std::error_code begin_call(CoroutineSlot& slot) = 0;
+    virtual void leave(CoroutineSlot& slot) noexcept = 0;
+    virtual std::error_code begin_call(CoroutineSlot& slot) noexcept = 0;
     virtual void end_call(CoroutineSlot& slot) noexcept = 0;
 
 protected:
@@ -48,14 +50,20 @@ public:
     /// `may_block`: at once, if this thread is one of the pool's.
     template <class Function>
     void execute(Function function, bool may_block) {
-        turn_ = std::make_unique<FunctionTurn<Function>>(std::move(function));
+        turn_ = surely([&] { return std::make_shared<FunctionTurn<Function>>(std::move(function)); });
         if (!lender_->enter(*this)) return;
-        if (may_block) asio::dispatch(pool_, Run{shared_from_this(), std::move(turn_)});
-        else post();
+        if (!may_block) return post();
+        const Run run = take_turn();
+        try {
+            asio::dispatch(pool_, run);
+        } catch (const std::bad_alloc&) {
+            if (run.turn->has_begun) throw;
+            post_surely(pool_, run);
+        }
     }
 
     /// It has a slot.
-    void post() { asio::post(pool_, Run{shared_from_this(), std::move(turn_)}); }
+    void post() noexcept { post_surely(pool_, take_turn()); }
 
     /// Of those that want a slot again, in order. Guarded by the lender.
     class Line {
@@ -92,31 +100,36 @@ private:
     struct Turn {
         virtual ~Turn() = default;
         virtual void run() = 0;
+        bool has_begun = false;
     };
     template <class Function>
     struct FunctionTurn final : Turn {
         explicit FunctionTurn(Function f) : function{std::move(f)} {}
-        void run() override { std::move(function)(); }
+        void run() override {
+            has_begun = true;
+            std::move(function)();
+        }
         Function function;
     };
 
     /// It owns the function: one that is dropped with its pool does not keep the slot alive.
     struct Run {
         std::shared_ptr<CoroutineSlot> slot;
-        std::unique_ptr<Turn> turn;
-        void operator()() {
+        std::shared_ptr<Turn> turn;
+        void operator()() const {
             struct Leave {
                 CoroutineSlot& slot;
                 ~Leave() { slot.lender_->leave(slot); }
             } leave{*slot};
-            std::exchange(turn, nullptr)->run();
+            turn->run();
         }
     };
+    Run take_turn() noexcept { return {shared_from_this(), std::move(turn_)}; }
 
     const std::shared_ptr<SlotLender> lender_;
     const asio::any_io_executor pool_;
     const asio::executor_work_guard<asio::any_io_executor> busy_;  // whoever runs the pool goes on until the work ends
-    std::unique_ptr<Turn> turn_;                                   // the strand's, until it has a slot
+    std::shared_ptr<Turn> turn_;                                   // the strand's, until it has a slot
     std::shared_ptr<CoroutineSlot> next_;                          // the lender's
 };
 
@@ -157,7 +170,7 @@ public:
 
     asio::any_io_executor get_executor() const override { return executor_; }
     std::uint64_t id() const noexcept override { return slot_->id; }
-    std::error_code begin_call() override { return slot_->lender().begin_call(*slot_); }
+    std::error_code begin_call() noexcept override { return slot_->lender().begin_call(*slot_); }
     void end_call() noexcept override { slot_->lender().end_call(*slot_); }
 
 private:

@@ -4,11 +4,13 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <new>
 #include <system_error>
 #include <utility>
 
 #include "asio.hpp"
 #include "pause.hpp"
+#include "surely.hpp"
 
 namespace distwork::detail {
 
@@ -27,7 +29,7 @@ public:
     }
 
     /// True for who asked first: that one has the drain begun, which calls `end`, or calls it. All await `ended`.
-    bool begin(std::chrono::milliseconds timeout) {
+    bool begin(std::chrono::milliseconds timeout) noexcept {
         const TimePoint deadline = transport_.now() + std::min(timeout, longest);
         if (std::exchange(begun_, true)) {
             deadline_ = std::min(deadline_, deadline);
@@ -41,7 +43,14 @@ public:
     /// Waits until `quiet()` holds or the time is over.
     template <class Quiet>
     asio::awaitable<void> until(Quiet quiet) {
-        while (!quiet() && transport_.now() < deadline_) co_await pause(changed_, deadline_ - transport_.now());
+        for (bool is_over = false; !is_over;) {
+            try {
+                is_over = quiet() || transport_.now() >= deadline_;
+                if (!is_over) co_await pause(changed_, deadline_ - transport_.now());
+            } catch (const std::bad_alloc&) {
+                wait_for_memory();
+            }
+        }
     }
 
     /// What `quiet()` looks at may have changed.
@@ -50,12 +59,12 @@ public:
     /// The same, to be called from any thread. Keeps `owner` alive, whom the drain is a part of.
     template <class Owner>
     std::function<void()> looking_again(std::shared_ptr<Owner> owner) {
-        return [this, owner = std::move(owner)] { asio::post(strand_, [this, owner] { look_again(); }); };
+        return [this, owner = std::move(owner)] { post_surely(strand_, [this, owner] { look_again(); }); };
     }
 
     bool is_over() const noexcept { return over_; }
 
-    void end() {
+    void end() noexcept {
         over_ = true;
         ended_.cancel();
     }

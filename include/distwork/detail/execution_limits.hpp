@@ -5,11 +5,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <stop_token>
 #include <string>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include "../error.hpp"
 #include "../frame.hpp"
@@ -17,6 +15,7 @@
 #include "../reply.hpp"
 #include "asio.hpp"
 #include "execution_list.hpp"
+#include "surely.hpp"
 
 namespace distwork::detail {
 
@@ -29,6 +28,7 @@ class ExecutionTimer : public std::enable_shared_from_this<ExecutionTimer<Transp
     using TimePoint = std::chrono::steady_clock::time_point;
 
 public:
+    /// `over` must not throw.
     ExecutionTimer(Transport transport, std::function<void()> over)
         : transport_{std::move(transport)},
           strand_{transport_.make_strand()},
@@ -36,18 +36,20 @@ public:
           timer_{strand_} {}
 
     /// Waits until then, and for nothing else. It may still call for the time that it was to wait for before.
-    void wait_until(TimePoint time) {
-        asio::post(strand_, [self = this->shared_from_this(), time] {
-            self->timer_.expires_after(time - self->transport_.now());
-            self->timer_.async_wait([self](std::error_code cancelled) {
-                if (!cancelled) self->over_();
+    void wait_until(TimePoint time) noexcept {
+        post_surely(strand_, [self = this->shared_from_this(), time] {
+            surely([&] {
+                self->timer_.expires_after(time - self->transport_.now());
+                self->timer_.async_wait([self](std::error_code cancelled) {
+                    if (!cancelled) self->over_();
+                });
             });
         });
     }
 
     /// Waits for nothing: whoever runs the context may leave.
-    void rest() {
-        asio::post(strand_, [self = this->shared_from_this()] { self->timer_.cancel(); });
+    void rest() noexcept {
+        post_surely(strand_, [self = this->shared_from_this()] { self->timer_.cancel(); });
     }
 
 private:
@@ -73,29 +75,38 @@ public:
     /// The execution begins now. `make_over` makes what the timer calls, when there is none yet.
     template <class MakeOver>
     void begin(Execution& execution, std::shared_ptr<Peer> peer, std::chrono::milliseconds timeout,
-               MakeOver&& make_over) {
+               MakeOver&& make_over) noexcept {
         execution.limit(std::move(peer), transport_.now(), timeout);
         if (execution.deadline >= wakes_at_) return;
-        if (!timer_) timer_ = std::make_shared<ExecutionTimer<Transport>>(transport_, make_over());
+        if (!timer_)
+            timer_ = surely([&] { return std::make_shared<ExecutionTimer<Transport>>(transport_, make_over()); });
         wait_until(execution.deadline);
     }
 
-    /// Nothing is executed that has a timeout; or nobody cares any more.
-    void rest() {
+    /// Nobody cares any more: what belongs to the context goes.
+    void stop() noexcept {
+        rest();
+        timer_ = nullptr;
+    }
+
+    /// Nothing is executed that has a timeout.
+    void rest() noexcept {
         if (wakes_at_ == TimePoint::max()) return;
         wakes_at_ = TimePoint::max();
         timer_->rest();
     }
 
-    /// The timer called: answers what is overdue. `asked` are to be asked to stop when the lock is free.
-    void answer_overdue(ExecutionList& executing, std::vector<std::stop_source>& asked) {
+    /// The timer called: answers what is overdue, which is marked as to be stopped.
+    void answer_overdue(ExecutionList& executing) noexcept {
         const TimePoint now = transport_.now();
         TimePoint next = TimePoint::max();
         wakes_at_ = TimePoint::max();
-        executing.mark(asked, [&](Execution& at) {
+        executing.mark([&](Execution& at) {
             if (!at.is_timed()) return false;
             if (at.deadline > now) return next = std::min(next, at.deadline), false;
-            answer_late(*std::exchange(at.answers_to, nullptr), at.id, now - at.began, flag_goes_on);
+            const auto peer = std::exchange(at.answers_to, nullptr);
+            const auto failed = exception_of([&] { answer_late(*peer, at.id, now - at.began, flag_goes_on); });
+            if (failed) peer->fail(failed);
             return true;
         });
         if (next != TimePoint::max()) wait_until(next);
@@ -109,7 +120,7 @@ public:
     }
 
 private:
-    void wait_until(TimePoint time) {
+    void wait_until(TimePoint time) noexcept {
         wakes_at_ = time;
         timer_->wait_until(time);
     }

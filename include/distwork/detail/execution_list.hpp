@@ -35,7 +35,7 @@ public:
     void reset(const Peer* from, std::uint64_t number) {
         peer = from;
         id = number;
-        stop_requested = false;
+        stop_requested = is_to_be_told = false;
         is_held = false;
         source_.reset();
         if (is_timed()) answers_to.reset();
@@ -70,6 +70,7 @@ public:
     std::uint64_t id = 0;
     std::shared_ptr<CoroutineSlot> coroutine;  // null: it is none
     bool stop_requested = false;
+    bool is_to_be_told = false;  ///< that it is to stop
     bool is_held = false;  ///< of an earlier session: a master was told that its slot is occupied
 
     // Works that have a timeout only. Null once that is over, and answered.
@@ -118,14 +119,21 @@ public:
         return count;
     }
 
-    /// Marks those to be stopped. `asked` are for the caller to ask when the lock is free: users' callbacks run then.
+    /// Marks those to be stopped. Those that have asked for a token are then to be told, one by one, by `next_to_tell`.
     template <class Which>
-    void mark(std::vector<std::stop_source>& asked, Which which) {
+    void mark(Which which) noexcept {
         for (Execution* at = first_; at; at = at->next_) {
             if (!which(*at) || DISTWORK_PLANTED(never_ask_to_stop)) continue;
             at->stop_requested = true;
-            if (at->source_) asked.push_back(*at->source_);
+            at->is_to_be_told = at->source_.has_value();
         }
+    }
+
+    /// The next to be told, when the lock is free: users' callbacks run then. None: all were.
+    std::optional<std::stop_source> next_to_tell() noexcept {
+        for (Execution* at = first_; at; at = at->next_)
+            if (std::exchange(at->is_to_be_told, false)) return at->source_;
+        return std::nullopt;
     }
 
 private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <new>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "../transport.hpp"
 #include "asio.hpp"
 #include "pause.hpp"
+#include "surely.hpp"
 #include "type_name.hpp"
 
 namespace distwork::detail {
@@ -47,8 +49,12 @@ public:
             const auto state = co_await asio::this_coro::cancellation_state;
             if (state.cancelled() != asio::cancellation_type::none) throw Error{Errc::cancelled, "a master's run"};
             // Out of descriptors or memory, as a rule: accepting again at once would fail again, millions of times a second.
-            failed(what_of(error));
-            co_await detail::pause(timer_, pause);
+            static_cast<void>(exception_of([&] { failed(what_of(error)); }));
+            try {
+                co_await detail::pause(timer_, pause);
+            } catch (const std::bad_alloc&) {
+                wait_for_memory();
+            }
             pause = std::min(pause * 2, longest_pause);
         }
     }

@@ -79,18 +79,18 @@ public:
 
     /// Completes once that many slaves are connected.
     template <class Handler>
-    void wait_for_slaves(std::size_t count, Handler handler) {
+    void wait_for_slaves(std::size_t count, Handler& handler) {
         const auto slot = asio::get_associated_cancellation_slot(handler);
-        auto waiter = std::make_shared<SlaveWaiters::Waiter<Handler>>(count, std::move(handler), executor_);
+        const auto waiter = std::make_shared<SlaveWaiters::Waiter<Handler>>(count, handler, executor_);
         cancel_through(slot, [core = std::weak_ptr{self()}, waiting = std::weak_ptr{waiter}] {
             const auto there = core.lock();
             if (!there) return;
-            asio::post(there->strand_, [there, waiting] {
+            post_surely(there->strand_, [there, waiting] {
                 if (const auto still = waiting.lock()) there->slave_waiters_.cancel(still);
             });
         });
-        asio::post(strand_, [self = self(), waiter = std::move(waiter)]() mutable {
-            self->slave_waiters_.add(std::move(waiter));
+        post_surely(strand_, [self = self(), waiter] {
+            self->slave_waiters_.add(waiter);
             self->slave_waiters_.wake(self->container_.size());
         });
     }
@@ -129,8 +129,10 @@ public:
         self->container_.close();
         self->listener_.close();
         self->slave_waiters_.end();
-        if (self->drain_.begin(timeout))
-            asio::co_spawn(self->strand_, drain(self), [self](const std::exception_ptr&) {});
+        if (self->drain_.begin(timeout)) {
+            const auto finish = [self](const std::exception_ptr&) { self->finish(); };
+            if (exception_of([&] { asio::co_spawn(self->strand_, drain(self), finish); })) self->finish();
+        }
         co_await self->drain_.ended();
     }
 
@@ -138,18 +140,22 @@ public:
         self->watch_for_quiet();
         co_await self->drain_.until(
             [&self] { return self->is_quiet() && self->accepted_.are_done(self->drain_.looking_again(self)); });
-        for (const auto& session : self->sessions_.take()) {
-            self->give_up(session);
-            session->leave(Errc::stopped, "");
+    }
+
+    /// The drain is over, whatever it brought.
+    void finish() noexcept {
+        for (const auto& session : sessions_.take()) {
+            give_up(session);
+            session->leave(Errc::stopped);
         }
-        self->abandon();
-        self->drain_.end();
+        abandon();
+        drain_.end();
     }
 
     /// Ends all at once: every submission is settled when this returns, its handler called by its executor.
-    void abort() {
+    void abort() noexcept {
         if (!once_.was_asked())
-            log(LogLevel::warning, "A master ends that never ran: it needs start(), or async_run()");
+            log(LogLevel::warning, [] { return "A master ends that never ran: it needs start(), or async_run()"; });
         container_.close();
         for (const auto& session : sessions_.take()) {
             give_up(session);
@@ -157,7 +163,7 @@ public:
         }
         abandon();
         container_.clear();
-        asio::post(strand_, [self = self()] {
+        post_surely(strand_, [self = self()] {
             self->listener_.close();
             self->slave_waiters_.end();
             // One that is under way has no more time; if there is none, this was the end.
@@ -188,9 +194,9 @@ public:
         information.last_heard = information.connected_since;
         session->tag = container_.add_socket(session, std::move(information), types.known(), peer.window,
                                              peer.max_frame_bytes, peer.held_slots);
-        log(LogLevel::info, "Connected from: " + session->description());
+        log(LogLevel::info, [&] { return "Connected from: " + session->description(); });
         notice();
-        asio::post(strand_, [self = self()] { self->slave_waiters_.wake(self->container_.size()); });
+        post_surely(strand_, [self = self()] { self->slave_waiters_.wake(self->container_.size()); });
     }
 
     void types_changed(const SessionPtr& session, const PeerTypes& types) override {
@@ -198,19 +204,19 @@ public:
         notice();
     }
 
-    void answered(const SessionPtr& session, std::span<Answer> answers) override {
+    void answered(const SessionPtr& session, std::span<Answer> answers) noexcept override {
         this->begin_settling();
         this->go_again(container_.answered(session->tag, answers, session->traffic(), transport_.now()));
     }
 
-    void deliver(std::vector<std::shared_ptr<Call>> settled) override {
+    void deliver(std::vector<std::shared_ptr<Call>> settled) noexcept override {
         this->deliver_settled(std::move(settled));
         this->end_settling();
         notice();
     }
 
     bool accepts(const WorkType& type) const override { return accepted_.contains(type); }
-    std::shared_ptr<WorkQueue<Transport>> works() override { return accepted_.queue(); }
+    std::shared_ptr<WorkQueue<Transport>> works() noexcept override { return accepted_.queue(); }
 
     void slot_freed(const SessionPtr& session) override {
         container_.slot_freed(session->tag);
@@ -233,8 +239,8 @@ public:
         return nullptr;
     }
 
-    void cancel_works(std::vector<std::shared_ptr<Call>> works) override {
-        for (const auto& work : works) this->cancel(std::static_pointer_cast<Submission>(work));
+    void cancel_work(const std::shared_ptr<Call>& work) noexcept override {
+        this->cancel(std::static_pointer_cast<Submission>(work));
     }
 
     void has_room(const SessionPtr& session) override {
@@ -255,13 +261,13 @@ public:
     void peer_drains(const SessionPtr& session) override {
         container_.drain(session->tag);
         notice();
-        log(LogLevel::info, "Draining: " + session->description());
+        log(LogLevel::info, [&] { return "Draining: " + session->description(); });
     }
 
     void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
-                std::vector<std::shared_ptr<Call>> unanswered) override {
+                std::vector<std::shared_ptr<Call>> unanswered) noexcept override {
         if (session->accepted()) --seats_;
-        const std::string text = why_ended(reason, detail);
+        const std::string text = surely([&] { return why_ended(reason, detail); });
         const bool is_loss = session->tag && (!is_clean_end(reason) || !unanswered.empty());
         std::size_t again = 0;
         {
@@ -269,42 +275,53 @@ public:
             LostWorks lost;
             if (session->tag) {
                 lost = container_.remove_socket(session->tag, unanswered, session->description(), session->traffic());
+                surely([&] { unanswered.reserve(unanswered.size() + lost.waited.size()); });
                 unanswered.insert(unanswered.end(), lost.waited.begin(), lost.waited.end());
             }
-            this->fail_all(std::move(unanswered), session->description(), Errc::lost, "its slave was lost: " + text);
+            this->fail_all(std::move(unanswered), session->description(), Errc::lost,
+                           surely([&] { return "its slave was lost: " + text; }));
             this->send_elsewhere(lost.again);
             again = lost.again.size();
         }
         sessions_.remove(*session);
         notice();
-        log(is_loss ? LogLevel::warning : LogLevel::info,
-            "Disconnected from: " + session->description() + ": " + text +
-                (again == 0 ? "" : "; works that go to others: " + std::to_string(again)));
+        log(is_loss ? LogLevel::warning : LogLevel::info, [&] {
+            return "Disconnected from: " + session->description() + ": " + text +
+                   (again == 0 ? "" : "; works that go to others: " + std::to_string(again));
+        });
     }
 
 private:
     std::shared_ptr<MasterCore> self() { return std::static_pointer_cast<MasterCore>(this->shared_from_this()); }
 
     /// The drain looks whether that is all.
-    void quiet() override { drain_.looking_again(self())(); }
+    void quiet() noexcept override {
+        post_surely(strand_, [self = self()] { self->drain_.look_again(); });
+    }
 
     void begin_session(typename Transport::Socket socket) {
         const auto strand = socket.get_executor();
         auto session =
             std::make_shared<Session<Transport>>(transport_, executor_, std::move(socket), settings_, self());
         if (!sessions_.add(session, options_.max_slaves + options_.max_strangers)) return;
-        asio::co_spawn(strand, Session<Transport>::run(session), [session](const std::exception_ptr&) {});
+        const auto begin = [&] {
+            asio::co_spawn(strand, Session<Transport>::run(session), [session](const std::exception_ptr&) {});
+        };
+        const auto failed = exception_of(begin);
+        if (!failed) return;
+        sessions_.remove(*session);
+        std::rethrow_exception(failed);
     }
 
     /// Settles what is in flight on a session, whether or not its strand ever runs again.
-    void give_up(const SessionPtr& session) {
+    void give_up(const SessionPtr& session) noexcept {
         auto calls = session->give_up();
         container_.forget(calls);
         this->fail_all(std::move(calls), session->description(), Errc::stopped, "the master stopped");
     }
 
     /// Settles what waits, and stops executing works of slaves.
-    void abandon() {
+    void abandon() noexcept {
         this->abandon_waiting();
         if (const auto queue = this->works()) queue->stop();
     }

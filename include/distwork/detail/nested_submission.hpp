@@ -43,12 +43,15 @@ public:
     }
     void fail(std::exception_ptr error) noexcept override { error_ = std::move(error); }
 
-    void deliver(std::shared_ptr<Call> call) override {
+    void deliver(std::shared_ptr<Call>) override {
         const auto to = to_.lock();
         if (!to) return;
-        if (!error_) return to->reply({.kind = FrameKind::answer, .id = number_}, std::move(answer_));
-        to->reply({.kind = FrameKind::error, .id = number_}, error_body());
-        call.reset();
+        try {
+            if (!error_) to->reply({.kind = FrameKind::answer, .id = number_}, std::move(answer_));
+            else to->reply({.kind = FrameKind::error, .id = number_}, error_body());
+        } catch (...) {
+            to->fail(std::current_exception());
+        }
     }
 
 private:

@@ -44,38 +44,32 @@ public:
         : executor_{transport.get_executor()}, deliveries_{std::make_shared<Deliveries<Transport>>(transport)} {}
 
     /// Calls that answers settled.
-    void deliver(std::vector<std::shared_ptr<Call>> settled) {
+    void deliver(std::vector<std::shared_ptr<Call>> settled) noexcept {
         count(settled);
         deliveries_->deliver(std::move(settled));
     }
 
     /// A call that was claimed, and not sent or not answered.
-    void fail(const std::shared_ptr<Call>& call, std::exception_ptr error) {
-        std::vector<std::shared_ptr<Call>> one{call};
+    void fail(const std::shared_ptr<Call>& call, std::exception_ptr error) noexcept {
         call->fail(std::move(error));
-        count(one);
-        deliver_all(executor_, std::move(one));
+        count(*call);
+        deliver_one(executor_, call);
     }
 
     /// Claims and fails those that nobody claimed before; `text(call)` says why, for people.
     template <class Text>
-    void fail_all(std::vector<std::shared_ptr<Call>> calls, Errc reason, Text text) {
+    void fail_all(std::vector<std::shared_ptr<Call>> calls, Errc reason, Text text) noexcept {
         fail_unclaimed(calls, reason, text);
         count(calls);
         deliver_all(executor_, std::move(calls));
     }
 
-    /// Calls that were told otherwise.
-    void count(const std::vector<std::shared_ptr<Call>>& settled) noexcept {
-        std::uint64_t succeeded = 0;
-        for (const auto& call : settled) {
-            if (!call->chosen()) continue;
-            if (DISTWORK_PLANTED(forget_to_count) && call->outcome() == Errc::cancelled) continue;
-            if (!static_cast<const Submission&>(*call).is_admitted) count_refused();
-            else if (call->outcome() == Errc{}) ++succeeded;
-            else counter_of(call->outcome()).fetch_add(1, std::memory_order_relaxed);
-        }
-        if (succeeded != 0) succeeded_.fetch_add(succeeded, std::memory_order_relaxed);
+    /// A call that was told otherwise.
+    void count(const Call& call) noexcept {
+        if (!call.chosen()) return;
+        if (DISTWORK_PLANTED(forget_to_count) && call.outcome() == Errc::cancelled) return;
+        if (!static_cast<const Submission&>(call).is_admitted) count_refused();
+        else counter_of(call.outcome()).fetch_add(1, std::memory_order_relaxed);
     }
 
     void count_refused() noexcept { refused_.fetch_add(1, std::memory_order_relaxed); }
@@ -92,7 +86,18 @@ public:
 private:
     using Counter = std::atomic<std::uint64_t>;
 
+    void count(const std::vector<std::shared_ptr<Call>>& settled) noexcept {
+        std::uint64_t succeeded = 0;
+        for (const auto& call : settled) {
+            if (call->chosen() && call->outcome() == Errc{} && static_cast<const Submission&>(*call).is_admitted)
+                ++succeeded;
+            else count(*call);
+        }
+        if (succeeded != 0) succeeded_.fetch_add(succeeded, std::memory_order_relaxed);
+    }
+
     Counter& counter_of(Errc outcome) noexcept {
+        if (outcome == Errc{}) return succeeded_;
         switch (outcome) {
             case Errc::cancelled: return cancelled_;
             case Errc::queue_timeout:

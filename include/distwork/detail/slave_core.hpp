@@ -6,10 +6,13 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -27,6 +30,7 @@
 #include "probe.hpp"
 #include "reconnect.hpp"
 #include "run_once.hpp"
+#include "surely.hpp"
 #include "type_name.hpp"
 
 namespace distwork::detail {
@@ -67,6 +71,13 @@ public:
         if (options_.log) options_.log(level, line);
     }
 
+    /// `text()` makes the line. Where memory lacks it is lost, and nothing else.
+    template <class Text>
+    requires std::is_invocable_v<Text>
+    void log(LogLevel level, Text text) const noexcept {
+        static_cast<void>(exception_of([&] { log(level, std::string_view{text()}); }));
+    }
+
     bool is_connected() const noexcept { return connected_; }
 
     /// Has its master told of types that libraries register, from now on, and until `forget_registry`.
@@ -91,8 +102,14 @@ public:
     /// Takes nothing new, finishes what it has, for at most `timeout`, and leaves.
     static asio::awaitable<void> stop(std::shared_ptr<SlaveCore> self, Milliseconds timeout) {
         self->stop_running();
-        if (self->drain_.begin(timeout))
-            asio::co_spawn(self->strand_, drain(self), [self](const std::exception_ptr&) {});
+        if (self->drain_.begin(timeout)) {
+            const auto finish = [self](const std::exception_ptr& failed) {
+                if (const auto session = self->current_session(); failed && session) session->close(Errc::stopped);
+                self->drain_.end();
+            };
+            const auto failed = exception_of([&] { asio::co_spawn(self->strand_, drain(self), finish); });
+            if (failed) finish(failed);
+        }
         co_await self->drain_.ended();
     }
 
@@ -114,15 +131,15 @@ public:
             session->leave(Errc::connection_closed, "the slave left");
             co_await self->drain_.until([&self, &session] { return self->current_session() != session; });
         }
-        self->drain_.end();
     }
 
     /// Ends all at once: every call of its works is settled when this returns, whether or not the strand runs again.
-    void abort() {
-        if (!once_.was_asked()) log(LogLevel::warning, "It ends and never ran: it needs start(), or async_run()");
+    void abort() noexcept {
+        if (!once_.was_asked())
+            log(LogLevel::warning, [] { return "It ends and never ran: it needs start(), or async_run()"; });
         works_->stop();
         if (const auto session = current_session()) settle(session->give_up(), Errc::stopped, "the slave ended");
-        asio::post(strand_, [self = this->shared_from_this()] {
+        post_surely(strand_, [self = this->shared_from_this()] {
             self->stop_running();
             if (const auto session = self->current_session()) session->close(Errc::stopped);
         });
@@ -140,14 +157,14 @@ public:
         served_ = connected_ = true;
         is_unreachable_ = false;
         if (!search_.is_first()) DISTWORK_MARK(second_master);
-        log(LogLevel::info, "Connected to: " + to_string(session->remote_endpoint()));
+        log(LogLevel::info, [&] { return "Connected to: " + to_string(session->remote_endpoint()); });
     }
 
     void types_changed(const SessionPtr&, const PeerTypes&) override {}
-    void answered(const SessionPtr&, std::span<Answer>) override { drain_.look_again(); }
-    void deliver(std::vector<std::shared_ptr<Call>> settled) override { deliver_all(executor_, std::move(settled)); }
+    void answered(const SessionPtr&, std::span<Answer>) noexcept override { drain_.look_again(); }
+    void deliver(std::vector<std::shared_ptr<Call>> settled) noexcept override { deliver_all(executor_, std::move(settled)); }
     bool accepts(const WorkType&) const override { return true; }
-    std::shared_ptr<WorkQueue<Transport>> works() override { return works_; }
+    std::shared_ptr<WorkQueue<Transport>> works() noexcept override { return works_; }
     std::uint32_t occupied_slots(const SessionPtr& session) override { return works_->hold(session); }
     void has_room(const SessionPtr&) override {}
     void round_trip(const SessionPtr&, std::chrono::nanoseconds, const SlaveState&) override {}
@@ -164,15 +181,15 @@ public:
     }
 
     void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
-                std::vector<std::shared_ptr<Call>> unanswered) override {
+                std::vector<std::shared_ptr<Call>> unanswered) noexcept override {
         connected_ = false;
         reason_ = reason;
-        detail_ = detail;
-        const std::string text = why_ended(reason, detail);
+        detail_ = surely([&] { return detail; });
+        const std::string text = surely([&] { return why_ended(reason, detail); });
         // What kept a session from being opened is told as well by who asks the next master.
         log(served_ && !is_clean_end(reason) ? LogLevel::warning : LogLevel::info,
-            "Disconnected from: " + to_string(session->remote_endpoint()) + ": " + text);
-        settle(std::move(unanswered), Errc::lost, "its master was lost: " + text);
+            [&] { return "Disconnected from: " + to_string(session->remote_endpoint()) + ": " + text; });
+        settle(std::move(unanswered), Errc::lost, surely([&] { return "its master was lost: " + text; }));
         current_session({});
         drain_.look_again();
     }
@@ -192,7 +209,11 @@ private:
             if (state.cancelled() != asio::cancellation_type::none) throw Error{Errc::cancelled, "a slave's run"};
             const Milliseconds pause = failed ? after_failure(failed) : search_.lost();
             if (pause.count() == 0) continue;
-            co_await detail::pause(timer_, DISTWORK_PLANTED(knock_at_once) ? Milliseconds{1} : jittered(pause));
+            try {
+                co_await detail::pause(timer_, DISTWORK_PLANTED(knock_at_once) ? Milliseconds{1} : jittered(pause));
+            } catch (const std::bad_alloc&) {
+                wait_for_memory();
+            }
         }
     }
 
@@ -213,7 +234,7 @@ private:
         if (!pause || (!options_.reconnect && pause->count() != 0)) std::rethrow_exception(failed);
         // Attempts go on: the first round of them is told of aloud.
         log(is_unreachable_ && passes(failed) ? LogLevel::info : LogLevel::warning,
-            what_of(failed) + (passes(failed) ? "" : "; it is not asked again"));
+            [&] { return what_of(failed) + (passes(failed) ? "" : "; it is not asked again"); });
         if (pause->count() != 0) is_unreachable_ = true;
         return *pause;
     }
@@ -248,8 +269,9 @@ private:
         session_ = session;
     }
 
-    void settle(std::vector<std::shared_ptr<Call>> calls, Errc reason, const std::string& text) {
-        fail_unclaimed(calls, reason, [&](const Call& call) { return std::string{call.name()} + ": " + text; });
+    void settle(std::vector<std::shared_ptr<Call>> calls, Errc reason, std::string_view text) noexcept {
+        fail_unclaimed(calls, reason,
+                       [&](const Call& call) { return (std::string{call.name()} + ": ").append(text); });
         deliver_all(executor_, std::move(calls));
     }
 

@@ -6,9 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <list>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -30,6 +32,7 @@
 #include "outcomes.hpp"
 #include "probe.hpp"
 #include "run_once.hpp"
+#include "surely.hpp"
 #include "type_name.hpp"
 
 namespace distwork::detail {
@@ -51,41 +54,39 @@ public:
     void log(LogLevel level, std::string_view line) const {
         if (options_.log) options_.log(level, line);
     }
-
-    /// Encodes and submits; what is refused completes with the reason. `may_wait`: for room in the backlog.
-    void submit(const SubmissionPtr& call, bool may_wait = true) {
-        ByteBuffer room;
-        if (auto error = exception_of([&] { enter(call, room); })) return refuse(call, std::move(error));
-        submit_encoded(call, may_wait);
+    /// `text()` makes the line. Where memory lacks it is lost, and nothing else.
+    template <class Text>
+    requires std::is_invocable_v<Text>
+    void log(LogLevel level, Text text) const noexcept {
+        static_cast<void>(exception_of([&] { log(level, std::string_view{text()}); }));
     }
 
-    void submit_encoded(const SubmissionPtr& call, bool may_wait = true) {
-        watch(call);
-        const Admission admission = container_.submit(call, may_wait);
-        if (admission == Admission::sent || admission == Admission::queued) {
-            if (call->is_admitted) call->admitted();  // else somebody claimed it before
-        } else if (admission != Admission::waiting) {
-            refuse(call, std::make_exception_ptr(refusal_of(*call, admission)));
-        }
-        notice();
+    /// Encodes and submits; what is refused completes with the reason. `may_wait`: for room in the backlog.
+    void submit(const SubmissionPtr& call, bool may_wait = true) noexcept {
+        ByteBuffer room;
+        submit_as(call, may_wait, [&] { enter(call, room); });
+    }
+    void submit_encoded(const SubmissionPtr& call, bool may_wait = true) noexcept {
+        submit_as(call, may_wait, [] {});
     }
 
     /// The same at once, or not at all. Throws Error (backlog_full, no_slave, too_large, …).
     void submit_now(const SubmissionPtr& call) {
         ByteBuffer room;
-        if (const auto error = exception_of([&] { enter(call, room); })) {
-            outcomes_.count_refused();
-            std::rethrow_exception(error);
-        }
-        watch(call);
-        const Admission admission = container_.submit(call, false);
+        Admission admission{};
+        auto error = exception_of([&] {
+            enter(call, room);
+            watch(call);
+            admission = container_.submit(call, false);
+            if (!is_admission(admission)) throw refusal_of(*call, admission);
+        });
         notice();
-        if (admission == Admission::sent || admission == Admission::queued) return;
+        if (!error) return;
         if (call->claim(Errc::backlog_full)) outcomes_.count_refused();
-        throw refusal_of(*call, admission);
+        std::rethrow_exception(error);
     }
 
-    void cancel(const SubmissionPtr& call) { end(call, Errc::cancelled); }
+    void cancel(const SubmissionPtr& call) noexcept { end(call, Errc::cancelled); }
 
     Statistics statistics() const {
         // First: what completes meanwhile was admitted before.
@@ -126,33 +127,27 @@ protected:
     ~Submissions() = default;
 
     /// What `watch_for_quiet` asked for: nothing waits, and nothing is in flight. From any thread, perhaps again.
-    virtual void quiet() = 0;
+    virtual void quiet() noexcept = 0;
 
-    void watch_for_quiet() { stopping_ = true; }
+    void watch_for_quiet() noexcept { stopping_ = true; }
 
     /// Works that answers took out: those that threw, and those that were recalled.
-    void go_again(AgainWorks&& works) {
-        if (!works.recalled.empty())
-            asio::post(strand_, [self = this->shared_from_this(), recalled = std::move(works.recalled)] {
-                for (const SubmissionPtr& work : recalled) self->send_again(work);
-            });
-        for (const SubmissionPtr& work : works.retries) {
-            const auto pause = work->options.retry_on_error().pause(work->retries(), transport_.random());
-            set(work->alarms().next_attempt, pause, work, &Submissions::send_again);
-        }
+    void go_again(const AgainWorks& works) noexcept {
+        for (const SubmissionPtr& work : works.recalled)
+            post_surely(strand_, [self = this->shared_from_this(), work] { self->send_again(work); });
+        for (const SubmissionPtr& work : works.retries)
+            send_later(work, work->options.retry_on_error().pause(work->retries(), transport_.random()));
     }
 
     /// Works of a slave that was lost.
-    void send_elsewhere(const std::vector<SubmissionPtr>& works) {
-        for (const SubmissionPtr& work : works)
-            set(work->alarms().next_attempt, work->pause_after_loss(transport_.random()), work,
-                &Submissions::send_again);
+    void send_elsewhere(const std::list<SubmissionPtr>& works) noexcept {
+        for (const SubmissionPtr& work : works) send_later(work, work->pause_after_loss(transport_.random()));
     }
 
     /// Claims and fails those that were in flight on a session and nobody claimed before.
     void fail_all(std::vector<std::shared_ptr<Call>> calls, const std::string& slave, Errc reason,
-                  const std::string& why) {
-        const auto text = [&](const Call& call) { return attempts_of(call, slave) + ": " + why; };
+                  std::string_view why) noexcept {
+        const auto text = [&](const Call& call) { return (attempts_of(call, slave) + ": ").append(why); };
         outcomes_.fail_all(std::move(calls), reason, text);
     }
 
@@ -172,10 +167,10 @@ protected:
 
     bool is_quiet() const { return container_.quiet() && settling_ == 0; }
 
-    void deliver_settled(std::vector<std::shared_ptr<Call>> settled) { outcomes_.deliver(std::move(settled)); }
+    void deliver_settled(std::vector<std::shared_ptr<Call>> settled) noexcept { outcomes_.deliver(std::move(settled)); }
 
     /// Settles what waits; nothing goes again.
-    void abandon_waiting() {
+    void abandon_waiting() noexcept {
         alarms_->stop();
         for (const SubmissionPtr& work : container_.take_waiting())
             if (work->claim(Errc::stopped))
@@ -183,7 +178,7 @@ protected:
     }
 
     /// What the container did under its lock and others must hear of outside.
-    void notice() {
+    void notice() noexcept {
         if (container_.has_news()) tell(container_.take_news());
         if (stopping_.load(std::memory_order_relaxed) && is_quiet()) quiet();
     }
@@ -197,7 +192,25 @@ protected:
     Container container_;
 
 private:
-    void tell(const News& news) {
+    template <class Enter>
+    void submit_as(const SubmissionPtr& call, bool may_wait, Enter enter_it) noexcept {
+        Admission admission = Admission::stopped;
+        auto error = exception_of([&] {
+            enter_it();
+            watch(call);
+            admission = container_.submit(call, may_wait);
+            if (admission != Admission::waiting && !is_admission(admission)) throw refusal_of(*call, admission);
+        });
+        if (error) refuse(call, std::move(error));
+        else if (admission != Admission::waiting && call->is_admitted) call->admitted();  // else it was claimed before
+        notice();
+    }
+
+    static bool is_admission(Admission admission) noexcept {
+        return admission == Admission::sent || admission == Admission::queued;
+    }
+
+    void tell(const News& news) noexcept {
         if (news.look) look_later();
         for (const auto& work : news.admitted) work->admitted();
         static_cast<void>(exception_of([&] { log_news(news); }));  // out of memory: a line is lost, and nothing else
@@ -221,7 +234,7 @@ private:
 
     // Works that wait at their slave
 
-    void look_later() {
+    void look_later() noexcept {
         const auto act = [core = this->weak_from_this()] {
             if (const auto there = core.lock()) there->look();
         };
@@ -229,7 +242,7 @@ private:
         if (failed) container_.forget_look();  // out of memory
     }
 
-    void look() {
+    void look() noexcept {
         if (container_.look(transport_.now())) look_later();
         notice();
     }
@@ -252,7 +265,7 @@ private:
 
     /// The submission does not live longer for it.
     void set(std::shared_ptr<void>& alarm, std::chrono::nanoseconds after, const SubmissionPtr& call,
-             void (Submissions::*action)(const SubmissionPtr&)) {
+             void (Submissions::*action)(const SubmissionPtr&) noexcept) {
         const auto act = [core = this->weak_from_this(), weak = std::weak_ptr{call}, action] {
             const auto there = core.lock();
             const auto still = weak.lock();
@@ -261,7 +274,7 @@ private:
         alarms_->set(after, act, alarm);
     }
 
-    void expire(const SubmissionPtr& call) {
+    void expire(const SubmissionPtr& call) noexcept {
         {
             const Settling settling{*this};
             auto error = error_of(*call, Errc::queue_timeout, [&] {
@@ -273,16 +286,29 @@ private:
         notice();
     }
 
-    void overdue(const SubmissionPtr& call) {
+    void overdue(const SubmissionPtr& call) noexcept {
         if (!DISTWORK_PLANTED(ignore_deadline)) end(call, Errc::deadline);
     }
 
-    void send_again(const SubmissionPtr& work) {
+    void send_later(const SubmissionPtr& work, std::chrono::nanoseconds pause) noexcept {
+        auto error = exception_of([&] { set(work->alarms().next_attempt, pause, work, &Submissions::send_again); });
+        if (error) fail_waiting(work, std::move(error));
+    }
+
+    void send_again(const SubmissionPtr& work) noexcept {
         ByteBuffer room;
-        auto error = exception_of([&] { work->encode(room, limits()); });
-        if (!error && container_.send_again(work)) return notice();
-        // It changed since it was encoded first, and does not encode any more.
-        if (!error || !work->claim(Errc::malformed)) return;
+        auto error = exception_of([&] {
+            work->encode(room, limits());
+            container_.send_again(work);
+        });
+        // It changed since it was encoded first, and does not encode any more; or memory lacks for it.
+        if (error) fail_waiting(work, std::move(error));
+        else notice();
+    }
+
+    /// It was to go again, and cannot.
+    void fail_waiting(const SubmissionPtr& work, std::exception_ptr error) noexcept {
+        if (!work->claim(Errc::malformed)) return;
         {
             const Settling settling{*this};
             container_.cancel(*work);
@@ -293,7 +319,7 @@ private:
 
     // How submissions end here
 
-    void end(const SubmissionPtr& call, Errc reason) {
+    void end(const SubmissionPtr& call, Errc reason) noexcept {
         auto error = error_of(*call, reason, [&] {
             if (reason != Errc::deadline) return std::string{};
             return over("deadline", call->options.deadline()) + container_.why(*call);
@@ -311,12 +337,12 @@ private:
         notice();
     }
 
-    void refuse(const SubmissionPtr& call, std::exception_ptr error) {
+    void refuse(const SubmissionPtr& call, std::exception_ptr error) noexcept {
         if (call->claim(Errc::backlog_full)) fail(call, std::move(error));
     }
 
-    void fail(const SubmissionPtr& call, std::exception_ptr error) {
-        if (call->take_refusal(error)) outcomes_.count({call});
+    void fail(const SubmissionPtr& call, std::exception_ptr error) noexcept {
+        if (call->take_refusal(error)) outcomes_.count(*call);
         else outcomes_.fail(call, std::move(error));
     }
 
