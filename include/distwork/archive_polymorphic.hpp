@@ -67,8 +67,7 @@ struct OutputBindingMap<distwork::WireOutputArchive> {
     };
     struct Map {
         static Found find(const std::type_index& type) {
-            const auto* const saver =
-                distwork::detail::PolymorphicTypes::instance().saver(type, &distwork::detail::this_library);
+            const auto* const saver = distwork::detail::PolymorphicTypes::instance().saver(type);
             return saver ? Found{saver, {saver->save_shared, saver->save_unique}} : Found{};
         }
         static Found end() noexcept { return {}; }
@@ -121,7 +120,6 @@ struct OutputBindingCreator<distwork::WireOutputArchive, T> {
 
     OutputBindingCreator() {
         distwork::detail::PolymorphicSaver saver;
-        saver.library = &distwork::detail::this_library;
         saver.save_shared = [](void* archive, const void* object, const std::type_info& base) {
             // It owns nothing.
             save_named(archive, std::shared_ptr<const T>{std::shared_ptr<void>{}, downcast(object, base)});

@@ -39,7 +39,7 @@ struct PolymorphicLoader {
 
 /// How they are encoded.
 struct PolymorphicSaver {
-    const void* library = nullptr;
+    const char* type_name = nullptr;  ///< its type_info's: the address tells classes of one name apart
     SavePointer save_shared = nullptr;
     SavePointer save_unique = nullptr;
 };
@@ -47,7 +47,9 @@ struct PolymorphicSaver {
 /// The classes that were registered with cereal, for our archives: what cereal's tables are for others, which have no
 /// lock, and of which a hidden library has its own.
 ///
-/// Two libraries may each have a class of one name for themselves: each finds its own, others find neither.
+/// Two libraries may each have a class of one name for themselves. Objects are encoded by the library that their class is
+/// of, whoever encodes them: the code that does may be another's, which has the function too and exports it. Where only
+/// the name is known, each library finds its own, and others find neither.
 ///
 /// *Thread-safety*: all functions; classes may be registered while others are decoded. Entries live as long as the
 /// process.
@@ -67,17 +69,23 @@ public:
     }
     void add(const std::type_info& type, PolymorphicSaver saver) {
         const std::lock_guard lock{mutex_};
+        saver.type_name = type.name();
         savers_.emplace(type, saver);
     }
 
     /// The class of that name that `library` registered, else the only one; null if there is none such.
     const PolymorphicLoader* loader(const std::string& name, const void* library) const {
         const std::shared_lock lock{mutex_};
-        return only(loaders_.equal_range(name), library);
+        return only(loaders_.equal_range(name),
+                    [library](const PolymorphicLoader& loader) { return loader.library == library; });
     }
-    const PolymorphicSaver* saver(const std::type_index& type, const void* library) const {
+
+    /// The class itself, else the only one that compares equal: g++ merges the registrations of exported classes of one
+    /// name, but not their type_infos.
+    const PolymorphicSaver* saver(const std::type_index& type) const {
         const std::shared_lock lock{mutex_};
-        return only(savers_.equal_range(type), library);
+        return only(savers_.equal_range(type),
+                    [&type](const PolymorphicSaver& saver) { return saver.type_name == type.name(); });
     }
 
     /// All that can be decoded, by name.
@@ -91,12 +99,11 @@ public:
 private:
     PolymorphicTypes() = default;
 
-    template <class Iterator>
-    static auto only(const std::pair<Iterator, Iterator>& found, const void* library)
-        -> decltype(&found.first->second) {
+    template <class Iterator, class Predicate>
+    static auto only(const std::pair<Iterator, Iterator>& found, Predicate is_it) -> decltype(&found.first->second) {
         const auto [first, last] = found;
         for (auto each = first; each != last; ++each)
-            if (each->second.library == library) return &each->second;
+            if (is_it(each->second)) return &each->second;
         return first != last && std::next(first) == last ? &first->second : nullptr;
     }
 
