@@ -10,6 +10,7 @@
 #include "archive.hpp"
 #include "detail/polymorphic_types.hpp"
 #include "detail/shape.hpp"
+#include "detail/type_name.hpp"
 #include "fingerprint.hpp"
 
 // Where cereal finds the functions for objects behind pointers to their bases, with our two archives: in a table of our
@@ -22,6 +23,47 @@ template <class Action>
 auto with_casters(Action action) {
     const auto lock = cereal::detail::StaticObject<cereal::detail::PolymorphicCasters>::lock();
     return action();
+}
+
+/// Calls `step` for the steps of cereal's path between a class and its base, each once: where two libraries registered a
+/// relation in one table, the path holds the step of each.
+template <class Iterator, class Step>
+void each_step(Iterator first, Iterator last, Step step) {
+    const std::type_info* before = nullptr;
+    for (; first != last; ++first) {
+        const cereal::detail::PolymorphicCaster& caster = **first;
+        if (!before || *before != typeid(caster)) step(caster);
+        before = &typeid(caster);
+    }
+}
+
+/// Calls `walk` with that path. Throws cereal::Exception if the relation was not registered.
+template <class Walk>
+void with_path(const std::type_info& base, const std::type_info& derived, Walk walk) {
+    with_casters([&] {
+        const auto path = cereal::detail::PolymorphicCasters::lookup_if_exists(base, derived);
+        if (!path.first)
+            throw cereal::Exception(type_name(derived) + " was not registered as derived from " + type_name(base) +
+                                    ": write CEREAL_REGISTER_POLYMORPHIC_RELATION(" + type_name(base) + ", " +
+                                    type_name(derived) + ')');
+        walk(path.second);
+    });
+}
+
+/// A pointer (void*, or a shared one) to an object of `derived` becomes one to its base.
+template <class Pointer>
+Pointer upcast(Pointer object, const std::type_info& base, const std::type_info& derived) {
+    with_path(base, derived, [&](const auto& path) {
+        each_step(path.rbegin(), path.rend(), [&](const auto& caster) { object = caster.upcast(object); });
+    });
+    return object;
+}
+
+inline const void* downcast(const void* object, const std::type_info& base, const std::type_info& derived) {
+    with_path(base, derived, [&](const auto& path) {
+        each_step(path.begin(), path.end(), [&](const auto& caster) { object = caster.downcast(object); });
+    });
+    return object;
 }
 
 }  // namespace distwork::detail
@@ -88,13 +130,13 @@ struct InputBindingCreator<distwork::WireInputArchive, T> {
         loader.load_shared = [](void* archive, std::shared_ptr<void>& to, const std::type_info& base) {
             std::shared_ptr<T> object;
             (*static_cast<Archive*>(archive))(memory_detail::make_ptr_wrapper(object));
-            to = upcast(object, base);
+            to = distwork::detail::upcast<std::shared_ptr<void>>(object, base, typeid(T));
         };
         loader.load_unique = [](void* archive, std::unique_ptr<void, EmptyDeleter<void>>& to,
                                 const std::type_info& base) {
             std::unique_ptr<T> object;
             (*static_cast<Archive*>(archive))(memory_detail::make_ptr_wrapper(object));
-            to.reset(upcast(object.get(), base));
+            to.reset(distwork::detail::upcast<void*>(object.get(), base, typeid(T)));
             object.release();
         };
         loader.derives_from = [](const std::type_info& base) {
@@ -104,12 +146,6 @@ struct InputBindingCreator<distwork::WireInputArchive, T> {
         };
         loader.shape = &distwork::shape_of<T>;
         distwork::detail::PolymorphicTypes::instance().add(std::move(loader));
-    }
-
-private:
-    template <class Pointer>
-    static auto upcast(const Pointer& object, const std::type_info& base) {
-        return distwork::detail::with_casters([&] { return PolymorphicCasters::template upcast<T>(object, base); });
     }
 };
 
@@ -146,7 +182,7 @@ private:
     }
 
     static const T* downcast(const void* object, const std::type_info& base) {
-        return distwork::detail::with_casters([&] { return PolymorphicCasters::template downcast<T>(object, base); });
+        return static_cast<const T*>(distwork::detail::downcast(object, base, typeid(T)));
     }
 };
 

@@ -12,7 +12,7 @@ std::string thumbnail(std::string path) {
 }
 DISTWORK_REGISTER_FUNCTION(thumbnail)
 
-class Strip : public Shape {
+class Strip : public Named, public Shape {
 public:
     explicit Strip(int length = 0) : length_{length} {}
     int area() const override { return length_; }

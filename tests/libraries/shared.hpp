@@ -18,7 +18,14 @@ public:
     void serialize(Archive&) {}
 };
 
-class Square : public Shape {
+/// What is derived from it first has its Shape at another address: casts are no-ops no more.
+class Named {
+public:
+    virtual ~Named() = default;
+    std::string name = "named";
+};
+
+class Square : public Named, public Shape {
 public:
     explicit Square(int side = 0) : side_{side} {}
     int area() const override { return side_ * side_; }
