@@ -10,6 +10,7 @@
 #include <iostream>
 #include <span>
 #include <thread>
+#include <utility>
 
 #include "shared.hpp"
 
@@ -18,9 +19,7 @@ std::string delete_file(std::string path) {
 }
 DISTWORK_REGISTER_FUNCTION(delete_file)
 
-#ifdef LINKED
-extern "C" const Library library;
-#endif
+const Library* linked_library();  // linked.cpp, not_linked.cpp
 
 namespace {
 
@@ -71,15 +70,13 @@ int main(int count, char** argv) {
     std::thread load{[&] { call_until(master, done, right); }};
     while (right == 0) std::this_thread::yield();
     bool as_expected = true;
-#ifdef LINKED
-    as_expected = check(library, master, arguments);
-#else
+    if (const Library* const library = linked_library())
+        as_expected = check(*library, master, std::exchange(arguments, {}));
     for (; arguments.size() >= 3; arguments = arguments.subspan(3)) {
         void* const opened = dlopen(arguments[0], RTLD_NOW | RTLD_LOCAL);
         if (!opened) std::cerr << dlerror() << '\n', std::abort();
         as_expected &= check(*static_cast<const Library*>(dlsym(opened, "library")), master, arguments.subspan(1));
     }
-#endif
     for (const int before = right; right == before;) std::this_thread::yield();
     done = true;
     load.join();

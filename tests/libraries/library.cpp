@@ -1,5 +1,5 @@
-// A library with a function and a class of its own, which calls functions through the program's master. LIBRARY is its
-// name.
+// A library with a function and a class of its own, which calls functions through the program's master. names.cpp has
+// its name.
 
 #include <exception>
 #include <future>
@@ -7,8 +7,13 @@
 
 #include "shared.hpp"
 
+extern "C" {
+__attribute__((visibility("hidden"))) extern const char library_name[];
+__attribute__((visibility("hidden"))) extern const char strip_name[];
+}
+
 std::string thumbnail(std::string path) {
-    return "thumbnail of " + path + " by " LIBRARY;
+    return "thumbnail of " + path + " by " + library_name;
 }
 DISTWORK_REGISTER_FUNCTION(thumbnail)
 
@@ -24,7 +29,7 @@ public:
 private:
     int length_;
 };
-CEREAL_REGISTER_TYPE_WITH_NAME(Strip, "Strip of " LIBRARY)
+CEREAL_REGISTER_TYPE_WITH_NAME(Strip, strip_name)
 CEREAL_REGISTER_POLYMORPHIC_RELATION(Shape, Strip)
 
 namespace {

@@ -1,0 +1,6 @@
+// For a host that opens its libraries.
+struct Library;
+
+const Library* linked_library() {
+    return nullptr;
+}
