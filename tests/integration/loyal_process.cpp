@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "support/timed_work.hpp"
+#define SUPPORT_REGISTER_WORKS
 #include "support/works.hpp"
 
 int main(int count, char** arguments) {

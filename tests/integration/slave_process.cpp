@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <distwork.hpp>
 
+#define SUPPORT_REGISTER_WORKS
 #include "support/works.hpp"
 
 int main(int count, char** arguments) {

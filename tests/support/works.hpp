@@ -13,6 +13,18 @@
 #include <vector>
 
 // Works that the tests send; what they do to the process that executes them is seen through `Seen`.
+//
+// To compile a registration takes half a second, and many files include this header: one file of each program defines
+// SUPPORT_REGISTER_WORKS before.
+#ifdef SUPPORT_REGISTER_WORKS
+#define SUPPORT_REGISTER_WORK DISTWORK_REGISTER_WORK
+#define SUPPORT_REGISTER_FUNCTION DISTWORK_REGISTER_FUNCTION
+#define SUPPORT_REGISTER_FUNCTION_AS DISTWORK_REGISTER_FUNCTION_AS
+#else
+#define SUPPORT_REGISTER_WORK(...)
+#define SUPPORT_REGISTER_FUNCTION(...)
+#define SUPPORT_REGISTER_FUNCTION_AS(name, ...) inline constexpr auto name = __VA_ARGS__;
+#endif
 
 struct Seen {
     static Seen& here() {
@@ -44,7 +56,7 @@ public:
     template <class Archive>
     void serialize(Archive&) {}
 };
-DISTWORK_REGISTER_WORK(Plain)
+SUPPORT_REGISTER_WORK(Plain)
 
 class Sum : public distwork::RpcWork<int> {
 public:
@@ -63,7 +75,7 @@ private:
     int a_ = 0;
     int b_ = 0;
 };
-DISTWORK_REGISTER_WORK(Sum)
+SUPPORT_REGISTER_WORK(Sum)
 
 class Nothing : public distwork::RpcWork<void> {
 public:
@@ -72,7 +84,7 @@ public:
     template <class Archive>
     void serialize(Archive&) {}
 };
-DISTWORK_REGISTER_WORK(Nothing)
+SUPPORT_REGISTER_WORK(Nothing)
 
 class MoveOnly : public distwork::RpcWork<std::unique_ptr<int>> {
 public:
@@ -81,7 +93,7 @@ public:
     template <class Archive>
     void serialize(Archive&) {}
 };
-DISTWORK_REGISTER_WORK(MoveOnly)
+SUPPORT_REGISTER_WORK(MoveOnly)
 
 /// Gives back what it is given.
 class Echo : public distwork::RpcWork<std::string> {
@@ -97,7 +109,7 @@ public:
 private:
     std::string text_;
 };
-DISTWORK_REGISTER_WORK(Echo)
+SUPPORT_REGISTER_WORK(Echo)
 
 /// Gives back so many bytes.
 class Grow : public distwork::RpcWork<std::string> {
@@ -113,7 +125,7 @@ public:
 private:
     std::uint64_t bytes_ = 0;
 };
-DISTWORK_REGISTER_WORK(Grow)
+SUPPORT_REGISTER_WORK(Grow)
 
 class Throwing : public distwork::RpcWork<int> {
 public:
@@ -132,7 +144,7 @@ public:
 private:
     int what_ = 0;
 };
-DISTWORK_REGISTER_WORK(Throwing)
+SUPPORT_REGISTER_WORK(Throwing)
 
 /// Writes its number down when it begins.
 class Ordered : public distwork::IWork {
@@ -151,7 +163,7 @@ public:
 private:
     int number_ = 0;
 };
-DISTWORK_REGISTER_WORK(Ordered)
+SUPPORT_REGISTER_WORK(Ordered)
 
 /// Runs until it is asked to stop.
 class UntilStopped : public distwork::IWork {
@@ -165,7 +177,7 @@ public:
     template <class Archive>
     void serialize(Archive&) {}
 };
-DISTWORK_REGISTER_WORK(UntilStopped)
+SUPPORT_REGISTER_WORK(UntilStopped)
 
 /// The name of the slave that it is sent to is in it; see the selectors.
 class Addressed : public distwork::RpcWork<std::string> {
@@ -179,7 +191,7 @@ public:
     }
     std::string slave;
 };
-DISTWORK_REGISTER_WORK(Addressed)
+SUPPORT_REGISTER_WORK(Addressed)
 
 /// Executed on the master.
 class FromSlave : public distwork::RpcWork<int> {
@@ -198,11 +210,11 @@ public:
 private:
     int value_ = 0;
 };
-DISTWORK_REGISTER_WORK(FromSlave)
+SUPPORT_REGISTER_WORK(FromSlave)
 
 /// The same, but never accepted.
 class Unwanted : public FromSlave {};
-DISTWORK_REGISTER_WORK(Unwanted)
+SUPPORT_REGISTER_WORK(Unwanted)
 
 /// Sends a work back.
 class SendsBack : public distwork::IWork {
@@ -218,7 +230,7 @@ public:
 private:
     int value_ = 0;
 };
-DISTWORK_REGISTER_WORK(SendsBack)
+SUPPORT_REGISTER_WORK(SendsBack)
 
 /// Sends its master so many works.
 class SendsMany : public distwork::IWork {
@@ -236,7 +248,7 @@ public:
 private:
     int count_ = 0;
 };
-DISTWORK_REGISTER_WORK(SendsMany)
+SUPPORT_REGISTER_WORK(SendsMany)
 
 /// Nobody registered it: asked for, it is refused before anything is suspended.
 class Unregistered : public distwork::RpcWork<int> {
@@ -268,7 +280,7 @@ public:
     template <class Archive>
     void serialize(Archive&) {}
 };
-DISTWORK_REGISTER_WORK(AsksInVain)
+SUPPORT_REGISTER_WORK(AsksInVain)
 
 /// Asks its master, and waits without a thread.
 class Asks : public distwork::CoroutineWork<int> {
@@ -290,7 +302,7 @@ private:
     int value_ = 0;
     bool unwanted_ = false;
 };
-DISTWORK_REGISTER_WORK(Asks)
+SUPPORT_REGISTER_WORK(Asks)
 
 /// Asks its master, and notes how that ended: 0 for a value.
 class Notes : public distwork::CoroutineWork<void> {
@@ -309,7 +321,7 @@ public:
     template <class Archive>
     void serialize(Archive&) {}
 };
-DISTWORK_REGISTER_WORK(Notes)
+SUPPORT_REGISTER_WORK(Notes)
 
 /// Waits for a time without a thread.
 class Sleeps : public distwork::CoroutineWork<void> {
@@ -329,7 +341,7 @@ public:
 private:
     int milliseconds_ = 0;
 };
-DISTWORK_REGISTER_WORK(Sleeps)
+SUPPORT_REGISTER_WORK(Sleeps)
 
 /// Its bytes do not decode: what is saved is not what is loaded.
 class Undecodable : public distwork::IWork {
@@ -345,24 +357,24 @@ public:
         archive(text);
     }
 };
-DISTWORK_REGISTER_WORK(Undecodable)
+SUPPORT_REGISTER_WORK(Undecodable)
 
 inline double area(double width, double height) {
     return width * height;
 }
-DISTWORK_REGISTER_FUNCTION(area)
+SUPPORT_REGISTER_FUNCTION(area)
 
 inline std::string join(const std::vector<std::string>& words, char separator) {
     std::string joined;
     for (const std::string& word : words) joined += (joined.empty() ? "" : std::string(1, separator)) + word;
     return joined;
 }
-DISTWORK_REGISTER_FUNCTION(join)
+SUPPORT_REGISTER_FUNCTION(join)
 
 inline void no_answer() {
     ++Seen::here().plain;
 }
-DISTWORK_REGISTER_FUNCTION(no_answer)
+SUPPORT_REGISTER_FUNCTION(no_answer)
 
 inline int overloaded(int value) {
     return value + 1;
@@ -370,5 +382,5 @@ inline int overloaded(int value) {
 inline std::string overloaded(std::string text) {
     return text + '!';
 }
-DISTWORK_REGISTER_FUNCTION_AS(overloaded_int, static_cast<int (*)(int)>(&overloaded))
-DISTWORK_REGISTER_FUNCTION_AS(overloaded_text, static_cast<std::string (*)(std::string)>(&overloaded))
+SUPPORT_REGISTER_FUNCTION_AS(overloaded_int, static_cast<int (*)(int)>(&overloaded))
+SUPPORT_REGISTER_FUNCTION_AS(overloaded_text, static_cast<std::string (*)(std::string)>(&overloaded))
