@@ -18,7 +18,7 @@
 #include "support/child.hpp"
 
 using namespace distwork;
-using support::Child, support::children_have_threads, support::count, support::Reader, support::run_child;
+using support::Child, support::count, support::Reader, support::run_child;
 using namespace std::chrono_literals;
 
 namespace {
@@ -143,7 +143,6 @@ TEST_CASE("a queued log that its own hook lets go of ends", "[integration]") {
 }
 
 TEST_CASE("the console log tells warnings and errors apart, with the time and its zone", "[integration]") {
-    if (!children_have_threads) return;
     const Child child = run_child([](const auto&) {
         setenv("TZ", "XYZ-02:30", 1);
         tzset();
@@ -162,7 +161,6 @@ TEST_CASE("the console log tells warnings and errors apart, with the time and it
 
 TEST_CASE("a console that nobody reads holds nobody up, and what is left out is counted for who reads later",
           "[integration]") {
-    if (!children_have_threads) return;
     const Child child = run_child(
         [](const auto& tell) {
             const std::string line(200, 'x');
@@ -180,7 +178,6 @@ TEST_CASE("a console that nobody reads holds nobody up, and what is left out is 
 }
 
 TEST_CASE("a console takes a thousand lines a second, however fast it is read", "[integration]") {
-    if (!children_have_threads) return;
     const Child child = run_child([](const auto&) {
         const auto until = std::chrono::steady_clock::now() + 10ms;
         for (int i = 0; i < 3000 || std::chrono::steady_clock::now() < until; ++i)
@@ -193,7 +190,6 @@ TEST_CASE("a console takes a thousand lines a second, however fast it is read", 
 }
 
 TEST_CASE("a process whose console nobody ever reads ends all the same", "[integration]") {
-    if (!children_have_threads) return;
     int full[2];
     REQUIRE(pipe(full) == 0);
     const Child child = run_child([&](const auto&) {
@@ -207,7 +203,6 @@ TEST_CASE("a process whose console nobody ever reads ends all the same", "[integ
 }
 
 TEST_CASE("a console that is closed does not end the process, nor what is said at its end", "[integration]") {
-    if (!children_have_threads) return;
     const Child child = run_child(
         [](const auto&) {
             late.speaks = true;
@@ -221,7 +216,6 @@ TEST_CASE("a console that is closed does not end the process, nor what is said a
 }
 
 TEST_CASE("static objects may still log when the process ends", "[integration]") {
-    if (!children_have_threads) return;
     const Child child = run_child([](const auto&) {
         late.speaks = true;
         ConsoleLog{}(LogLevel::error, "first");
@@ -232,7 +226,7 @@ TEST_CASE("static objects may still log when the process ends", "[integration]")
 }
 
 TEST_CASE("a process that was forked in the middle of lines logs as its parent does, and ends", "[integration]") {
-    if (!children_have_threads || support::leaks_are_found) return;
+    if (!support::forks_have_threads || support::leaks_are_found) return;
     const Child child = run_child([](const auto&) {
         const QueuedLog queued{NoLog{}};
         ConsoleLog{}(LogLevel::error, "parent");  // the time zone is read with the first line

@@ -470,7 +470,6 @@ TEST_CASE("a slave is called by its host and process, and its lines name it", "[
 }
 
 TEST_CASE("by default warnings and errors go to the standard error, and nothing else does", "[integration]") {
-    if (!support::children_have_threads) return;
     const auto roles = [](distwork::Log log) {
         asio::io_context io;
         distwork::MasterOptions options;

@@ -1,17 +1,19 @@
 #pragma once
 
 #include <signal.h>
+#include <spawn.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstddef>
-#include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
-#include <iostream>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 #include "support/catch.hpp"
 
@@ -25,9 +27,9 @@ namespace support {
 
 /// The thread sanitizer takes no new threads in a process that was forked.
 #if defined(__SANITIZE_THREAD__) || SUPPORT_HAS_FEATURE(thread_sanitizer)
-inline constexpr bool children_have_threads = false;
+inline constexpr bool forks_have_threads = false;
 #else
-inline constexpr bool children_have_threads = true;
+inline constexpr bool forks_have_threads = true;
 #endif
 
 /// What the threads held that a forked process does not have is leaked there.
@@ -55,27 +57,60 @@ inline std::string read_all(int file) {
     return all;
 }
 
+/// The one test case of that name, for Catch's command line.
+inline std::string only(const std::string& test) {
+    std::string escaped;
+    for (const char c : test)
+        escaped.append(std::string_view{",[]\\\""}.find(c) == std::string_view::npos ? 0 : 1, '\\') += c;
+    return escaped;
+}
+
 /// Runs a function in a process of its own, which exits as others do. `body(tell)`: has it read from, when_told.
+///
+/// It is no fork: that would have the static objects, caches and locks of all that this process did before, but not the
+/// threads that go with them. The program is run anew for this test case, as far as this call; calls before it return
+/// nothing there.
 inline Child run_child(const std::function<void(const std::function<void()>& tell)>& body,
                        Reader reader = Reader::meanwhile) {
+    constexpr const char* variable = "DISTWORK_TEST_CHILD";  // the number of the call, and what it tells through
+    static std::string test;
+    static int calls = 0;
+    if (const std::string now = Catch::getResultCapture().getCurrentTestName(); test != now) test = now, calls = 0;
+    ++calls;
+    if (const char* const wanted = std::getenv(variable)) {
+        if (calls < std::atoi(wanted)) return {};
+        const int told = std::atoi(std::strchr(wanted, ' '));
+        signal(SIGPIPE, SIG_DFL);
+        alarm(30);  // a hang ends it
+        REQUIRE(write(told, "", 1) == 1);
+        body([told] { close(told); });
+        std::exit(0);
+    }
+
     int out[2];
     int err[2];
     int told[2];
     for (int* const ends : {out, err, told}) REQUIRE(pipe(ends) == 0);
-    std::cout.flush();
-    std::fflush(nullptr);  // or the child would write it again
-    const pid_t pid = fork();
-    REQUIRE(pid >= 0);
-    if (pid == 0) {
-        dup2(out[1], STDOUT_FILENO);
-        dup2(err[1], STDERR_FILENO);
-        for (const int file : {out[0], out[1], err[0], err[1], told[0]}) close(file);
-        signal(SIGPIPE, SIG_DFL);
-        alarm(30);  // a hang ends it
-        body([end = told[1]] { close(end); });
-        std::exit(0);
-    }
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_adddup2(&files, out[1], STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&files, err[1], STDERR_FILENO);
+    for (const int file : {out[0], out[1], err[0], err[1], told[0]}) posix_spawn_file_actions_addclose(&files, file);
+    std::string arguments[] = {"/proc/self/exe", only(test), "--out",
+                               "/dev/null"};  // what Catch says is not its output
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    std::string wanted = std::string{variable} + '=' + std::to_string(calls) + ' ' + std::to_string(told[1]);
+    std::vector<char*> environment{wanted.data()};
+    for (char** each = environ; *each; ++each) environment.push_back(*each);
+    environment.push_back(nullptr);
+    pid_t pid = 0;
+    REQUIRE(posix_spawn(&pid, argv[0], &files, nullptr, argv.data(), environment.data()) == 0);
+    posix_spawn_file_actions_destroy(&files);
     for (const int file : {out[1], err[1], told[1]}) close(file);
+    char begun = 0;
+    CHECK(read(told[0], &begun, 1) == 1);
     if (reader == Reader::when_told) read_all(told[0]);
     else close(told[0]);
     Child child;
