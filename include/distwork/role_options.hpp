@@ -59,8 +59,9 @@ struct MasterAddress {
 
 struct SlaveOptions {
     std::string name{};  ///< what the master is told; default: host:pid
-    /// Works executed at a time. By default one for each processor that affinity and the quotas of cgroups leave to the
-    /// process; in place one, where more are of use to coroutine works only.
+    /// Works executed at a time. By default one for each thread of `own_pool(n)`, in place one, else one for each processor
+    /// that affinity and the quotas of cgroups leave to the process. More than there are threads are of use to coroutine
+    /// works only: others wait for a thread, and no other slave is given them.
     std::optional<std::size_t> slots{};
     std::size_t max_suspended = 10'000;  ///< coroutine works that await calls at a time; beyond: too_many_suspended
     std::vector<std::string> labels{};   ///< what it has: see SubmitOptions::label
@@ -128,7 +129,7 @@ inline SlaveOptions checked(const std::vector<MasterAddress>& masters, SlaveOpti
         if (master.port == 0) throw Error::with_text(Errc::bad_address, master.to_string() + " has no port");
     }
     check(options.link);
-    if (!options.slots) options.slots = options.work_executor.is_in_place() ? 1 : usable_processors();
+    if (!options.slots) options.slots = options.work_executor.slots_for(usable_processors());
     require(*options.slots != 0, "SlaveOptions::slots must be positive", Errc::zero_slots);
     require(*options.slots <= slave_window, "SlaveOptions::slots must be at most 1,048,576");
     require(options.reconnect_after.count() > 0 && options.reconnect_at_most >= options.reconnect_after,

@@ -31,6 +31,11 @@ public:
     std::size_t threads_for(std::size_t slots) const noexcept {
         return threads_ ? threads_ : std::min<std::size_t>(slots, 64);
     }
+    /// Works that are of use at a time, where `processors` is how many the process has.
+    std::size_t slots_for(std::size_t processors) const noexcept {
+        if (is_in_place()) return 1;
+        return threads_ ? threads_ : processors;
+    }
     const asio::any_io_executor& executor() const noexcept { return executor_; }
 
 private:

@@ -1,0 +1,33 @@
+#include <cstddef>
+#include <distwork/role_options.hpp>
+#include <utility>
+
+#include "support/catch.hpp"
+
+using distwork::NoLog;
+using distwork::SlaveOptions;
+using distwork::WorkExecutor;
+
+namespace {
+
+std::size_t slots_of(WorkExecutor executor) {
+    SlaveOptions options;
+    options.work_executor = std::move(executor);
+    return distwork::detail::checked({{"127.0.0.1", 1}}, std::move(options), "a slave", NoLog{}).slots.value();
+}
+
+}  // namespace
+
+TEST_CASE("A slave that is not told how many slots it has, has as many as works can be executed at a time") {
+    CHECK(slots_of(WorkExecutor::own_pool(1)) == 1);
+    CHECK(slots_of(WorkExecutor::own_pool(70)) == 70);
+    CHECK(slots_of(WorkExecutor::in_place()) == 1);
+    CHECK(slots_of(WorkExecutor::own_pool()) == distwork::detail::usable_processors());
+}
+
+TEST_CASE("A slave that is told how many slots it has, has those") {
+    SlaveOptions options;
+    options.work_executor = WorkExecutor::own_pool(1);
+    options.slots = 100;  // of coroutine works
+    CHECK(distwork::detail::checked({{"127.0.0.1", 1}}, options, "a slave", NoLog{}).slots == std::size_t{100});
+}
