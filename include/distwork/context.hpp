@@ -101,16 +101,17 @@ public:
     /// is an error (too_many_suspended, too_many_waiting), never a wait.
     template <detail::work_argument W, class Token = asio::use_awaitable_t<>>
     auto async_submit(W&& work, Token&& token = Token{}) {
+        static_cast<void>(detail::TokenOfCall<Token, detail::kept_result_t<detail::kept_t<W>>>{});
         detail::require_registered(work);
-        if (!execution_ || !execution_->calls())
-            throw Error{Errc::not_accepted, "only a coroutine work may have works distributed"};
+        if (!execution_ || !execution_->calls() || !peer_->distributes())
+            throw Error::with_text(Errc::not_accepted, "only a coroutine work on a slave may have works distributed");
         return initiate(detail::kept_t<W>(std::forward<W>(work)), token, true);
     }
 
     /// The same for a registered function; its arguments, then optionally the token.
     template <auto F, class... Rest>
     auto async_submit(Rest&&... rest) {
-        return detail::call_function<F>(
+        return detail::call_function<F, false>(
             [this](FunctionWork<F> work, auto&&... token) {
                 return this->async_submit(std::move(work), std::forward<decltype(token)>(token)...);
             },

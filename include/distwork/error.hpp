@@ -21,7 +21,8 @@ enum class Errc : std::uint16_t {
     cancelled = 2,          ///< the caller cancelled it; equivalent to std::errc::operation_canceled
     lost = 3,               ///< each slave that it was sent to was lost before it answered; or it may go only once
     backlog_full = 4,       ///< no slave has credit, and the backlog is at its bound
-    too_many_waiting = 5,   ///< the backlog is full, and so is the line of submissions that wait for room in it
+    too_many_waiting = 5,   ///< the backlog is full, and so is the line of submissions that wait for room in it; or as
+                            ///< many works of a slave are unanswered at its master as may be
     no_slave = 6,           ///< no slave is connected, and the submission asked to be refused then
     stopped = 7,            ///< the role stopped, or was destroyed, before the outcome was known
     queue_timeout = 8,      ///< it was not sent to a slave within its queue_timeout

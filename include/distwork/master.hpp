@@ -102,6 +102,11 @@ public:
     void accept_work() {
         core_->accept_work(work_type<Work>());
     }
+    /// The same for a registered function.
+    template <auto F>
+    void accept_work() {
+        core_->accept_work(work_type<FunctionWork<F>>());
+    }
 
     /// Lets works that run on slaves have this type distributed: see Context::async_submit. Others are answered with
     /// Errc::not_accepted.

@@ -35,6 +35,9 @@ public:
     /// Tells the peer that a call, which somebody claimed, is no longer wanted. Its place stays taken until the answer.
     virtual void cancel(const Call& call) = 0;
 
+    /// Whether it distributes works that works of its own have it distribute: only a master does.
+    virtual bool distributes() const noexcept { return true; }
+
     /// Asks for a work back that its slave has not begun. False: it was not asked, and nothing comes back. Where it has
     /// begun, nothing comes back either.
     virtual bool recall(const Call&) { return false; }

@@ -49,6 +49,8 @@ public:
         if (outgoing_.cancel(call)) wake_writer();
     }
 
+    bool distributes() const noexcept override { return settings_->role == Role::slave; }
+
     bool recall(const Call& call) override {
         if (version_ < 2) return false;
         const auto sent = outgoing_.recall(call);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -326,6 +327,10 @@ inline void send_or_fail(Peer& peer, const std::shared_ptr<Call>& call, std::err
     auto error = exception_of([&] {
         if (!refused) call->encode(room, peer.limits());
         if (!refused) refused = peer.send(call);
+        if (refused == Errc::too_many_waiting)
+            throw Error::with_text(refused, std::string{call->name()} +
+                                                ": as many works of this slave are unanswered at " + peer.name() +
+                                                " as may be (MasterOptions::max_slave_works)");
         if (refused) throw Error{refused, std::string{call->name()}};
     });
     if (!error || !call->claim()) return;

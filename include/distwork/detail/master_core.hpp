@@ -227,12 +227,13 @@ public:
                                      std::uint64_t id, const std::shared_ptr<Call>& parent) override {
         std::shared_ptr<NestedSubmission> child;
         const auto refused = exception_of([&] {
-            if (!submitted_.contains(type)) throw Error{Errc::not_accepted, type.name + ", to be distributed"};
+            if (!submitted_.contains(type))
+                throw Error::with_text(Errc::not_accepted,
+                                       "the master does not distribute works of that type (accept_submission)");
             // Who claims it has its children ended on this strand, behind this.
-            if (!parent || !parent->chosen() || parent->claimed())
-                throw Error{Errc::cancelled, "the work that submitted it has ended"};
-            child = std::make_shared<NestedSubmission>(type, type.decode(body, this->limits()), session, id,
-                                                       static_cast<const Submission&>(*parent));
+            if (!parent || parent->claimed())
+                throw Error::with_text(Errc::cancelled, "the work that submitted it has ended");
+            child = std::make_shared<NestedSubmission>(type, type.decode(body, this->limits()), session, id, *parent);
         });
         if (!refused) return this->submit(child, false), child;
         session->reply({.kind = FrameKind::error, .id = id}, error_body({}, refused, type.name));

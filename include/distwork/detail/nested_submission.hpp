@@ -22,13 +22,13 @@ namespace distwork::detail {
 /// which it came: a value is not decoded on its way.
 class NestedSubmission final : public Submission {
 public:
-    /// `to` awaits the outcome by this number. It inherits from its parent who may execute it, and how urgent it is.
+    /// `to` awaits the outcome by this number. It inherits from its parent who may execute it, and how urgent it is; but
+    /// for that of a work which the master's own called, and no selector chose.
     NestedSubmission(const WorkType& type, std::unique_ptr<IWork> work, std::weak_ptr<Peer> to, std::uint64_t number,
-                     const Submission& parent)
+                     const Call& parent)
         : Submission{type}, work_{std::move(work)}, to_{std::move(to)}, number_{number} {
-        depth = parent.depth + 1;
-        options.priority(parent.options.priority()).max_attempts(parent.options.max_attempts());
-        for (const std::string& label : parent.options.labels()) options.label(label);
+        depth = 1;
+        if (parent.chosen()) inherit(static_cast<const Submission&>(parent));
     }
 
     const IWork& work() const noexcept override { return *work_; }
@@ -55,6 +55,12 @@ public:
     }
 
 private:
+    void inherit(const Submission& parent) {
+        depth = parent.depth + 1;
+        options.priority(parent.options.priority()).max_attempts(parent.options.max_attempts());
+        for (const std::string& label : parent.options.labels()) options.label(label);
+    }
+
     /// What the work threw is told as if it had been executed by the master.
     ByteBuffer error_body() const {
         try {
