@@ -62,8 +62,8 @@ public:
     }
     void serializeDeferments() {}
 
-    /// Describes a type of which there is no object.
-    template <class T>
+    /// Describes a type of which there is no object. `is_made`: cereal makes objects of it.
+    template <class T, bool is_made = false>
     void describe() {
         if constexpr (fingerprint_override<T> != 0) {
             add(ShapeWord::override, fingerprint_override<T>);
@@ -80,7 +80,7 @@ public:
         } else if constexpr (is_library_type<T>) {
             describe_standard<T>();
         } else {
-            describe_object<T>(nullptr);
+            describe_object<T, is_made>(nullptr);
         }
     }
 
@@ -109,7 +109,7 @@ private:
             if constexpr (!std::is_abstract_v<T>) shape = &shape_of<std::remove_cv_t<T>>;
             bases_.push_back({&typeid(T), shape});
         } else {
-            describe_part<T>();
+            describe<std::remove_cv_t<T>, true>();
         }
     }
 
@@ -220,13 +220,19 @@ private:
         visit(*base.base_ptr);
     }
 
-    /// Describes a user's class; without an object, one is made.
-    template <class T>
+    /// Describes a user's class; without an object, one is made. Whether cereal alone may do that cannot be asked; but it
+    /// does with what is registered, and with what is behind pointers.
+    template <class T, bool is_made = false>
     void describe_object(T* object) {
         for (std::size_t i = 0; i < open_.size(); ++i)
             if (open_[i] == typeid(T)) return add(ShapeWord::back_reference, i);
         const Probing<T> probing;
-        if constexpr (std::is_default_constructible_v<T> && !std::is_abstract_v<T>) {
+        constexpr bool is_registered = requires {
+            cereal::detail::binding_name<T>::name();
+        };
+        constexpr bool is_constructed_of_bytes = cereal::traits::has_load_and_construct<T, FingerprintArchive>::value;
+        if constexpr (!std::is_abstract_v<T> && (std::is_default_constructible_v<T> ||
+                                                 ((is_made || is_registered) && !is_constructed_of_bytes))) {
             if (!object) return describe_new_object<T>();
         }
         const std::uint32_t outer_version = version_;
@@ -236,9 +242,8 @@ private:
         try {
             if (object) run(*object);
             else run_load_and_construct<T>();
-        } catch (const std::bad_alloc&) {
-            throw;       // of no meaning for the shape, which is computed once and for ever
         } catch (...) {  // a function that does not like zeros
+            throw_if_out_of_memory();
             const ExceptionText thrown = detail::describe(std::current_exception());
             add_opaque<T>("it threw " + thrown.type + ": " + thrown.text);
         }
@@ -249,14 +254,25 @@ private:
         add(ShapeWord::object_end);
     }
 
+    /// In a handler: want of memory is of no meaning for a shape, which is computed once and for ever. An array of less
+    /// than no elements, of a count of zero less one, is no such want.
+    static void throw_if_out_of_memory() {
+        try {
+            throw;
+        } catch (const std::bad_array_new_length&) {
+        } catch (const std::bad_alloc&) {
+            throw;
+        } catch (...) {
+        }
+    }
+
     template <class T>
     void describe_new_object() {
         std::unique_ptr<T> object;
         try {
             object.reset(cereal::access::construct<T>());
-        } catch (const std::bad_alloc&) {
-            throw;
         } catch (...) {
+            throw_if_out_of_memory();
             return add_opaque<T>("its default constructor threw");
         }
         describe_object<T>(object.get());

@@ -1,0 +1,105 @@
+#include <cereal/types/memory.hpp>
+#include <cereal/types/vector.hpp>
+#include <cstdint>
+#include <distwork.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "support/catch.hpp"
+
+// Shapes of classes that only cereal can make objects of, and of those that take a zero for a count plus one.
+
+using distwork::fingerprint;
+using distwork::shape_of;
+
+namespace privately {
+
+template <class Member>
+struct Open {
+    Member member{};
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(member);
+    }
+};
+
+/// As cereal's documentation has them.
+template <class Member>
+class Closed {
+public:
+    explicit Closed(Member value) : member_{value} {}
+
+private:
+    friend class cereal::access;
+    Closed() = default;
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(member_);
+    }
+
+    Member member_{};
+};
+
+template <class Member>
+class ClosedWork : public distwork::IWork {
+public:
+    explicit ClosedWork(Member value) : member_{value} {}
+    void execute(distwork::Context&) override {}
+
+private:
+    friend class cereal::access;
+    ClosedWork() = default;
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(member_);
+    }
+
+    Member member_{};
+};
+
+template <class Member>
+struct LessOne {
+    Member member{};
+    std::int32_t count = 1;
+    std::unique_ptr<int[]> behind_the_first;
+
+    template <class Archive>
+    void save(Archive& archive) const {
+        archive(member, count);
+    }
+    template <class Archive>
+    void load(Archive& archive) {
+        archive(member, count);
+        behind_the_first.reset(new int[static_cast<std::size_t>(count - 1)]);
+    }
+};
+
+}  // namespace privately
+
+DISTWORK_REGISTER_WORK_AS("closed work of an int", privately::ClosedWork<int>)
+DISTWORK_REGISTER_WORK_AS("closed work of a double", privately::ClosedWork<double>)
+
+TEST_CASE("a class whose default constructor is cereal's alone is compared behind a pointer") {
+    using privately::Closed;
+    CHECK(fingerprint<std::unique_ptr<Closed<int>>>() == fingerprint<std::unique_ptr<privately::Open<int>>>());
+    CHECK(fingerprint<std::unique_ptr<Closed<int>>>() != fingerprint<std::unique_ptr<Closed<double>>>());
+    CHECK(fingerprint<std::vector<std::shared_ptr<Closed<int>>>>() !=
+          fingerprint<std::vector<std::shared_ptr<Closed<double>>>>());
+    CHECK(shape_of<std::unique_ptr<Closed<int>>>().opaque.empty());
+}
+
+TEST_CASE("a work whose default constructor is cereal's alone is compared") {
+    using privately::ClosedWork;
+    CHECK(fingerprint<ClosedWork<int>>() != fingerprint<ClosedWork<double>>());
+    CHECK(fingerprint<ClosedWork<int>>() == fingerprint<privately::Open<int>>());
+    CHECK(shape_of<ClosedWork<int>>().opaque.empty());
+}
+
+TEST_CASE("an array of fewer than no elements, for a count of zero, is no want of memory") {
+    using privately::LessOne;
+    CHECK(fingerprint<LessOne<int>>() != fingerprint<LessOne<double>>());
+    const auto& opaque = shape_of<LessOne<int>>().opaque;
+    REQUIRE(opaque.size() == 1);
+    CHECK(opaque[0] == "privately::LessOne<int> (it threw std::bad_array_new_length: std::bad_array_new_length)");
+}
