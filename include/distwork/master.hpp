@@ -157,6 +157,12 @@ public:
         return async_distribute_work(std::forward<W>(work), SubmitOptions{}, std::forward<Token>(token));
     }
 
+    /// Refused by the compiler: the options come before the token.
+    template <detail::work_argument W, detail::completion_token Token>
+    auto async_distribute_work(W&&, Token&&, SubmitOptions) {
+        static_cast<void>(detail::OptionsBehindToken<Token>{});
+    }
+
     /// Has a slave execute a work, and completes with its value: `void(std::exception_ptr, R)`, or
     /// `void(std::exception_ptr)` where R is void or the work is behind a `std::unique_ptr<IWork>`, of whose class
     /// nothing is known.
@@ -240,6 +246,12 @@ public:
     template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_broadcast_work(W&& work, Token&& token = Token{}) {
         return async_broadcast_work(std::forward<W>(work), SubmitOptions{}, std::forward<Token>(token));
+    }
+
+    /// Refused by the compiler: the options come before the token.
+    template <detail::work_argument W, detail::completion_token Token>
+    auto async_broadcast_work(W&&, Token&&, SubmitOptions) {
+        static_cast<void>(detail::OptionsBehindToken<Token>{});
     }
 
     /// Completes when at least that many slaves are connected: `void(std::exception_ptr)`.

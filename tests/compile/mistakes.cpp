@@ -153,6 +153,10 @@ asio::awaitable<void> call(distwork::Master<>& master, distwork::Context& peer) 
     int number = 1;
 #if MISTAKE == 0
     master.async_call(Sum{}, options, handler);
+    peer.async_submit(Sum{}, handler);
+    co_await peer.async_submit<area>(1, 2.0F);
+    master.accept_submission<area>();
+    master.accept_work<area>();
     co_await master.async_call<area>(1, 2.0F, options, asio::use_awaitable);
     std::vector<int> values{number};
     co_await master.async_call<size>(std::move(values));
@@ -188,6 +192,14 @@ asio::awaitable<void> call(distwork::Master<>& master, distwork::Context& peer) 
     master.async_call(Sum{}, [](const std::exception_ptr&, std::string) {});
 #elif MISTAKE == 34
     co_await master.async_call<&Widget::area>();
+#elif MISTAKE == 35
+    co_await master.async_distribute_work(Sum{}, asio::use_awaitable, options);
+#elif MISTAKE == 36
+    co_await master.async_broadcast_work(Sum{}, asio::use_awaitable, options);
+#elif MISTAKE == 37
+    co_await peer.async_submit<area>(1.0, "two");
+#elif MISTAKE == 38
+    co_await peer.async_submit(Sum{}, options);
 #endif
     static_cast<void>(options), static_cast<void>(handler), static_cast<void>(number), static_cast<void>(peer);
     co_return;

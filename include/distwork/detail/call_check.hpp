@@ -61,7 +61,7 @@ struct OptionsBehindToken {
     static constexpr bool is_right = is_submit_options<Token>;  // never: those are no token
     static_assert(is_right,
                   "distwork: SubmitOptions stand before the completion token, and here they stand behind it: "
-                  "async_call(what is called, options, token) (see OptionsBehindToken<the token>)");
+                  "what is sent first, then the options, the token last (see OptionsBehindToken<the token>)");
 };
 
 /// What stands behind the last argument of a call of the function F.
