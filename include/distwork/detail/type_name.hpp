@@ -32,16 +32,18 @@ struct ExceptionText {
     std::string text;
 };
 
-/// What can be told of an exception to someone far away: its type's name and its what().
+/// What can be told of an exception to someone far away: its type's name and its what(). Either text may be a null pointer;
+/// a nullptr that is thrown is one, to its handler.
 inline ExceptionText describe(const std::exception_ptr& exception) {
+    const auto or_null = [](const char* text) { return text ? text : "a null pointer instead of a text"; };
     try {
         std::rethrow_exception(exception);
     } catch (const std::exception& error) {
-        return {type_name(typeid(error)), error.what()};
+        return {type_name(typeid(error)), or_null(error.what())};
     } catch (const std::string& text) {
         return {"std::string", text};
     } catch (const char* text) {
-        return {"const char*", text};
+        return {"const char*", or_null(text)};
     } catch (...) {
 #ifdef DISTWORK_HAS_CXXABI
         if (const std::type_info* type = abi::__cxa_current_exception_type()) return {type_name(*type), ""};
