@@ -100,8 +100,8 @@ void decode(std::span<const std::byte> body, T& value, const ArchiveLimits& limi
         archive.finish();
     } catch (const Error&) {
         throw;
-    } catch (const std::exception& error) {
-        throw Error{Errc::malformed, error.what()};
+    } catch (...) {
+        throw Error{Errc::malformed, what_of(std::current_exception())};
     }
 }
 
