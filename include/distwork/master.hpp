@@ -91,7 +91,8 @@ public:
     }
 
     /// Admits nothing more, waits until all that was admitted has its outcome, at most for `timeout`, then ends all
-    /// connections; what is left is settled with Errc::stopped. `void(std::exception_ptr)`.
+    /// connections; what is left is settled with Errc::stopped. `void(std::exception_ptr)`. Who is cancelled only waits
+    /// no longer. *Errors*: Error (cancelled).
     template <detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_stop(std::chrono::milliseconds timeout, Token&& token = Token{}) {
         return asio::co_spawn(core_->strand(), Core::stop(core_, timeout), std::forward<Token>(token));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -89,7 +90,11 @@ inline void require(bool holds, const char* text, Errc error = Errc::bad_option)
     if (!holds) throw Error::with_text(error, text);
 }
 
-inline void check(const LinkOptions& link) {
+/// What is meant by a time without an end: sums of a few of these and the time of day do not overflow.
+inline constexpr std::chrono::milliseconds longest_time = std::chrono::hours{24 * 365 * 100};
+
+/// Throws Error (bad_option).
+inline LinkOptions checked(LinkOptions link) {
     using std::chrono::milliseconds;
     require(link.heartbeat > milliseconds{0}, "LinkOptions::heartbeat must be positive");
     require(link.dead_after > link.heartbeat, "LinkOptions::dead_after must exceed heartbeat");
@@ -100,6 +105,9 @@ inline void check(const LinkOptions& link) {
     require(link.archive.max_bytes == ArchiveLimits{}.max_bytes,
             "LinkOptions::archive.max_bytes follows from max_frame_bytes: set that");
     require(link.archive.max_depth != 0, "LinkOptions::archive.max_depth must be positive");
+    for (milliseconds* const time : {&link.handshake_timeout, &link.heartbeat, &link.dead_after, &link.stalled_after})
+        *time = std::min(*time, longest_time);
+    return link;
 }
 
 /// Whether the address is of this machine is known when it is listened on. `otherwise`: the log of who names none.
@@ -107,7 +115,7 @@ inline void check(const LinkOptions& link) {
 inline MasterOptions checked(MasterOptions options, const Log& otherwise) {
     Registry::instance().check();
     check_host(options.address);
-    check(options.link);
+    options.link = checked(options.link);
     require(options.slots != 0, "MasterOptions::slots must be positive", Errc::zero_slots);
     require(options.max_slave_works != 0, "MasterOptions::max_slave_works must be positive");
     require(!options.work_executor.is_in_place(),
@@ -128,12 +136,14 @@ inline SlaveOptions checked(const std::vector<MasterAddress>& masters, SlaveOpti
             throw Error::with_text(Errc::needs_credentials, beyond_this_machine(master.to_string()));
         if (master.port == 0) throw Error::with_text(Errc::bad_address, master.to_string() + " has no port");
     }
-    check(options.link);
+    options.link = checked(options.link);
     if (!options.slots) options.slots = options.work_executor.slots_for(usable_processors());
     require(*options.slots != 0, "SlaveOptions::slots must be positive", Errc::zero_slots);
     require(*options.slots <= slave_window, "SlaveOptions::slots must be at most 1,048,576");
     require(options.reconnect_after.count() > 0 && options.reconnect_at_most >= options.reconnect_after,
             "SlaveOptions::reconnect_after must be positive, and at most reconnect_at_most");
+    options.reconnect_after = std::min(options.reconnect_after, longest_time);
+    options.reconnect_at_most = std::min(options.reconnect_at_most, longest_time);
     if (options.name.empty()) options.name = name;
     options.log = guarded(options.log ? std::move(options.log) : otherwise, "Slave " + options.name + ": ");
     return options;

@@ -83,7 +83,7 @@ public:
     }
 
     /// Has the master send nothing new, finishes what was sent, for at most `timeout`, and leaves.
-    /// `void(std::exception_ptr)`.
+    /// `void(std::exception_ptr)`. Who is cancelled only waits no longer. *Errors*: Error (cancelled).
     template <class Token = asio::use_awaitable_t<>>
     auto async_stop(std::chrono::milliseconds timeout, Token&& token = Token{}) {
         return asio::co_spawn(core_->strand(), Core::stop(core_, timeout), std::forward<Token>(token));

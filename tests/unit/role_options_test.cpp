@@ -1,3 +1,4 @@
+#include <chrono>
 #include <cstddef>
 #include <distwork/role_options.hpp>
 #include <utility>
@@ -30,4 +31,19 @@ TEST_CASE("A slave that is told how many slots it has, has those") {
     options.work_executor = WorkExecutor::own_pool(1);
     options.slots = 100;  // of coroutine works
     CHECK(distwork::detail::checked({{"127.0.0.1", 1}}, options, "a slave", NoLog{}).slots == std::size_t{100});
+}
+
+TEST_CASE("Times without an end are long, and can be added up") {
+    SlaveOptions options;
+    constexpr auto endless = std::chrono::milliseconds::max();
+    options.link.handshake_timeout = options.link.dead_after = options.link.stalled_after = endless;
+    options.link.heartbeat = endless - std::chrono::milliseconds{1};
+    options.reconnect_after = options.reconnect_at_most = endless;
+    options = distwork::detail::checked({{"127.0.0.1", 1}}, options, "a slave", NoLog{});
+    for (const std::chrono::nanoseconds time :
+         {options.link.handshake_timeout, options.link.dead_after, options.link.stalled_after, options.link.heartbeat,
+          options.reconnect_after, options.reconnect_at_most}) {
+        CHECK(time > std::chrono::hours{24 * 365 * 50});
+        CHECK(std::chrono::steady_clock::now() + time > std::chrono::steady_clock::now());
+    }
 }

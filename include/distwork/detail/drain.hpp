@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "../error.hpp"
 #include "asio.hpp"
 #include "pause.hpp"
 #include "surely.hpp"
@@ -62,18 +63,17 @@ public:
         return [this, owner = std::move(owner)] { post_surely(strand_, [this, owner] { look_again(); }); };
     }
 
-    bool is_over() const noexcept { return over_; }
-
     void end() noexcept {
         over_ = true;
         ended_.cancel();
     }
 
-    /// *Errors*: none; who is cancelled looks at `is_over`.
-    asio::awaitable<void> ended() {
+    /// `who` waits. *Errors*: Error (cancelled): it is not over.
+    asio::awaitable<void> ended(const char* who) {
         std::error_code cancelled;
         auto token = asio::redirect_error(asio::use_awaitable, cancelled);
         if (!over_) co_await ended_.async_wait(token);
+        if (!over_) throw Error{Errc::cancelled, who};
     }
 
 private:

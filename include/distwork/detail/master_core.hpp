@@ -120,8 +120,7 @@ public:
         auto accepted = [&self](typename Transport::Socket socket) { self->begin_session(std::move(socket)); };
         auto failed = [&self](const std::string& text) { self->log(LogLevel::warning, "accepting failed: " + text); };
         co_await self->listener_.run(accepted, failed);
-        co_await self->drain_.ended();
-        if (!self->drain_.is_over()) throw Error{Errc::cancelled, "a master's run"};
+        co_await self->drain_.ended("a master's run");
     }
 
     /// Admits nothing more, waits for what was admitted and for works of slaves, for at most `timeout`, then ends all.
@@ -133,7 +132,7 @@ public:
             const auto finish = [self](const std::exception_ptr&) { self->finish(); };
             if (exception_of([&] { asio::co_spawn(self->strand_, drain(self), finish); })) self->finish();
         }
-        co_await self->drain_.ended();
+        co_await self->drain_.ended("a master's stop");
     }
 
     static asio::awaitable<void> drain(std::shared_ptr<MasterCore> self) {

@@ -110,7 +110,7 @@ public:
             const auto failed = exception_of([&] { asio::co_spawn(self->strand_, drain(self), finish); });
             if (failed) finish(failed);
         }
-        co_await self->drain_.ended();
+        co_await self->drain_.ended("a slave's stop");
     }
 
     static asio::awaitable<void> drain(std::shared_ptr<SlaveCore> self) {
