@@ -99,7 +99,8 @@ public:
             }
             const auto named = by_name_.find(entry.name);
             const bool is_new = named == by_name_.end();
-            if (!is_new && *named->second->type != *entry.type) duplicates_.push_back(entry.name);
+            if (!is_new && *named->second->type != *entry.type)
+                duplicates_.push_back("two work types are registered as " + entry.name);
             if (is_new && types_.size() == std::numeric_limits<std::uint16_t>::max()) too_many_ = true;
             entry.registry = is_new ? this : nullptr;
             entry.number = static_cast<std::uint16_t>(types_.size());
@@ -152,7 +153,7 @@ public:
         if (duplicates_.empty()) return;
         std::string names;
         for (const std::string& name : duplicates_) names += (names.empty() ? "" : ", ") + name;
-        throw Error{Errc::duplicate_type, names};
+        throw Error::with_text(Errc::duplicate_type, names);
     }
 
 private:
@@ -161,16 +162,19 @@ private:
     const WorkType& own_of_foreign(const WorkType& type) const {
         const WorkType* const named = find(type.name);
         if (!named)
-            throw Error{Errc::foreign_type,
-                        type.name +
-                            ": the library that registered it sees a registry of its own, and this role's has no "
-                            "type of that name; link the program with -rdynamic (CMake: ENABLE_EXPORTS)"};
+            throw Error::with_text(Errc::foreign_type,
+                                   type.name +
+                                       ": the library that registered it sees a registry of its own, and this role's "
+                                       "has no type of that name; link the program with -rdynamic (CMake: "
+                                       "ENABLE_EXPORTS)");
         if (!type.registry && (type.header_line.empty() || type.header_line != named->header_line))
-            throw Error{Errc::foreign_type,
-                        type.name + ": another library of this process registered a type of that name before"};
+            throw Error::with_text(
+                Errc::foreign_type,
+                type.name + ": another library of this process registered a type of that name before");
         if (named->fingerprint() != type.fingerprint())
-            throw Error{Errc::foreign_type,
-                        type.name + ": another library of this process has a type of that name and another shape"};
+            throw Error::with_text(
+                Errc::foreign_type,
+                type.name + ": another library of this process has a type of that name and another shape");
         return *named;
     }
 
@@ -191,8 +195,8 @@ template <class Work>
 DISTWORK_HIDDEN inline constinit std::atomic<const WorkType*> registered_type{nullptr};
 
 inline Error unregistered(const std::string& macro, const std::string& name) {
-    return Error{Errc::unregistered_type,
-                 name + ": write " + macro + '(' + name + ") at global scope, in a header that both programs include"};
+    return Error::with_text(Errc::unregistered_type, name + " is not registered: write " + macro + '(' + name +
+                                                         ") at global scope, in a header that both programs include");
 }
 
 }  // namespace detail
@@ -203,7 +207,7 @@ inline const WorkType& work_type_of(const std::type_info& dynamic_type) {
     if (const WorkType* type = Registry::instance().find(dynamic_type)) return *type;
     for (const WorkType* type : Registry::instance().types())
         if (*type->type == dynamic_type)
-            throw Error{Errc::foreign_type, type->name + ": registered by another library"};
+            throw Error::with_text(Errc::foreign_type, type->name + " is registered by another library, for itself");
     throw detail::unregistered("DISTWORK_REGISTER_WORK", detail::type_name(dynamic_type));
 }
 

@@ -30,7 +30,7 @@ bool names_the_type(Construct construct) {
     } catch (const distwork::Error& error) {
         std::cout << error.what() << '\n';
         return error.code() == distwork::Errc::duplicate_type &&
-               std::string{error.what()}.find("one::Work") != std::string::npos;
+               std::string{error.what()} == "two work types are registered as one::Work";
     }
     return false;
 }

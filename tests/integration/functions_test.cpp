@@ -300,6 +300,7 @@ TEST_CASE("a call of a function that is not registered says what to write", "[in
     };
     const std::string function = text([&] { static_cast<void>(master.async_call<unknown>(1)); });
     CHECK(function.find("DISTWORK_REGISTER_FUNCTION(functions::unknown)") != std::string::npos);
+    CHECK(function.find("DISTWORK_REGISTER_WORK") == std::string::npos);
     const std::string work = text([&] { master.distribute_work(Unregistered{}); });
     CHECK(work.find("DISTWORK_REGISTER_WORK(functions::Unregistered)") != std::string::npos);
     const std::string behind_pointer =

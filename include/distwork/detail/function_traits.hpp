@@ -58,7 +58,7 @@ owned_t<P> own(A&& argument) {
         return std::forward<A>(argument);
     } else if constexpr (std::is_pointer_v<Parameter>) {
         const Parameter text = std::forward<A>(argument);
-        if (!text) throw Error{Errc::bad_option, "a null pointer to characters does not travel"};
+        if (!text) throw Error::with_text(Errc::bad_option, "a null pointer to characters does not travel");
         return Value(text);
     } else {
         const Parameter view = std::forward<A>(argument);
