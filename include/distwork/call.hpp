@@ -68,12 +68,6 @@ public:
     /// How long its execution may take at the other end; zero: as long as it likes.
     virtual std::chrono::milliseconds execution_timeout() const noexcept { return {}; }
 
-    /// The work that has the peer distribute this one, by its id in the session; 0: the peer executes it.
-    virtual std::uint64_t parent() const noexcept { return 0; }
-
-    /// Whether a work waits for it, and gives its slot free meanwhile.
-    virtual bool is_awaited() const noexcept { return false; }
-
     // The body. Most works leave at once, in the outbox's copy: the bytes of a small one stay where they were encoded,
     // in the frame of the function that sends it, and only who lets it wait keeps them.
 
@@ -148,6 +142,10 @@ public:
     bool chosen() const noexcept { return chosen_; }
 
     std::uint64_t id = 0;  ///< in the session that it was sent on; guarded by that session
+
+    // Set before it is sent.
+    std::uint64_t parent_id = 0;  ///< the work that has the peer distribute it, as the peer knows it; 0: none has
+    bool is_awaited = false;      ///< a work waits for it, and gives its slot free meanwhile
 
 protected:
     void outcome(Errc value) noexcept { outcome_ = value; }

@@ -182,10 +182,12 @@ public:
     /// Before it is sent. An error keeps it from that.
     std::error_code begin(std::shared_ptr<Context::Calls> calls, bool is_submission) noexcept {
         if (!calls) return {};
-        if (is_submission) parent_ = calls->id();
+        if (is_submission) parent_id = calls->id();
         const std::error_code refused = calls->begin_call();
-        if (!refused) calls_ = std::move(calls);
-        return refused;
+        if (refused) return refused;
+        is_awaited = true;
+        calls_ = std::move(calls);
+        return {};
     }
 
     /// Its handler is about to be called.
@@ -193,12 +195,8 @@ public:
         if (const auto calls = std::move(calls_)) calls->end_call();
     }
 
-    std::uint64_t parent() const noexcept override { return parent_; }
-    bool is_awaited() const noexcept override { return calls_ != nullptr; }
-
 private:
     std::shared_ptr<Context::Calls> calls_;
-    std::uint64_t parent_ = 0;
 };
 
 template <class Base, class Work, class Handler, class Delivered>

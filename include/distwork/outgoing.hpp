@@ -54,17 +54,16 @@ public:
         if (number >= PeerTypes::unknown) return {types_.why_unknown(call->type())};
         const std::uint32_t timeout = timeout_of(*call);
         const std::size_t bytes = frame_bytes(*call, timeout);
-        if (call->parent() != 0 && version_ < 2) return {Errc::version_mismatch};
+        if (call->parent_id != 0 && version_ < 2) return {Errc::version_mismatch};
         // What a work waits for must not wait for what other works wait for.
-        const bool is_awaited = call->is_awaited();
-        if (is_awaited && calls_.size() >= window_) return {Errc::too_many_waiting};
+        if (call->is_awaited && calls_.size() >= window_) return {Errc::too_many_waiting};
         if (bytes - frame_header_bytes > max_body_bytes_) return {Errc::too_large};
         const std::size_t waiting = outbox_.size() + leaving_bytes_ + held_bytes_;
         if (waiting != 0 && waiting + bytes > max_outbox_bytes_) {
             refused_ = true;
             return {Errc::outbox_full};
         }
-        if (calls_.size() >= window_ || (!held_.empty() && !is_awaited)) {
+        if (calls_.size() >= window_ || (!held_.empty() && !call->is_awaited)) {
             call->keep_body();
             call->id = 0;  // that of another session means another call here
             held_.push_back(call);
@@ -247,7 +246,7 @@ private:
 
     static std::size_t frame_bytes(const Call& call, std::uint32_t timeout) noexcept {
         return frame_header_bytes + call.body_bytes() + (timeout != 0 ? timeout_bytes : 0) +
-               (call.parent() != 0 ? parent_bytes : 0);
+               (call.parent_id != 0 ? parent_bytes : 0);
     }
 
     void enter(const std::shared_ptr<Call>& call, std::uint32_t number, std::uint32_t timeout) {
@@ -260,9 +259,9 @@ private:
             detail::store(prefix, timeout);
             prefix_bytes = timeout_bytes;
         }
-        if (const std::uint64_t parent = call->parent()) {
+        if (call->parent_id != 0) {
             header.flags |= flag_submission;
-            detail::store(prefix + prefix_bytes, parent);
+            detail::store(prefix + prefix_bytes, call->parent_id);
             prefix_bytes += parent_bytes;
         }
         const std::span<const std::byte> before{prefix, prefix_bytes};

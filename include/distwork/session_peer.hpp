@@ -29,10 +29,10 @@ namespace distwork {
 class SessionPeer : public Peer {
 public:
     std::error_code send(const std::shared_ptr<Call>& call) override {
-        auto sent = outgoing_.send(call);
-        if (sent.error == Errc::foreign_type) [[unlikely]]
-            sent = send_foreign(call);
+        const auto sent = outgoing_.send(call);
         if (sent.wake) wake_writer();
+        if (sent.error && sent.error == Errc::foreign_type) [[unlikely]]
+            return send_foreign(call);
         return sent.error;
     }
 
@@ -153,13 +153,13 @@ protected:
 
 private:
     /// Of a library with a registry of its own: it is sent as what it is in ours.
-    Outgoing::Sent send_foreign(const std::shared_ptr<Call>& call) {
+    std::error_code send_foreign(const std::shared_ptr<Call>& call) {
         try {
             call->enter(settings_->types->registry());
         } catch (const Error& error) {
-            return {error.code()};
+            return error.code();
         }
-        return outgoing_.send(call);
+        return send(call);
     }
 
     const asio::any_io_executor executor_;
