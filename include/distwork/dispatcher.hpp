@@ -164,19 +164,8 @@ public:
             if (!socket || !answer.call || !answer.call->chosen()) continue;
             auto& work = static_cast<Submission&>(*answer.call);
             if (work.stage != Stage::in_flight) continue;
-            if (answer.is_of_slot()) {
-                if (answer.what == Answer::What::takes_slot) {
-                    socket->in_flight.resume(work, now);
-                    if (socket->in_flight.has_waiting() && recaller_.sent_ahead()) news.look = true;
-                } else if (!DISTWORK_PLANTED(ignore_a_given_slot)) socket->in_flight.suspend(work, now);
-                continue;
-            }
-            if (answer.reply.goes_on) {  // its caller is told; its slot is not free
-                socket->in_flight.overrun(work);
-                continue;
-            }
-            if (answer.what == Answer::What::returned) {
-                come_back(answer, again.recalled);
+            if (!answer.is_last()) {
+                note(*socket, work, answer, again.recalled);
                 continue;
             }
             count(*socket, work, answer.reply);
@@ -334,6 +323,20 @@ private:
             news.selector_error = std::current_exception();
         }
         return chosen && candidates.contains(chosen) ? table.at(chosen->place) : nullptr;
+    }
+
+    /// What is told of a work that was not executed, or is still.
+    void note(Socket& socket, Submission& work, Answer& answer, std::vector<SubmissionPtr>& recalled) {
+        if (answer.what == Answer::What::takes_slot) {
+            socket.in_flight.resume(work, now);
+            if (socket.in_flight.has_waiting() && recaller_.sent_ahead()) news.look = true;
+        } else if (answer.what == Answer::What::gives_slot) {
+            if (!DISTWORK_PLANTED(ignore_a_given_slot)) socket.in_flight.suspend(work, now);
+        } else if (answer.what == Answer::What::returned) {
+            come_back(answer, recalled);
+        } else {  // its caller is told; its slot is not free
+            socket.in_flight.overrun(work);
+        }
     }
 
     /// A work that was recalled is here again. Nothing of it was executed: its attempt does not count.

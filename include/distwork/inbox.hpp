@@ -68,7 +68,8 @@ public:
 
     /// False: the answer means nothing.
     bool add_answer(Frame&& frame) {
-        Answer& answer = next_answer(frame.header.id);
+        Answer& answer = answers_.emplace_back();
+        answer.id = frame.header.id;
         answer.own = std::move(frame.own);
         answer.reply.goes_on = frame.header.flags == flag_goes_on && !DISTWORK_PLANTED(free_a_slot_that_is_taken);
         const bool broken{decode(frame.header.kind, frame.body, answer.reply)};
@@ -85,7 +86,7 @@ public:
     }
 
     /// A work comes back, or its slot changes.
-    void add(Answer::What what, std::uint64_t id) { next_answer(id).what = what; }
+    void add(Answer::What what, std::uint64_t id) { answers_.push_back({.id = id, .what = what}); }
 
     /// From where the calls leave their table until they are called back nothing throws.
     void settle_answers(const SessionPtr& session, SessionHost<Transport>& host, Outgoing& outgoing) {
@@ -99,12 +100,6 @@ public:
     }
 
 private:
-    Answer& next_answer(std::uint64_t id) {
-        Answer& answer = answers_.emplace_back();
-        answer.id = id;
-        return answer;
-    }
-
     const std::uint32_t window_;
     std::vector<WorkBatch::Item> works_;
     std::vector<Answer> answers_;

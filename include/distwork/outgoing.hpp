@@ -133,10 +133,9 @@ public:
     void take_calls(Answers& answers) noexcept {
         const std::lock_guard lock{mutex_};
         for (auto& answer : answers) {
-            using What = typename std::decay_t<decltype(answer)>::What;
-            if (answer.what == What::returned) answer.call = calls_.take_recalled(answer.id);
-            else if (answer.what != What::reply || answer.reply.goes_on) answer.call = calls_.look_up(answer.id);
-            else answer.call = calls_.take(answer.id);
+            if (answer.is_last()) answer.call = calls_.take(answer.id);
+            else if (answer.is_of_slot() || answer.reply.goes_on) answer.call = calls_.look_up(answer.id);
+            else answer.call = calls_.take_recalled(answer.id);
         }
     }
 

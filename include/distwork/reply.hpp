@@ -30,13 +30,14 @@ namespace distwork {
 inline constexpr std::size_t reply_head_bytes = 8;
 inline constexpr std::size_t max_error_text_bytes = 64 * 1024 - 1024;
 
+/// What a frame says. It refers to the frame's body.
 struct Reply {
     std::chrono::nanoseconds execution_time{};
     std::span<const std::byte> value;
     Errc error{};          ///< zero for an answer
     bool goes_on = false;  ///< the work is still executed, and answered once more
-    std::string exception_type;
-    std::string text;
+    std::string_view exception_type;
+    std::string_view text;
 };
 
 /// Fills in the head that was left free at the start of an answer.
@@ -84,7 +85,7 @@ inline void bound_answer(FrameKind& kind, ByteBuffer& body, std::size_t max_byte
     kind = FrameKind::error;
 }
 
-/// Reads the body of an answer or error frame; the value refers to it.
+/// Reads the body of an answer or error frame, which must outlive the reply.
 inline std::error_code decode(FrameKind kind, std::span<const std::byte> body, Reply& reply) {
     if (body.size() < reply_head_bytes) return Errc::protocol_violation;
     constexpr std::uint64_t a_year = 365ull * 24 * 3600 * 1'000'000'000;

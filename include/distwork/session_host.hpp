@@ -59,12 +59,15 @@ struct Answer {
     };
 
     std::uint64_t id = 0;
-    std::shared_ptr<Call> call;  ///< null: late, doubled or invented
+    std::shared_ptr<Call> call{};  ///< null: late, doubled or invented
     What what{};
+    Reply reply{};
+    LargeBytes own{};  ///< keeps a large value alive
+
     /// It tells of a slot; the work's outcome is still to come.
     bool is_of_slot() const noexcept { return what == What::gives_slot || what == What::takes_slot; }
-    Reply reply;
-    LargeBytes own;  ///< keeps a large value alive
+    /// The usual case: the work was executed, and nothing more comes for it.
+    bool is_last() const noexcept { return what == What::reply && !reply.goes_on; }
 };
 
 /// For people: why a session ended.
@@ -83,7 +86,7 @@ inline bool is_clean_end(std::error_code reason) noexcept {
 [[noreturn]] inline void throw_as(const Reply& reply, const Call& call, const std::string& peer) {
     const std::string name{call.name()};
     if (reply.error == Errc::work_failed || reply.error == Errc::failed_for_good)
-        throw RemoteError{reply.exception_type, reply.text, name, peer, call.attempt()};
+        throw RemoteError{std::string{reply.exception_type}, std::string{reply.text}, name, peer, call.attempt()};
     const std::string meaning = make_error_code(reply.error).message();
     std::string_view text = reply.text;
     if (text.starts_with(call.type().name + ": ")) text.remove_prefix(call.type().name.size() + 2);  // named already

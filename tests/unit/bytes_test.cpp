@@ -1013,7 +1013,7 @@ TEST_CASE("what keeps a work from being executed is told by its reason and the w
         REQUIRE_FALSE(decode(FrameKind::error, body.view(), reply));
         CHECK(reply.exception_type.empty());
         CHECK(reply.text.starts_with("Sum: "));
-        return std::pair{reply.error, reply.text};
+        return std::pair{reply.error, std::string{reply.text}};
     };
     CHECK(told(std::make_exception_ptr(Error{Errc::too_large, "12 bytes"})).first == Errc::too_large);
     CHECK(told(std::make_exception_ptr(Error{Errc::too_large, "12 bytes"})).second.find("12 bytes") !=

@@ -9,6 +9,7 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -77,11 +78,11 @@ TEST_CASE("a remote error says what was thrown, once", "[unit]") {
 }
 
 TEST_CASE("an answer that is an error names work and slave, and says nothing twice", "[unit]") {
-    const auto told = [](Errc reason, std::string text) {
+    const auto told = [](Errc reason, std::string_view text) {
         const Sum call;
         Reply reply;
         reply.error = reason;
-        reply.text = std::move(text);
+        reply.text = text;
         try {
             std::rethrow_exception(to_exception(reply, call, "Ada (127.0.0.1:9)"));
         } catch (const Error& error) {

@@ -60,14 +60,17 @@ public:
         return true;
     }
 
-    bool raw(std::string& text, std::size_t count) {
+    /// `Text`: a std::string, or a std::string_view into the body.
+    template <class Text>
+    bool raw(Text& text, std::size_t count) {
         if (body_.size() < count) return false;
-        text.assign(reinterpret_cast<const char*>(body_.data()), count);
+        text = Text{reinterpret_cast<const char*>(body_.data()), count};
         body_ = body_.subspan(count);
         return true;
     }
 
-    bool text(std::string& text) {
+    template <class Text>
+    bool text(Text& text) {
         std::uint16_t count = 0;
         return get(count) && count <= max_name_bytes && raw(text, count);
     }
