@@ -77,11 +77,11 @@ public:
         try {
             own_type_.encode(work(), room, limits);
         } catch (const Error&) {
-            rethrow_naming(std::string{name()} + ": ");
+            rethrow_named();
         }
-        if (room.size() < large_body_bytes) return set_body({room.view(), nullptr});
-        auto owner = std::make_shared<ByteBuffer>(std::move(room));
-        set_body({owner->view(), owner});
+        if (room.size() >= large_body_bytes) [[unlikely]]
+            return set_large_body(std::move(room));
+        set_body({room.view(), nullptr});
     }
 
     /// Takes a body that others share: a broadcast is encoded once.
@@ -159,6 +159,13 @@ protected:
     bool chosen_ = false;
 
 private:
+    [[noreturn]] void rethrow_named() const { rethrow_naming(std::string{name()} + ": "); }
+
+    void set_large_body(ByteBuffer&& body) {
+        auto owner = std::make_shared<ByteBuffer>(std::move(body));
+        set_body({owner->view(), owner});
+    }
+
     const WorkType* type_;
     const WorkType& own_type_;
     const std::byte* body_ = nullptr;
