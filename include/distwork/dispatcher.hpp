@@ -289,7 +289,7 @@ private:
                 table.update(*socket);
                 continue;
             }
-            table.times.reserve(work->type());
+            const Duration estimate = table.times.reserve(work->type());
             const std::error_code refused = socket->peer->send(work);
             if (!refused) {
                 work->stage = Stage::in_flight;
@@ -297,7 +297,7 @@ private:
                 ++work->attempts;
                 ++counted.attempts;
                 work->was_sent = true;
-                held.push(*work, table.times.estimate(work->type()), now);
+                held.push(*work, estimate, now);
                 if (held.has_waiting() && recaller_.sent_ahead()) news.look = true;
                 ++socket->information.in_flight;
                 ++in_flight_;

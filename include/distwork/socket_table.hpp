@@ -48,15 +48,14 @@ public:
         return type.number < means_.size() ? means_[type.number] : Duration{};
     }
 
-    /// Has room for a type: then `measure` throws nothing. Throws std::bad_alloc.
-    void reserve(const WorkType& type) {
-        if (type.number >= means_.size()) means_.resize(type.number + std::size_t{1});
+    /// The same, with room for a measurement: `measure` throws nothing then. Throws std::bad_alloc.
+    Duration& reserve(const WorkType& type) {
+        if (type.number >= means_.size()) [[unlikely]]
+            means_.resize(type.number + std::size_t{1});
+        return means_[type.number];
     }
 
-    void measure(const WorkType& type, Duration sample) {
-        reserve(type);
-        measure(means_[type.number], sample);
-    }
+    void measure(const WorkType& type, Duration sample) { measure(reserve(type), sample); }
 
     /// Exponentially weighted: the latest eight or so count. Never zero once measured.
     static void measure(Duration& mean, Duration sample) noexcept {
@@ -135,16 +134,19 @@ public:
 
     /// To be called after each change of a socket.
     void update(Socket& socket) {
-        greatest_worth_ = std::max(greatest_worth_, socket.in_flight.worth());
         SocketInformation& information = socket.information;
-        information.free_slots = socket.in_flight.free_slots();
         const bool takes = !socket.closing && !information.draining && !information.suspected;
-        const auto enter = [&](ReadySet& set, bool in) {
-            if (in) set.insert(socket.information.place, &socket.information);
-            else set.erase(socket.information.place);
+        const bool has_credit = takes && socket.in_flight.has_credit();
+        const bool has_free_slot = takes && socket.in_flight.has_free_slot();
+        greatest_worth_ = std::max(greatest_worth_, socket.in_flight.worth());
+        information.free_slots = socket.in_flight.free_slots();
+        const auto enter = [&information](ReadySet& set, bool in) {
+            if (in == set.contains(information.place)) return;
+            if (in) set.insert(information.place, &information);
+            else set.erase(information.place);
         };
-        enter(ready_, takes && socket.in_flight.has_credit());
-        enter(free_, takes && socket.in_flight.has_free_slot());
+        enter(ready_, has_credit);
+        enter(free_, has_free_slot);
     }
 
     void know(Socket& socket, std::vector<bool> knows) {
