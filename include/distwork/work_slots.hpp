@@ -178,7 +178,8 @@ protected:
         {
             const std::lock_guard lock{mutex_};
             was_held = unlink(execution);
-            if (hand_on_slot()) {
+            if (!wants_slot_.empty()) {
+                hand_on_slot();
             } else if (!waiting_.take(begun.batch, begun.item)) {
                 if (!DISTWORK_PLANTED(leak_a_slot)) --running_;
                 if (running_ == 0) limits_.rest();
@@ -295,7 +296,7 @@ private:
         slot.suspended_since = limits_.now();
         ++suspended_;
         tell_slot(slot, false);
-        if (hand_on_slot()) return;
+        if (!wants_slot_.empty()) return hand_on_slot();
         --running_;
         take_free_slot(post_runner);
     }
@@ -303,14 +304,12 @@ private:
     /// Whether nothing waits, runs, or is suspended. Under the lock.
     bool nothing_is_here() const noexcept { return waiting_.empty() && running_ == 0 && suspended_ == 0; }
 
-    /// Under the lock. False: no coroutine wants the slot.
-    bool hand_on_slot() noexcept {
+    /// To a coroutine that wants it. Under the lock.
+    void hand_on_slot() noexcept {
         const auto next = wants_slot_.pop();
-        if (!next) return false;
         --running_;
         resume(*next);
         next->post();
-        return true;
     }
 
     /// It has a slot again. Under the lock.
@@ -340,7 +339,9 @@ private:
     /// Under the lock. True: the master was told that its slot is occupied, and none of an earlier session has it next.
     bool unlink(Execution& execution) noexcept {
         executing_.unlink(execution);
-        return std::exchange(execution.is_held, false) && --held_ < slots_;
+        if (!execution.is_held) return false;
+        execution.is_held = false;
+        return --held_ < slots_;
     }
 
     void tell_free_slot() noexcept {

@@ -68,6 +68,7 @@ public:
     /// Of those that want a slot again, in order. Guarded by the lender.
     class Line {
     public:
+        bool empty() const noexcept { return !first_; }
         void push(std::shared_ptr<CoroutineSlot> slot) noexcept {
             CoroutineSlot& added = *slot;
             (last_ ? last_->next_ : first_) = std::move(slot);
