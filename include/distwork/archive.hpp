@@ -56,7 +56,7 @@ public:
                                    "a container's count exceeds the bytes that follow it: its elements take none");
         if (!counts_.empty()) [[unlikely]]
             bounds_.check_elements(counts_.beyond(size()));
-        bounds_.check_budget(detail::ArchiveBounds::budget(bounds_.limits(), size()));
+        bounds_.check_budget_of(size());
     }
 
     /// How many bytes were encoded until now.
@@ -133,7 +133,8 @@ public:
 
     /// Throws when bytes are left. To be called once, when all was decoded.
     void finish() const {
-        if (at_ != end_) throw Error{Errc::malformed, std::to_string(left()) + " bytes are left over"};
+        if (at_ != end_) [[unlikely]]
+            throw_left();
     }
 
     std::size_t left() const noexcept { return static_cast<std::size_t>(end_ - at_); }
@@ -181,6 +182,9 @@ private:
     [[noreturn]] void throw_short(std::uint64_t count) const {
         throw Error{Errc::malformed, std::to_string(count) + " bytes or elements announced where " +
                                          std::to_string(left()) + " bytes are left"};
+    }
+    [[noreturn]] void throw_left() const {
+        throw Error{Errc::malformed, std::to_string(left()) + " bytes are left over"};
     }
     [[noreturn]] static void throw_bool() { throw Error{Errc::malformed, "a bool that is neither 0 nor 1"}; }
 

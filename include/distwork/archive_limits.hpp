@@ -185,14 +185,16 @@ public:
 
     /// The budget of a body of `bytes` bytes.
     static std::uint64_t budget(const ArchiveLimits& limits, std::uint64_t bytes) noexcept {
-        if (limits.budget_per_byte != 0 && bytes > (unlimited - limits.budget_base) / limits.budget_per_byte)
-            return unlimited;
-        return limits.budget_base + bytes * limits.budget_per_byte;
+        std::uint64_t budget = 0;
+        const bool overflows = __builtin_mul_overflow(bytes, limits.budget_per_byte, &budget) ||
+                               __builtin_add_overflow(budget, limits.budget_base, &budget);
+        return overflows ? unlimited : budget;
     }
 
     /// Where the body's length is known only at the end.
-    void check_budget(std::uint64_t budget) const {
-        if (charged_ > budget) over_budget(budget);
+    void check_budget_of(std::uint64_t bytes) const {
+        if (charged_ != 0 && charged_ > budget(limits_, bytes)) [[unlikely]]
+            over_budget(budget(limits_, bytes));
     }
 
     void check_name(std::uint64_t bytes) const {

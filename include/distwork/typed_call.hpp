@@ -89,19 +89,28 @@ void require_registered(const W& work) {
 template <class T>
 inline constexpr bool needs_no_archive = std::is_arithmetic_v<T> && !std::is_same_v<T, bool> && is_wire_image<T>;
 
+/// To be called within a handler: what cereal's own types throw is an Error as well.
+[[noreturn]] inline void rethrow_malformed() {
+    try {
+        throw;
+    } catch (const Error&) {
+        throw;
+    } catch (...) {
+        throw Error{Errc::malformed, what_of(std::current_exception())};
+    }
+}
+
 /// Decodes one value from a whole body. Throws Error (malformed, too_large): nothing else passes the decoding edge.
-template <class T>
-void decode(std::span<const std::byte> body, T& value, const ArchiveLimits& limits) {
+template <class T>  // `inline` for the optimizer, which expands a function template in place more readily then
+inline void decode(std::span<const std::byte> body, T& value, const ArchiveLimits& limits) {
     if constexpr (needs_no_archive<T>)
         if (body.size() == sizeof value) return static_cast<void>(std::memcpy(&value, body.data(), sizeof value));
     try {
         WireInputArchive archive{body, limits};
         archive(value);
         archive.finish();
-    } catch (const Error&) {
-        throw;
     } catch (...) {
-        throw Error{Errc::malformed, what_of(std::current_exception())};
+        rethrow_malformed();
     }
 }
 
