@@ -126,6 +126,13 @@ void encode_value(const T& value, ByteBuffer& body, const ArchiveLimits& limits)
     }
 }
 
+/// No handler has this one.
+struct NoExecutor : asio::system_executor {};
+
+/// Whether handlers of that type have an executor of their own.
+template <class Handler>
+inline constexpr bool has_executor = !std::same_as<asio::associated_executor_t<Handler, NoExecutor>, NoExecutor>;
+
 /// The part of a call that may throw when it is made: its work and its value, whose classes are the user's. It comes
 /// before the handler is taken, so that this can be called with what was thrown.
 template <class Base, class Work, class Delivered>
@@ -236,6 +243,7 @@ private:
                                                       const asio::any_io_executor& roles_executor,
                                                       const asio::any_io_executor& default_executor) {
         // Most handlers want the role's own executor: those complete together, in one task.
+        if (!has_executor<Handler> && &default_executor == &roles_executor) return nullptr;
         const Executor wanted = asio::get_associated_executor(handler, default_executor);
         if constexpr (std::same_as<Executor, asio::any_io_executor>)
             if (wanted == roles_executor) return nullptr;
