@@ -159,7 +159,7 @@ protected:
     bool chosen_ = false;
 
 private:
-    [[noreturn]] void rethrow_named() const { rethrow_naming(std::string{name()} + ": "); }
+    [[noreturn, gnu::cold]] void rethrow_named() const { rethrow_naming(std::string{name()} + ": "); }
 
     void set_large_body(ByteBuffer&& body) {
         auto owner = std::make_shared<ByteBuffer>(std::move(body));

@@ -217,9 +217,8 @@ private:
         if (work.estimate_.count() == 0 || work.estimate_ > longest_) block(work);
         else soonest_overlong_ = std::min(soonest_overlong_, now + least_overlong);
         const auto running = find_running(work);
-        if (running == running_.end()) [[unlikely]]
-            return add_running(work);
-        ++running->second;
+        if (running != running_.end()) ++running->second;
+        else add_running(work);
     }
 
     void give_slot(Submission& work, TimePoint now) noexcept {
@@ -272,7 +271,7 @@ private:
         return at;
     }
 
-    void add_running(const Submission& work) noexcept {
+    [[gnu::cold]] void add_running(const Submission& work) noexcept {
         try {
             running_.emplace_back(&work.type(), 1);
         } catch (...) {  // out of memory: selectors and people do not see it

@@ -63,13 +63,7 @@ public:
             refused_ = true;
             return {Errc::outbox_full};
         }
-        if (calls_.size() >= window_ || (!held_.empty() && !call->is_awaited)) {
-            call->keep_body();
-            call->id = 0;  // that of another session means another call here
-            held_.push_back(call);
-            held_bytes_ += bytes;
-            return {};
-        }
+        if (calls_.size() >= window_ || (!held_.empty() && !call->is_awaited)) return hold(call, bytes), Sent{};
         enter(call, number, timeout);
         return {{}, wake()};
     }
@@ -246,6 +240,13 @@ private:
     static std::size_t frame_bytes(const Call& call, std::uint32_t timeout) noexcept {
         return frame_header_bytes + call.body_bytes() + (timeout != 0 ? timeout_bytes : 0) +
                (call.parent_id != 0 ? parent_bytes : 0);
+    }
+
+    [[gnu::cold]] void hold(const std::shared_ptr<Call>& call, std::size_t bytes) {
+        call->keep_body();
+        call->id = 0;  // that of another session means another call here
+        held_.push_back(call);
+        held_bytes_ += bytes;
     }
 
     void enter(const std::shared_ptr<Call>& call, std::uint32_t number, std::uint32_t timeout) {

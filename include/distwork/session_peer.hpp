@@ -153,7 +153,7 @@ protected:
 
 private:
     /// Of a library with a registry of its own: it is sent as what it is in ours.
-    std::error_code send_foreign(const std::shared_ptr<Call>& call) {
+    [[gnu::cold]] std::error_code send_foreign(const std::shared_ptr<Call>& call) {
         try {
             call->enter(settings_->types->registry());
         } catch (const Error& error) {

@@ -179,8 +179,7 @@ protected:
 
     /// What the container did under its lock and others must hear of outside.
     void notice() noexcept {
-        if (container_.has_news()) tell(container_.take_news());
-        if (stopping_.load(std::memory_order_relaxed) && is_quiet()) quiet();
+        if (container_.has_news() || stopping_.load(std::memory_order_relaxed)) take_notice();
     }
 
     const MasterOptions options_;
@@ -192,6 +191,12 @@ protected:
     Container container_;
 
 private:
+    /// It seldom has to: `notice` comes with every work.
+    [[gnu::cold]] void take_notice() noexcept {
+        if (container_.has_news()) tell(container_.take_news());
+        if (stopping_.load(std::memory_order_relaxed) && is_quiet()) quiet();
+    }
+
     template <class Enter>
     void submit_as(const SubmissionPtr& call, bool may_wait, Enter enter_it) noexcept {
         Admission admission = Admission::stopped;
