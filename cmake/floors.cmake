@@ -3,7 +3,7 @@
 
 # words, and what may be used everywhere
 set(FLOOR_0 version error no_retry fwd log
-            detail/asio detail/cereal detail/completion detail/pause detail/probe detail/processors detail/requirements detail/split_mix detail/type_name detail/console detail/log_queue detail/probing detail/type_growth detail/visibility)
+            detail/asio detail/cereal detail/completion detail/pause detail/probe detail/processors detail/requirements detail/split_mix detail/surely detail/type_name detail/console detail/log_queue detail/probing detail/type_growth detail/visibility)
 # bytes
 set(FLOOR_1 large_bytes byte_buffer archive archive_bytes archive_limits archive_pointers archive_polymorphic fingerprint frame frame_reader outbox handshake reply slave_state
             detail/fingerprint_archive detail/plain detail/polymorphic_types detail/scalars detail/shape detail/shape_hash detail/text_archives detail/travels)
@@ -16,7 +16,7 @@ set(FLOOR_3 machine_load transport session session_host session_peer session_pro
             work_slots work_queue work_executor detail/execution_list detail/execution_limits
             detail/received_works detail/work_reply detail/child_works detail/coroutine_slot detail/address_race detail/connect_first detail/native_socket detail/resolve)
 # choice
-set(FLOOR_4 socket_information submit_options submission in_flight ready_set socket_table capability backlog admission waiting_works waiting_report
+set(FLOOR_4 socket_information submit_options submission in_flight ready_set socket_table capability backlog admission waiting_works waiting_report news
             recaller selector statistics dispatcher socket_container)
 # roles
 set(FLOOR_5 role_options distribution broadcast master slave

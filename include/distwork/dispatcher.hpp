@@ -15,6 +15,7 @@
 #include "admission.hpp"
 #include "detail/probe.hpp"
 #include "detail/surely.hpp"
+#include "news.hpp"
 #include "recaller.hpp"
 #include "selector.hpp"
 #include "session_host.hpp"
@@ -25,29 +26,6 @@
 #include "waiting_works.hpp"
 
 namespace distwork {
-
-/// What a lost slave had.
-struct LostWorks {
-    std::list<SubmissionPtr> again;   ///< to be sent again, the newest first
-    std::list<SubmissionPtr> waited;  ///< for this slave alone
-    std::unique_ptr<Socket> socket;   ///< to be destroyed outside of the lock
-};
-
-/// Works that the answers of one read took out, to be sent again.
-struct AgainWorks {
-    std::list<SubmissionPtr> retries;   ///< they threw: after a pause
-    std::list<SubmissionPtr> recalled;  ///< they came back from a slave that had not begun them: at once
-};
-
-/// What was done under the lock, and must be told outside of it.
-struct News {
-    std::vector<SubmissionPtr> admitted;  ///< since they waited for room
-    std::exception_ptr selector_error;    ///< what a selector threw last; the work it was asked for counts as declined
-    std::vector<Stranded> stranded;       ///< kinds of works that no connected slave can take; each is told once
-    bool look = false;                    ///< works wait at their slaves: `look` is to be called
-
-    bool empty() const noexcept { return admitted.empty() && stranded.empty() && !selector_error && !look; }
-};
 
 /// Decides which slave gets which work, and when: the state machine of a SocketContainer, without its lock. No I/O; it is
 /// told the time.
@@ -181,7 +159,8 @@ public:
     }
 
     /// The socket goes, and with it what was in flight there: `unanswered`, from which those are taken that go again.
-    LostWorks remove(Socket& socket, std::vector<std::shared_ptr<Call>>& unanswered, const std::string& slave) noexcept {
+    LostWorks remove(Socket& socket, std::vector<std::shared_ptr<Call>>& unanswered,
+                     const std::string& slave) noexcept {
         LostWorks lost;
         // Before any of them is taken away: that lets others begin.
         for (const auto& call : unanswered)
@@ -326,7 +305,7 @@ private:
     }
 
     /// What is told of a work that was not executed, or is still.
-    void note(Socket& socket, Submission& work, Answer& answer, std::vector<SubmissionPtr>& recalled) {
+    void note(Socket& socket, Submission& work, Answer& answer, std::list<SubmissionPtr>& recalled) noexcept {
         if (answer.what == Answer::What::takes_slot) {
             socket.in_flight.resume(work, now);
             if (socket.in_flight.has_waiting() && recaller_.sent_ahead()) news.look = true;

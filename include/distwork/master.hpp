@@ -186,9 +186,8 @@ public:
             });
         };
         if constexpr (std::is_same_v<Result, Delivered>)
-            return asio::async_initiate<Token, detail::signature_t<Result>>(std::move(initiated), token,
-                                                                            Kept(std::forward<W>(work)),
-                                                                            std::move(options));
+            return asio::async_initiate<Token, detail::signature_t<Result>>(
+                std::move(initiated), token, Kept(std::forward<W>(work)), std::move(options));
         else
             return detail::unbox<Result>(asio::async_initiate<Token, detail::signature_t<Delivered>>(
                 std::move(initiated), token, Kept(std::forward<W>(work)), std::move(options)));

@@ -250,8 +250,7 @@ private:
     }
 
     void enter(const std::shared_ptr<Call>& call, std::uint32_t number, std::uint32_t timeout) {
-        FrameHeader header{
-            .kind = FrameKind::work, .type = static_cast<std::uint16_t>(number), .id = calls_.next_id()};
+        FrameHeader header{.kind = FrameKind::work, .type = static_cast<std::uint16_t>(number), .id = calls_.next_id()};
         std::byte prefix[timeout_bytes + parent_bytes];
         std::size_t prefix_bytes = 0;
         if (timeout != 0) {

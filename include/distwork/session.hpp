@@ -14,9 +14,9 @@
 
 #include "detail/asio.hpp"
 #include "detail/pause.hpp"
+#include "detail/probe.hpp"
 #include "detail/surely.hpp"
 #include "detail/type_name.hpp"
-#include "detail/probe.hpp"
 #include "error.hpp"
 #include "session_host.hpp"
 #include "session_protocol.hpp"
@@ -182,7 +182,8 @@ private:
         while (!ended_) {
             const auto space = reader_.prepare();
             auto token = asio::redirect_error(asio::use_awaitable, error);
-            const std::size_t count = co_await link_->socket.async_read_some(asio::buffer(space.data(), space.size()), token);
+            const std::size_t count =
+                co_await link_->socket.async_read_some(asio::buffer(space.data(), space.size()), token);
             if (error == asio::error::eof) error = Errc::connection_closed;
             if (error) end(error, "");
             else if (!ended_ && !parting_) received(count);  // it may have ended since the bytes came

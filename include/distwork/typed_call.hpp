@@ -280,8 +280,7 @@ private:
 template <class Token, class R>
 inline constexpr bool needs_box = false;
 template <class Executor, class R>
-requires(!std::is_void_v<R>)
-inline constexpr bool needs_box<asio::use_awaitable_t<Executor>, R> =
+requires(!std::is_void_v<R>) inline constexpr bool needs_box<asio::use_awaitable_t<Executor>, R> =
     !std::is_nothrow_default_constructible_v<R> || !std::is_nothrow_move_constructible_v<R>;
 
 template <class Token, class R>
@@ -289,8 +288,7 @@ struct DeliveredAs {
     using type = R;
 };
 template <class Token, class R>
-requires(needs_box<std::remove_cvref_t<Token>, R>)
-struct DeliveredAs<Token, R> {
+requires(needs_box<std::remove_cvref_t<Token>, R>) struct DeliveredAs<Token, R> {
     using type = std::shared_ptr<R>;
 };
 /// What a call that completes with `R` gives the handler of such a token.

@@ -75,7 +75,7 @@ inline Child run_child(const std::function<void(const std::function<void()>& tel
     constexpr const char* variable = "DISTWORK_TEST_CHILD";  // the number of the call, and what it tells through
     static std::string test;
     static int calls = 0;
-    if (const std::string now = Catch::getResultCapture().getCurrentTestName(); test != now) test = now, calls = 0;
+    if (const std::string now{Catch::getResultCapture().getCurrentTestName()}; test != now) test = now, calls = 0;
     ++calls;
     if (const char* const wanted = std::getenv(variable)) {
         if (calls < std::atoi(wanted)) return {};

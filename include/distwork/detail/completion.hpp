@@ -22,8 +22,8 @@ public:
         const auto executor = busy_.get_executor();
         using Posted = Call<Values...>;
         std::tuple<Values...> given{std::move(values)...};
-        const auto call = surely(
-            [&] { return std::make_shared<Posted>(std::move(handler_), std::move(busy_), std::move(given)); });
+        const auto call =
+            surely([&] { return std::make_shared<Posted>(std::move(handler_), std::move(busy_), std::move(given)); });
         post_surely(executor, [call] {
             Posted here{std::move(*call)};  // the handler finds no memory taken by it
             auto& [handler, busy, with] = here;

@@ -71,7 +71,7 @@ public:
     std::shared_ptr<CoroutineSlot> coroutine;  // null: it is none
     bool stop_requested = false;
     bool is_to_be_told = false;  ///< that it is to stop
-    bool is_held = false;  ///< of an earlier session: a master was told that its slot is occupied
+    bool is_held = false;        ///< of an earlier session: a master was told that its slot is occupied
 
     // Works that have a timeout only. Null once that is over, and answered.
     std::shared_ptr<Peer> answers_to;

@@ -162,7 +162,9 @@ public:
 
     void types_changed(const SessionPtr&, const PeerTypes&) override {}
     void answered(const SessionPtr&, std::span<Answer>) noexcept override { drain_.look_again(); }
-    void deliver(std::vector<std::shared_ptr<Call>> settled) noexcept override { deliver_all(executor_, std::move(settled)); }
+    void deliver(std::vector<std::shared_ptr<Call>> settled) noexcept override {
+        deliver_all(executor_, std::move(settled));
+    }
     bool accepts(const WorkType&) const override { return true; }
     std::shared_ptr<WorkQueue<Transport>> works() noexcept override { return works_; }
     std::uint32_t occupied_slots(const SessionPtr& session) override { return works_->hold(session); }
@@ -270,8 +272,7 @@ private:
     }
 
     void settle(std::vector<std::shared_ptr<Call>> calls, Errc reason, std::string_view text) noexcept {
-        fail_unclaimed(calls, reason,
-                       [&](const Call& call) { return (std::string{call.name()} + ": ").append(text); });
+        fail_unclaimed(calls, reason, [&](const Call& call) { return (std::string{call.name()} + ": ").append(text); });
         deliver_all(executor_, std::move(calls));
     }
 
