@@ -23,7 +23,8 @@ namespace distwork {
 ///
 /// *Executor*: any, or an execution context; all its I/O runs there on one strand, works on its work executor.
 /// *Thread-safety*: all functions. *Lifetime*: the executor's context must outlive the slave. Its end asks works that
-/// run to stop and waits for those on its own threads.
+/// run to stop and waits for those on its own threads; those on an executor of the host's may end later, also after that
+/// context, if they do not call their peer any more.
 template <class Transport>
 class Slave {
     using Core = detail::SlaveCore<Transport>;

@@ -89,14 +89,14 @@ void require_registered(const W& work) {
 template <class T>
 inline constexpr bool needs_no_archive = std::is_arithmetic_v<T> && !std::is_same_v<T, bool> && is_wire_image<T>;
 
-/// To be called within a handler: what cereal's own types throw is an Error as well.
+/// To be called within a handler: whatever was thrown becomes an Error, behind which it is nested.
 [[noreturn]] inline void rethrow_malformed() {
     try {
         throw;
     } catch (const Error&) {
         throw;
     } catch (...) {
-        throw Error{Errc::malformed, what_of(std::current_exception())};
+        std::throw_with_nested(Error{Errc::malformed, what_of(std::current_exception())});
     }
 }
 
@@ -114,15 +114,20 @@ inline void decode(std::span<const std::byte> body, T& value, const ArchiveLimit
     }
 }
 
-/// Appends one value's bytes. Throws Error (too_large, shared_pointer).
+/// Appends one value's bytes. Throws Error (too_large, shared_pointer; malformed, behind which what cereal throws is
+/// nested), and what the class itself throws.
 template <class T>
 void encode_value(const T& value, ByteBuffer& body, const ArchiveLimits& limits) {
     if constexpr (needs_no_archive<T>) {
         std::memcpy(body.extend(sizeof value), &value, sizeof value);
     } else {
-        WireOutputArchive archive{body, limits};
-        archive(value);
-        archive.finish();
+        try {
+            WireOutputArchive archive{body, limits};
+            archive(value);
+            archive.finish();
+        } catch (const cereal::Exception&) {
+            rethrow_malformed();
+        }
     }
 }
 
