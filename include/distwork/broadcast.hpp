@@ -140,7 +140,7 @@ void broadcast(Core& core, Whole& whole, const SubmitOptions& options, bool may_
     std::vector<typename Whole::Outcome> outcomes;
     std::vector<std::uint64_t> targets;
     std::vector<SubmissionPtr> parts;
-    std::vector<std::weak_ptr<Submission>> weak;
+    std::shared_ptr<std::vector<std::weak_ptr<Submission>>> weak;
     std::exception_ptr refused = exception_of([&] {
         const WorkType* type = &work_type_of(typeid(whole.work()));
         const auto body = std::make_shared<ByteBuffer>();
@@ -165,16 +165,17 @@ void broadcast(Core& core, Whole& whole, const SubmitOptions& options, bool may_
             throw refusal(Admission::backlog_full, type->name);
         parts = whole.split(std::move(outcomes), {body->view(), body}, options);
         for (const auto& part : parts) part->enter(core.registry());
-        weak.assign(parts.begin(), parts.end());
+        weak = std::make_shared<std::vector<std::weak_ptr<Submission>>>(parts.begin(), parts.end());
     });
     if (refused && !may_wait) std::rethrow_exception(refused);
     if (refused || parts.empty()) return whole.complete(std::move(refused));
+    // From here on nothing throws.
 
     cancel_through(slot, [core = core.weak_from_this(), weak] {
         const auto there = core.lock();
         if (!there) return;
         post_surely(there->executor(), [there, weak] {
-            for (const auto& part : weak)
+            for (const auto& part : *weak)
                 if (const auto still = part.lock()) there->cancel(still);
         });
     });

@@ -114,11 +114,11 @@ public:
         return true;
     }
 
-    /// Takes a work back that is to go again, with its body: it stands where it stood before. Nothing if it is not to any
-    /// more. Where it throws std::bad_alloc it waits as before.
-    void send_again(const SubmissionPtr& work) {
+    /// Takes a work back that is to go again, with its body: it stands where it stood before. False: not any more. Where
+    /// it throws std::bad_alloc it waits as before.
+    bool send_again(const SubmissionPtr& work) {
         auto node = waits_.leave_returning(*work);
-        if (node.empty() || work->claimed()) return;
+        if (node.empty() || work->claimed()) return false;
         try {
             enter_backlog(std::move(node), false);
         } catch (...) {
@@ -127,6 +127,7 @@ public:
         }
         dispatch();
         look_for_stranded();
+        return true;
     }
 
     // Answers and losses

@@ -91,12 +91,12 @@ public:
     /// From where the calls leave their table until they are called back nothing throws.
     void settle_answers(const SessionPtr& session, SessionHost<Transport>& host, Outgoing& outgoing) {
         if (answers_.empty()) return;
-        outgoing.take_calls(answers_);
+        const bool some_are_held = outgoing.take_calls(answers_);
         host.answered(session, answers_);
         auto settled = settle(answers_, session, session->description());
         answers_.clear();
         host.deliver(std::move(settled));
-        outgoing.release_held();
+        if (some_are_held) outgoing.release_held();
     }
 
 private:

@@ -122,15 +122,17 @@ public:
     }
 
     /// Looks up the calls that `answers` are for; `call` is left null for late and unknown ones, and for works that come
-    /// back unasked. One whose work goes on stays until it is answered once more.
+    /// back unasked. One whose work goes on stays until it is answered once more. True: `release_held` has something to
+    /// do.
     template <class Answers>
-    void take_calls(Answers& answers) noexcept {
+    bool take_calls(Answers& answers) noexcept {
         const std::lock_guard lock{mutex_};
         for (auto& answer : answers) {
             if (answer.is_last()) answer.call = calls_.take(answer.id);
             else if (answer.is_of_slot() || answer.reply.goes_on) answer.call = calls_.look_up(answer.id);
             else answer.call = calls_.take_recalled(answer.id);
         }
+        return !held_.empty();
     }
 
     /// Sends what was held back, as far as the peer's window lets it.

@@ -104,11 +104,11 @@ public:
         return dispatcher_.expire(work);
     }
 
-    /// A work that `answered` or `remove_socket` gave out goes again, encoded anew; nothing if it shall not any more.
+    /// A work that `answered` or `remove_socket` gave out goes again, encoded anew; false if it shall not any more.
     /// Where it throws std::bad_alloc it waits as before.
-    void send_again(const SubmissionPtr& work) {
+    bool send_again(const SubmissionPtr& work) {
         const Lock lock{*this};
-        dispatcher_.send_again(work);
+        return dispatcher_.send_again(work);
     }
 
     /// The answers of one read: counts them, gives credit back, and offers the backlog. Works that threw and want to be

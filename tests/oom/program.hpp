@@ -184,6 +184,10 @@ asio::awaitable<void> await_some(Master& master, Ledger& ledger, int count) {
     for (int i = 0; i < count; ++i) {
         const auto entry = ledger.entry();
         try {
+            const Tree leaf{0};
+            if (i % 4 == 1) co_await master.async_broadcast_work(leaf);
+            if (i % 4 == 2) co_await master.async_distribute_work(leaf);
+            if (i % 4 == 3) co_await master.async_wait_for_slaves(1);
             const std::string text(static_cast<std::size_t>(i) * 40, 'x');
             const std::string twofold = co_await master.template async_call<&twice>(text);
             if (twofold.size() != 2 * text.size()) continue;  // never completed: the sweep complains

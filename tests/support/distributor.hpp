@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <span>
 #include <string>
@@ -134,9 +135,13 @@ struct Distributor {
             answers[i].reply.error = error;
         }
         held.erase(held.begin(), held.begin() + static_cast<std::ptrdiff_t>(count));
-        retries = container.answered(ids[who], answers, {}, now += 1s).retries;
+        retries = in_vector(container.answered(ids[who], answers, {}, now += 1s).retries);
     }
     std::vector<SubmissionPtr> retries;  // of the last answers
+
+    static std::vector<SubmissionPtr> in_vector(const std::list<SubmissionPtr>& works) {
+        return {works.begin(), works.end()};
+    }
 
     /// Time passes, with as many looks as belong to it.
     void pass(Nanoseconds time) {
@@ -158,7 +163,7 @@ struct Distributor {
                     answer.what = Answer::What::returned;
                 }
         std::erase(held, nullptr);
-        return container.answered(ids[who], answers, {}, now).recalled;
+        return in_vector(container.answered(ids[who], answers, {}, now).recalled);
     }
 
     /// So that the works' type is measured.
@@ -172,8 +177,8 @@ struct Distributor {
     std::vector<SubmissionPtr> disconnect(std::size_t who) {
         lost = std::exchange(peers[who]->sent, {});
         auto works = container.remove_socket(ids[who], lost, "slave " + std::to_string(who));
-        again = std::move(works.again);
-        return std::move(works.waited);
+        again = in_vector(works.again);
+        return in_vector(works.waited);
     }
     std::vector<std::shared_ptr<Call>> lost;  // with the last slave that left
     std::vector<SubmissionPtr> again;         // its works that go again

@@ -166,14 +166,24 @@ std::string text_of(const std::exception_ptr& error) {
 
 // CallTable
 
+namespace {
+
+std::uint64_t insert(CallTable& table, const std::shared_ptr<Call>& call) {
+    const std::uint64_t id = table.next_id();
+    table.insert(call);
+    return id;
+}
+
+}  // namespace
+
 TEST_CASE("a call is found by its id once, and by no other", "[unit]") {
     CallTable table;
     CHECK(table.take(0) == nullptr);
     CHECK(table.take(1) == nullptr);
     const auto a = plain();
     const auto b = plain();
-    const std::uint64_t first = table.insert(a);
-    const std::uint64_t second = table.insert(b);
+    const std::uint64_t first = insert(table, a);
+    const std::uint64_t second = insert(table, b);
     CHECK(first != 0);
     CHECK(first != second);
     CHECK(a->id == first);
@@ -198,7 +208,7 @@ TEST_CASE("an id is never used twice, so that a late answer finds nothing", "[un
     for (int step = 0; step < 5000; ++step) {
         if (random() % 2 || model.empty()) {
             const auto call = plain();
-            const std::uint64_t id = table.insert(call);
+            const std::uint64_t id = insert(table, call);
             REQUIRE(used.insert(id).second);
             model.emplace(id, call);
         } else {
@@ -212,7 +222,9 @@ TEST_CASE("an id is never used twice, so that a late answer finds nothing", "[un
     }
     std::set<std::shared_ptr<Call>> left;
     for (const auto& [id, call] : model) left.insert(call);
-    const auto all = table.take_all();
+    std::vector<std::shared_ptr<Call>> all;
+    all.reserve(table.size());
+    table.take_all(all);
     CHECK(all.size() == model.size());
     CHECK(std::set<std::shared_ptr<Call>>{all.begin(), all.end()} == left);
     CHECK(table.size() == 0);
@@ -327,6 +339,7 @@ struct Leaving {
         std::vector<Answer> answers(ids.size());
         for (std::size_t i = 0; i < ids.size(); ++i) answers[i].id = ids[i];
         outgoing.take_calls(answers);
+        outgoing.release_held();
         return answers;
     }
 
@@ -666,7 +679,7 @@ struct Calls {
 
     template <class Work, class Handler>
     auto make(Work work, Handler handler) {
-        return std::make_shared<detail::TypedCall<Call, Work, Handler>>(std::move(work), std::move(handler), executor);
+        return std::make_shared<detail::TypedCall<Call, Work, Handler>>(std::move(work), handler, executor, executor);
     }
 
     std::size_t run() {

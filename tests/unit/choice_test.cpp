@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <limits>
+#include <list>
 #include <map>
 #include <memory>
 #include <random>
@@ -369,7 +370,8 @@ constexpr auto always = [] { return true; };
 
 void push(Backlog& backlog, const TaskPtr& work) {
     work->sequence = static_cast<std::uint64_t>(work->number);
-    backlog.push(work);
+    std::list<SubmissionPtr> node{work};
+    backlog.push(node);
 }
 
 /// The numbers of the works as they are offered; `verdict` says what becomes of each.
@@ -466,7 +468,7 @@ TEST_CASE("a work that is taken out of the backlog is not offered, and its lane 
         for (int i = 1; i <= 4; ++i) works.push_back(numbered(i)), push(backlog, works.back());
         offered(backlog, [](const Task& work) { return work.number < 3 ? Verdict::declined : Verdict::no_socket; });
         Task& gone = *works[static_cast<std::size_t>(removed) - 1];
-        CHECK(backlog.remove(gone).get() == &gone);
+        CHECK(backlog.remove(gone).front().get() == &gone);
         CHECK(backlog.size() == 3);
         CHECK(backlog.bytes() == 30);
         std::vector<int> left{1, 2, 3, 4};
@@ -1360,7 +1362,7 @@ TEST_CASE("a work that waits to go again can be cancelled, and is taken out when
     master.container.cancel(*works[0]);
     CHECK_FALSE(master.container.send_again(works[0]));
     CHECK_FALSE(master.container.quiet());
-    CHECK(master.container.take_waiting() == std::vector<SubmissionPtr>{works[1]});
+    CHECK(master.container.take_waiting() == std::list<SubmissionPtr>{works[1]});
     CHECK_FALSE(master.container.send_again(works[1]));
     CHECK(master.container.quiet());
 }
@@ -1671,6 +1673,7 @@ public:
         });
         if (error || leaving.size() != filled) return false;
         outgoing_.take_calls(answers);
+        outgoing_.release_held();
         container.answered(socket, answers, {}, now_ += 1s);
         return true;
     }

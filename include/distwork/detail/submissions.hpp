@@ -304,7 +304,7 @@ private:
         ByteBuffer room;
         auto error = exception_of([&] {
             work->encode(room, limits());
-            container_.send_again(work);
+            static_cast<void>(container_.send_again(work));
         });
         // It changed since it was encoded first, and does not encode any more; or memory lacks for it.
         if (error) fail_waiting(work, std::move(error));
