@@ -97,20 +97,20 @@ MasterOptions without_room() {
 /// A slave that cannot answer: it finds no memory as soon as it is connected.
 class Forgetful final : public SessionHost<Tcp> {
 public:
-    std::error_code admit(const Greeting&, std::string&) override { return Errc::wrong_role; }
-    void opened(const SessionPtr& session, const Introduction&, const PeerTypes&) override {
+    std::error_code admit(const Greeting&, std::string&) noexcept override { return Errc::wrong_role; }
+    void opened(const SessionPtr& session, const Introduction&, const PeerTypes&) noexcept override {
         session->fail(std::make_exception_ptr(std::bad_alloc{}));
     }
-    void types_changed(const SessionPtr&, const PeerTypes&) override {}
-    void answered(const SessionPtr&, std::span<Answer>) override {}
-    void deliver(std::vector<std::shared_ptr<Call>>) override {}
+    void types_changed(const SessionPtr&, const PeerTypes&) noexcept override {}
+    void answered(const SessionPtr&, std::span<Answer>) noexcept override {}
+    void deliver(std::vector<std::shared_ptr<Call>>) noexcept override {}
     bool accepts(const WorkType&) const override { return true; }
-    std::shared_ptr<WorkQueue<Tcp>> works() override { return nullptr; }
-    void has_room(const SessionPtr&) override {}
-    void round_trip(const SessionPtr&, std::chrono::nanoseconds, const SlaveState&) override {}
-    void peer_drains(const SessionPtr&) override {}
+    std::shared_ptr<WorkQueue<Tcp>> works() noexcept override { return nullptr; }
+    void has_room(const SessionPtr&) noexcept override {}
+    void round_trip(const SessionPtr&, std::chrono::nanoseconds, const SlaveState&) noexcept override {}
+    void peer_drains(const SessionPtr&) noexcept override {}
     void closed(const SessionPtr&, std::error_code reason, const std::string& detail,
-                std::vector<std::shared_ptr<Call>>) override {
+                std::vector<std::shared_ptr<Call>>) noexcept override {
         ended = reason;
         why = detail;
     }
