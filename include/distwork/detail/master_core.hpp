@@ -129,8 +129,10 @@ public:
         self->listener_.close();
         self->slave_waiters_.end();
         if (self->drain_.begin(timeout)) {
-            const auto finish = [self](const std::exception_ptr&) { self->finish(); };
-            if (exception_of([&] { asio::co_spawn(self->strand_, drain(self), finish); })) self->finish();
+            const auto ended = [self](const std::exception_ptr& failed) {
+                if (failed) self->finish();
+            };
+            ended(exception_of([&] { asio::co_spawn(self->strand_, drain(self), ended); }));
         }
         co_await self->drain_.ended("a master's stop");
     }
@@ -139,6 +141,7 @@ public:
         self->watch_for_quiet();
         co_await self->drain_.until(
             [&self] { return self->is_quiet() && self->accepted_.are_done(self->drain_.looking_again(self)); });
+        self->finish();
     }
 
     /// The drain is over, whatever it brought.

@@ -103,12 +103,12 @@ public:
     static asio::awaitable<void> stop(std::shared_ptr<SlaveCore> self, Milliseconds timeout) {
         self->stop_running();
         if (self->drain_.begin(timeout)) {
-            const auto finish = [self](const std::exception_ptr& failed) {
-                if (const auto session = self->current_session(); failed && session) session->close(Errc::stopped);
+            const auto ended = [self](const std::exception_ptr& failed) {
+                if (!failed) return;
+                if (const auto session = self->current_session()) session->close(Errc::stopped);
                 self->drain_.end();
             };
-            const auto failed = exception_of([&] { asio::co_spawn(self->strand_, drain(self), finish); });
-            if (failed) finish(failed);
+            ended(exception_of([&] { asio::co_spawn(self->strand_, drain(self), ended); }));
         }
         co_await self->drain_.ended("a slave's stop");
     }
@@ -131,6 +131,7 @@ public:
             session->leave(Errc::connection_closed, "the slave left");
             co_await self->drain_.until([&self, &session] { return self->current_session() != session; });
         }
+        self->drain_.end();
     }
 
     /// Ends all at once: every call of its works is settled when this returns, whether or not the strand runs again.
