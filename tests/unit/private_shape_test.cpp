@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <distwork.hpp>
 #include <memory>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -71,6 +72,8 @@ struct LessOne {
     template <class Archive>
     void load(Archive& archive) {
         archive(member, count);
+        // What g++ makes of such an array. (clang asks operator new for all the memory that there is not.)
+        if (count < 1) throw std::bad_array_new_length{};
         behind_the_first.reset(new int[static_cast<std::size_t>(count - 1)]);
     }
 };
