@@ -127,6 +127,7 @@ Child run_forked(Body body) {
     int parts[2];
     int errors[2];
     for (int* const ends : {parts, errors}) REQUIRE(pipe(ends) == 0);
+    std::cout.flush();  // or the child would write it again
     const pid_t pid = fork();
     REQUIRE(pid >= 0);
     if (pid == 0) {
