@@ -149,12 +149,7 @@ private:
                 detail::send_or_fail(*peer, call, call->begin(calls, is_submission));
             });
         };
-        if constexpr (std::is_same_v<Result, Delivered>)
-            return asio::async_initiate<Token, detail::signature_t<Result>>(std::move(initiated), token,
-                                                                            std::move(work));
-        else
-            return detail::unbox<Result>(asio::async_initiate<Token, detail::signature_t<Delivered>>(
-                std::move(initiated), token, std::move(work)));
+        return detail::initiate_call<Result>(std::move(initiated), token, std::move(work));
     }
 
     template <class Slot>

@@ -185,12 +185,8 @@ public:
                 core->submit(call);
             });
         };
-        if constexpr (std::is_same_v<Result, Delivered>)
-            return asio::async_initiate<Token, detail::signature_t<Result>>(
-                std::move(initiated), token, Kept(std::forward<W>(work)), std::move(options));
-        else
-            return detail::unbox<Result>(asio::async_initiate<Token, detail::signature_t<Delivered>>(
-                std::move(initiated), token, Kept(std::forward<W>(work)), std::move(options)));
+        return detail::initiate_call<Result>(std::move(initiated), token, Kept(std::forward<W>(work)),
+                                             std::move(options));
     }
     template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_call(W&& work, Token&& token = Token{}) {

@@ -306,6 +306,18 @@ asio::awaitable<R, Executor> unbox(asio::awaitable<std::shared_ptr<R>, Executor>
     co_return std::move(*box);
 }
 
+/// Begins a call that completes with `R`; `initiation` is given the handler, of delivered_t<Token, R>, and the arguments.
+template <class R, class Token, class Initiation, class... Arguments>
+auto initiate_call(Initiation initiation, Token& token, Arguments&&... arguments) {
+    using Delivered = delivered_t<Token, R>;
+    const auto initiate = [&] {
+        return asio::async_initiate<Token, signature_t<Delivered>>(std::move(initiation), token,
+                                                                   std::forward<Arguments>(arguments)...);
+    };
+    if constexpr (std::same_as<R, Delivered>) return initiate();
+    else return unbox<R>(initiate());
+}
+
 /// Has an operation begin that has a handler: what `begin(handler)` throws before it took that is what the handler is
 /// called with.
 template <class Delivered, class Handler, class Begin>

@@ -29,8 +29,8 @@ public:
     Alarms(Transport transport, typename Transport::Strand strand)
         : transport_{std::move(transport)}, strand_{std::move(strand)}, timer_{strand_} {}
 
-    /// `action` must not throw. `kept` calls the action off when it goes, if that did not run before. It is set under the lock: what the action
-    /// leads to may set it anew. Nothing happens once stopped.
+    /// `action` must not throw. `kept` calls the action off when it goes, if that did not run before. It is set under the
+    /// lock: what the action leads to may set it anew. Nothing happens once stopped.
     void set(std::chrono::nanoseconds after, std::function<void()> action, std::shared_ptr<void>& kept) {
         std::shared_ptr<void> before;  // these outlive the lock
         std::shared_ptr<void> setting;
