@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <new>
 #include <type_traits>
 
 #include "archive.hpp"
@@ -9,15 +10,32 @@
 
 namespace distwork {
 
+namespace detail {
+
+/// Throws std::bad_alloc where there is no memory.
+template <class T>
+TypeShape describe_shape() {
+    try {
+        FingerprintArchive archive;
+        archive.describe<T>();
+        return archive.result();
+    } catch (const std::bad_alloc&) {
+        ::operator delete(::operator new(64 * 1024));  // no new expression: a compiler may leave those out
+        FingerprintArchive archive{true};
+        archive.describe<T>();
+        return archive.result();
+    }
+}
+
+}  // namespace detail
+
 template <class T>
 const TypeShape& shape_of() {
     static const TypeShape shape = [] {
         if constexpr (fingerprint_override<T> != 0) {
             return TypeShape{fingerprint_override<T>, {}, {}};
         } else {
-            detail::FingerprintArchive archive;
-            archive.describe<T>();
-            return archive.result();
+            return detail::describe_shape<T>();
         }
     }();
     return shape;

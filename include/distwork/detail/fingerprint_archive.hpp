@@ -44,7 +44,9 @@ class FingerprintArchive : public cereal::InputArchive<FingerprintArchive, cerea
     using Base = cereal::InputArchive<FingerprintArchive, cereal::AllowEmptyClassElision>;
 
 public:
-    FingerprintArchive() : Base{this} {}
+    /// `second_try`: there is memory, so that a class that finds none asks for more than there can be, as for an array of a
+    /// count of zero less one: it is opaque. At the first try describe() throws std::bad_alloc.
+    explicit FingerprintArchive(bool second_try = false) : Base{this}, second_try_{second_try} {}
 
     // These hide the base's.
     template <class... T>
@@ -254,14 +256,12 @@ private:
         add(ShapeWord::object_end);
     }
 
-    /// In a handler: want of memory is of no meaning for a shape, which is computed once and for ever. An array of less
-    /// than no elements, of a count of zero less one, is no such want.
-    static void throw_if_out_of_memory() {
+    /// In a handler: want of memory is of no meaning for a shape, which is computed once and for ever.
+    void throw_if_out_of_memory() const {
         try {
             throw;
-        } catch (const std::bad_array_new_length&) {
         } catch (const std::bad_alloc&) {
-            throw;
+            if (!second_try_) throw;
         } catch (...) {
         }
     }
@@ -310,6 +310,7 @@ private:
         if (std::find(opaque_.begin(), opaque_.end(), text) == opaque_.end()) opaque_.push_back(std::move(text));
     }
 
+    const bool second_try_;
     ShapeHash hash_;
     std::vector<std::type_index> open_;  // the classes being described, the outermost first
     std::uint32_t version_ = 0;          // of the innermost
