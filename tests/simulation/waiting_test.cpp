@@ -194,7 +194,8 @@ TEST_CASE("slots that works of an earlier session occupy are not offered to the 
         ++farm.completed;
     });
     farm.run(100ms);
-    const auto& master_host = sim::host_of(farm.master->get_executor());
+    const auto executor = farm.master->get_executor();  // named: g++ 14 takes the reference for one into a temporary
+    const auto& master_host = sim::host_of(executor);
     farm.simulation().network().reset(master_host, *farm.hosts[0]);
     REQUIRE(farm.simulation().run_until([&] { return farm.completed == farm.submitted; }, 1s));
     farm.run(500ms);

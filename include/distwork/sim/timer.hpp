@@ -13,8 +13,7 @@
 namespace distwork::sim {
 
 /// The host whose executor it is. *Errors*: std::invalid_argument for an executor that is not of a simulation.
-// By value: g++ 13 warns of a reference that a function got from a reference to a temporary.
-inline Host& host_of(asio::any_io_executor executor) {
+inline Host& host_of(const asio::any_io_executor& executor) {
     // By its context, whatever strands and wrappers stand before it.
     if (executor) {
         auto& context = asio::query(executor, asio::execution::context);
