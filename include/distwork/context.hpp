@@ -8,11 +8,19 @@
 #include <system_error>
 #include <utility>
 
-#include "call.hpp"
-#include "detail/asio.hpp"
+#include "base/asio.hpp"
+#include "base/completion.hpp"
+#include "calls/call.hpp"
+#include "calls/call_check.hpp"
+#include "calls/call_function.hpp"
+#include "calls/deliver.hpp"
+#include "calls/direct_call.hpp"
+#include "calls/initiation.hpp"
+#include "calls/kept_work.hpp"
+#include "calls/peer.hpp"
+#include "calls/typed_call.hpp"
 #include "function_work.hpp"
 #include "log.hpp"
-#include "typed_call.hpp"
 
 namespace distwork {
 
@@ -49,7 +57,7 @@ public:
         ~Execution() = default;
     };
 
-    explicit Context(const std::shared_ptr<Peer>& peer, Execution* execution = nullptr)
+    explicit Context(const std::shared_ptr<detail::Peer>& peer, Execution* execution = nullptr)
         : peer_{peer}, execution_{execution} {}
     Context(const Context&) = delete;
     Context& operator=(const Context&) = delete;
@@ -63,7 +71,7 @@ public:
         detail::require_registered(work);
         detail::kept_t<W> kept(std::forward<W>(work));
         detail::LogFailure log{peer_};
-        return send(std::make_shared<detail::TypedCall<Call, detail::kept_t<W>, detail::LogFailure>>(
+        return send(std::make_shared<detail::TypedCall<detail::Call, detail::kept_t<W>, detail::LogFailure>>(
             std::move(kept), log, peer_->get_executor(), peer_->get_executor()));
     }
 
@@ -127,8 +135,8 @@ public:
     std::stop_token stop_token() const { return execution_ ? execution_->stop_token() : std::stop_token{}; }
 
 private:
-    bool send(std::shared_ptr<Call> call) {
-        ByteBuffer room;
+    bool send(std::shared_ptr<detail::Call> call) {
+        detail::ByteBuffer room;
         call->encode(room, peer_->limits());
         return !peer_->send(std::move(call));
     }
@@ -153,25 +161,26 @@ private:
     }
 
     template <class Slot>
-    static void cancel_through(Slot slot, const std::shared_ptr<Peer>& peer, const std::shared_ptr<Call>& call) {
-        detail::cancel_through(slot, [peer = std::weak_ptr{peer}, weak = std::weak_ptr<Call>{call}] {
+    static void cancel_through(Slot slot, const std::shared_ptr<detail::Peer>& peer,
+                               const std::shared_ptr<detail::Call>& call) {
+        detail::cancel_through(slot, [peer = std::weak_ptr{peer}, weak = std::weak_ptr<detail::Call>{call}] {
             const auto still = weak.lock();
             const auto there = peer.lock();
             if (!there || !still || !still->claim(Errc::cancelled)) return;
             static_cast<void>(exception_of([&] { there->cancel(*still); }));  // out of memory: the peer goes on
             still->fail(exception_of([&] { throw Error{Errc::cancelled, std::string{still->name()}}; }));
-            deliver_one(there->get_executor(), still);
+            detail::deliver_one(there->get_executor(), still);
         });
     }
 
-    const std::shared_ptr<Peer>& peer_;
+    const std::shared_ptr<detail::Peer>& peer_;
     Execution* execution_;
 };
 
 /// A call of a work to its peer. While it is outstanding a coroutine work needs no slot.
-class detail::AwaitedCall : public Call {
+class detail::AwaitedCall : public detail::Call {
 public:
-    using Call::Call;
+    using detail::Call::Call;
     ~AwaitedCall() override { delivered(); }
 
     /// Before it is sent. An error keeps it from that.

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "detail/requirements.hpp"
+#include "base/requirements.hpp"
 
 #include <cstdint>
 #include <exception>
@@ -9,7 +9,7 @@
 #include <system_error>
 #include <utility>
 
-#include "detail/visibility.hpp"
+#include "base/visibility.hpp"
 
 namespace distwork {
 

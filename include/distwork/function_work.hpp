@@ -6,18 +6,10 @@
 #include <type_traits>
 #include <utility>
 
-#include "detail/function_traits.hpp"
-#include "rpc_work.hpp"
+#include "types/function_traits.hpp"
+#include "work.hpp"
 
 namespace distwork {
-
-namespace detail {
-
-template <auto F>
-using FunctionBase = std::conditional_t<traits_of<F>::is_coroutine, CoroutineWork<typename traits_of<F>::Result>,
-                                        RpcWork<typename traits_of<F>::Result>>;
-
-}  // namespace detail
 
 /// A call of the plain function `F` as a work: its arguments travel, its value comes back. Made by `async_call<F>`;
 /// registered by DISTWORK_REGISTER_FUNCTION.

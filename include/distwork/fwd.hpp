@@ -1,6 +1,6 @@
 #pragma once
 
-#include "detail/requirements.hpp"
+#include "base/requirements.hpp"
 
 // Names and default template arguments, for headers that only mention them.
 

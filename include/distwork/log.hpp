@@ -1,6 +1,6 @@
 #pragma once
 
-#include "detail/requirements.hpp"
+#include "base/requirements.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -12,8 +12,8 @@
 #include <string_view>
 #include <utility>
 
-#include "detail/console.hpp"
-#include "detail/log_queue.hpp"
+#include "base/console.hpp"
+#include "base/log_queue.hpp"
 #include "error.hpp"
 
 namespace distwork {

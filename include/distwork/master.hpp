@@ -12,15 +12,20 @@
 #include <utility>
 #include <vector>
 
+#include "base/asio.hpp"
 #include "broadcast.hpp"
+#include "calls/call_function.hpp"
+#include "calls/initiation.hpp"
+#include "calls/kept_work.hpp"
+#include "calls/typed_call.hpp"
 #include "context.hpp"
-#include "detail/asio.hpp"
-#include "detail/master_core.hpp"
-#include "detail/role_executor.hpp"
-#include "distribution.hpp"
 #include "function_work.hpp"
 #include "fwd.hpp"
 #include "role_options.hpp"
+#include "roles/broadcast_parts.hpp"
+#include "roles/distribution.hpp"
+#include "roles/master_core.hpp"
+#include "roles/role_executor.hpp"
 #include "selector.hpp"
 #include "submit_options.hpp"
 #include "transport.hpp"
@@ -101,24 +106,24 @@ public:
     /// Has the master execute works of this type that slaves send: others are answered with Errc::not_accepted.
     template <std::derived_from<IWork> Work>
     void accept_work() {
-        core_->accept_work(work_type<Work>());
+        core_->accept_work(detail::work_type<Work>());
     }
     /// The same for a registered function.
     template <auto F>
     void accept_work() {
-        core_->accept_work(work_type<FunctionWork<F>>());
+        core_->accept_work(detail::work_type<FunctionWork<F>>());
     }
 
     /// Lets works that run on slaves have this type distributed: see Context::async_submit. Others are answered with
     /// Errc::not_accepted.
     template <std::derived_from<IWork> Work>
     void accept_submission() {
-        core_->accept_submission(work_type<Work>());
+        core_->accept_submission(detail::work_type<Work>());
     }
     /// The same for a registered function.
     template <auto F>
     void accept_submission() {
-        core_->accept_submission(work_type<FunctionWork<F>>());
+        core_->accept_submission(detail::work_type<FunctionWork<F>>());
     }
 
     /// Admits a work whose outcome nobody waits for: a failure is logged. Returns at once.
@@ -129,7 +134,7 @@ public:
         detail::require_registered(work);
         using Kept = detail::kept_t<W>;
         auto report = reporter(core_);
-        core_->submit_now(make<Submission>(core_, Kept(std::forward<W>(work)), report, std::move(options)));
+        core_->submit_now(make<detail::Submission>(core_, Kept(std::forward<W>(work)), report, std::move(options)));
     }
 
     /// The same, waiting for room where the backlog is full; completes when the work was admitted:
@@ -179,8 +184,9 @@ public:
         auto initiated = [core = core_](auto handler, auto&& kept, auto&& how) {
             detail::begin_or_fail<Delivered>(handler, core->executor(), [&](auto& taken) {
                 const auto slot = asio::get_associated_cancellation_slot(taken);
-                const auto call = make<Submission, Delivered>(core, Kept(std::forward<decltype(kept)>(kept)), taken,
-                                                              SubmitOptions(std::forward<decltype(how)>(how)));
+                const auto call =
+                    make<detail::Submission, Delivered>(core, Kept(std::forward<decltype(kept)>(kept)), taken,
+                                                        SubmitOptions(std::forward<decltype(how)>(how)));
                 cancel_through(core, slot, call);
                 core->submit(call);
             });
@@ -229,11 +235,11 @@ public:
     template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_broadcast_work(W&& work, SubmitOptions options, Token&& token = Token{}) {
         using Kept = detail::kept_t<W>;
-        using Outcomes = std::vector<BroadcastOutcome<detail::kept_result_t<Kept>>>;
+        using AllOutcomes = std::vector<BroadcastOutcome<detail::kept_result_t<Kept>>>;
         detail::require_registered(work);
-        return asio::async_initiate<Token, void(std::exception_ptr, Outcomes)>(
+        return asio::async_initiate<Token, void(std::exception_ptr, AllOutcomes)>(
             [core = core_](auto handler, auto&& kept, auto&& how) {
-                detail::begin_or_fail<Outcomes>(handler, core->executor(), [&](auto& taken) {
+                detail::begin_or_fail<AllOutcomes>(handler, core->executor(), [&](auto& taken) {
                     broadcast(core, Kept(std::forward<decltype(kept)>(kept)), how, taken, true);
                 });
             },
@@ -308,8 +314,8 @@ private:
 
     /// Takes the handler last: see TypedCall.
     template <class Base, class Delivered, class Kept, class Handler>
-    static auto make(const CorePtr& core, Kept&& work, Handler& handler, SubmitOptions&& options) {
-        auto call = std::make_shared<detail::TypedCall<Base, Kept, Handler, Delivered>>(
+    static std::shared_ptr<Base> make(const CorePtr& core, Kept&& work, Handler& handler, SubmitOptions&& options) {
+        std::shared_ptr<Base> call = std::make_shared<detail::TypedCall<Base, Kept, Handler, Delivered>>(
             std::move(work), handler, core->executor(), core->executor());
         call->options = std::move(options);
         return call;
@@ -320,7 +326,7 @@ private:
     }
 
     template <class Slot>
-    static void cancel_through(const CorePtr& core, Slot slot, const SubmissionPtr& call) {
+    static void cancel_through(const CorePtr& core, Slot slot, const detail::SubmissionPtr& call) {
         if (!slot.is_connected()) return;
         detail::cancel_through(slot, [core = std::weak_ptr{core}, call = std::weak_ptr{call}] {
             const auto there = core.lock();

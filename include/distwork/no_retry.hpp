@@ -1,6 +1,6 @@
 #pragma once
 
-#include "detail/requirements.hpp"
+#include "base/requirements.hpp"
 
 #include <exception>
 #include <stdexcept>

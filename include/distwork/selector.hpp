@@ -1,63 +1,17 @@
 #pragma once
 
-#include <any>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <span>
-#include <string>
-#include <string_view>
 #include <type_traits>
 #include <utility>
 
-#include "ready_set.hpp"
+#include "base/split_mix.hpp"
+#include "distribute_context.hpp"
 #include "socket_information.hpp"
-#include "submission.hpp"
 
 namespace distwork {
-
-/// One choice: the work, and the sockets that can take it now. Made by SocketContainer for each call of the selector.
-class DistributeContext {
-public:
-    /// `all`: the sockets are exactly those of a ReadySet, which knows their order.
-    DistributeContext(const Submission& submission, std::span<const SocketInformation* const> sockets,
-                      const ReadySet* all)
-        : submission_{submission}, sockets_{sockets}, all_{all} {}
-
-    /// The connected slaves that have credit, the work's type and its labels; at least one, in no order.
-    std::span<const SocketInformation* const> sockets() const noexcept { return sockets_; }
-
-    const IWork& work() const noexcept { return submission_.work(); }
-    std::string_view name() const noexcept { return submission_.name(); }
-    const std::string& type_name() const noexcept { return submission_.type().name; }
-    const SubmitOptions& options() const noexcept { return submission_.options; }
-
-    /// The first of `sockets()` at this place in the round of all sockets, or behind it, going round.
-    const SocketInformation* from(std::size_t place) const noexcept {
-        if (all_) return all_->from(place);
-        const SocketInformation* best = nullptr;
-        // Those before `place` come after all others.
-        const auto turn = [place](const SocketInformation* socket) {
-            return std::pair{socket->place < place, socket->place};
-        };
-        for (const SocketInformation* socket : sockets_)
-            if (!best || turn(socket) < turn(best)) best = socket;
-        return best;
-    }
-
-    /// Sets the host's own value of one of `sockets()`, as SocketContainer::update_socket_information does from
-    /// outside.
-    void update_socket_information(const SocketInformation* socket, std::any value) const {
-        // The container owns its sockets and calls the selector under its exclusive lock.
-        const_cast<SocketInformation*>(socket)->value = std::move(value);
-    }
-
-private:
-    const Submission& submission_;
-    std::span<const SocketInformation* const> sockets_;
-    const ReadySet* all_;
-};
 
 /// A selector names one of `context.sockets()`, or null: "not now", and the work is offered again when credit returns.
 /// It is asked for every work, under the container's lock: it must not block and must not call the master.
@@ -94,7 +48,7 @@ public:
 /// *Source*: M. Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001.
 class PowerOfTwoChoices {
 public:
-    explicit PowerOfTwoChoices(std::uint64_t seed = 0x9e3779b97f4a7c15) : state_{seed} {}
+    explicit PowerOfTwoChoices(std::uint64_t seed = 0x9e3779b97f4a7c15) : random_{seed} {}
 
     const SocketInformation* operator()(const DistributeContext& context) noexcept {
         const auto sockets = context.sockets();
@@ -104,16 +58,12 @@ public:
     }
 
 private:
-    /// splitmix64, scaled down without a division.
+    /// A random number scaled down without a division.
     std::size_t below(std::size_t bound) noexcept {
-        std::uint64_t z = state_ += 0x9e3779b97f4a7c15;
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-        z ^= z >> 31;
-        return static_cast<std::size_t>(((z >> 32) * bound) >> 32);
+        return static_cast<std::size_t>(((random_.next() >> 32) * bound) >> 32);
     }
 
-    std::uint64_t state_;
+    detail::SplitMix64 random_;
 };
 
 /// Any selector, to be exchanged while the master runs: `Master<AnySelector>`, then `socket_selector(f)`.

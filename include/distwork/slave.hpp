@@ -9,11 +9,11 @@
 #include <utility>
 #include <vector>
 
-#include "detail/asio.hpp"
-#include "detail/role_executor.hpp"
-#include "detail/slave_core.hpp"
+#include "base/asio.hpp"
 #include "fwd.hpp"
 #include "role_options.hpp"
+#include "roles/role_executor.hpp"
+#include "roles/slave_core.hpp"
 #include "transport.hpp"
 
 namespace distwork {

@@ -8,11 +8,13 @@
 #include <utility>
 #include <vector>
 
-#include "detail/asio.hpp"
-#include "registry.hpp"
+#include "base/asio.hpp"
 #include "slave_state.hpp"
+#include "types/registry.hpp"
 
 namespace distwork {
+
+using detail::WorkType;
 
 /// What a master knows of one connected slave. Selectors read it, `sockets()` copies it for people.
 struct SocketInformation {

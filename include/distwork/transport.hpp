@@ -12,16 +12,17 @@
 #include <utility>
 #include <vector>
 
-#include "detail/address_race.hpp"
-#include "detail/asio.hpp"
-#include "detail/connect_first.hpp"
-#include "detail/native_socket.hpp"
-#include "detail/resolve.hpp"
-#include "detail/split_mix.hpp"
+#include "base/asio.hpp"
+#include "base/machine_load.hpp"
+#include "base/split_mix.hpp"
+#include "base/work_pool.hpp"
 #include "error.hpp"
 #include "log.hpp"
-#include "machine_load.hpp"
-#include "work_executor.hpp"
+#include "tcp/address.hpp"
+#include "tcp/address_race.hpp"
+#include "tcp/connect_first.hpp"
+#include "tcp/native_socket.hpp"
+#include "tcp/resolve.hpp"
 
 namespace distwork {
 
@@ -42,7 +43,7 @@ concept Transport = std::copy_constructible<T> &&
     { transport.get_executor() } -> std::convertible_to<asio::any_io_executor>;
     { transport.now() } -> std::same_as<std::chrono::steady_clock::time_point>;
     { transport.random() } -> std::same_as<std::uint64_t>;
-    { transport.machine_load() } -> std::same_as<MachineLoad>;
+    { transport.machine_load() } -> std::same_as<detail::MachineLoad>;
     { transport.process_name() } -> std::same_as<std::string>;
     { transport.default_log() } -> std::same_as<Log>;
     { transport.make_strand() } -> std::same_as<typename T::Strand>;
@@ -63,27 +64,6 @@ template <class T>
 concept DelaysWorks = requires(const T transport, std::string_view type, std::function<void()> then) {
     { transport.delay_work(type, then) } -> std::same_as<bool>;
 };
-
-namespace detail {
-
-/// A default one if the connection is gone already.
-template <class Socket>
-asio::ip::tcp::endpoint remote_endpoint_of(const Socket& socket) {
-    std::error_code ignored;
-    return socket.remote_endpoint(ignored);
-}
-
-/// As people write it, and programs read it: an IPv6 address in brackets.
-inline std::string host_and_port(const std::string& host, std::uint16_t port) {
-    const bool is_v6 = host.find(':') != std::string::npos;
-    return (is_v6 ? '[' + host + ']' : host) + ':' + std::to_string(port);
-}
-
-inline std::string to_string(const asio::ip::tcp::endpoint& endpoint) {
-    return host_and_port(endpoint.address().to_string(), endpoint.port());
-}
-
-}  // namespace detail
 
 /// TCP and the machine's own clock.
 class Tcp {
@@ -112,7 +92,7 @@ public:
         return engine.next();
     }
 
-    MachineLoad machine_load() const { return detail::machine_load(); }
+    detail::MachineLoad machine_load() const { return detail::machine_load(); }
 
     Strand make_strand() const { return asio::make_strand(executor_); }
 
@@ -214,32 +194,4 @@ private:
 
 static_assert(Transport<Tcp>);
 
-namespace detail {
-
-/// Whether an address or host name stays on this machine; names other than localhost may not.
-inline bool is_loopback(const std::string& host) {
-    if (host == "localhost") return true;
-    std::error_code error;
-    const auto address = asio::ip::make_address(host, error);
-    return !error && address.is_loopback();
-}
-
-inline bool is_address(const std::string& host) {
-    std::error_code error;
-    static_cast<void>(asio::ip::make_address(host, error));
-    return !error;
-}
-
-/// Throws Error (bad_address) unless `host` is an address, or could be a host's name.
-inline void check_host(const std::string& host) {
-    if (is_address(host)) return;
-    const bool only_digits_and_dots = host.find_first_not_of("0123456789.") == std::string::npos;
-    const bool only_name_letters =
-        host.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") ==
-        std::string::npos;
-    if (host.empty() || host.size() > 253 || only_digits_and_dots || !only_name_letters)
-        throw Error::with_text(Errc::bad_address, '"' + host + "\" is neither an address nor a host's name");
-}
-
-}  // namespace detail
 }  // namespace distwork

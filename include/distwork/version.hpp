@@ -1,6 +1,6 @@
 #pragma once
 
-#include "detail/requirements.hpp"
+#include "base/requirements.hpp"
 
 #define DISTWORK_VERSION_MAJOR 0
 #define DISTWORK_VERSION_MINOR 1

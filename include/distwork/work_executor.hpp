@@ -3,11 +3,9 @@
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
-#include <memory>
-#include <thread>
 #include <utility>
 
-#include "detail/asio.hpp"
+#include "base/asio.hpp"
 
 namespace distwork {
 
@@ -49,34 +47,4 @@ private:
     std::size_t threads_;
 };
 
-namespace detail {
-
-/// A role's own threads. `join` waits for works that run, and for nothing else; a work that ends its own role does not
-/// wait for itself.
-///
-/// *Lifetime*: until the role's core ends, for calls of its works may complete there after `join`; they are dropped.
-class WorkPool {
-public:
-    explicit WorkPool(std::size_t threads) : pool_{std::make_unique<asio::thread_pool>(threads)} {}
-    WorkPool(const WorkPool&) = delete;
-    WorkPool& operator=(const WorkPool&) = delete;
-
-    ~WorkPool() {
-        join();
-        if (pool_->get_executor().running_in_this_thread())
-            std::thread{[pool = std::move(pool_)] { pool->join(); }}.detach();
-    }
-
-    void join() {
-        pool_->stop();
-        if (!pool_->get_executor().running_in_this_thread()) pool_->join();
-    }
-
-    asio::thread_pool::executor_type get_executor() const { return pool_->get_executor(); }
-
-private:
-    std::unique_ptr<asio::thread_pool> pool_;
-};
-
-}  // namespace detail
 }  // namespace distwork

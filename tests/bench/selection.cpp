@@ -25,11 +25,11 @@ DISTWORK_REGISTER_WORK(Nothing)
 namespace {
 
 /// A slave that is sent everything and answers nothing.
-class NullPeer final : public distwork::Peer {
+class NullPeer final : public distwork::detail::Peer {
 public:
-    std::error_code send(const std::shared_ptr<distwork::Call>&) override { return {}; }
-    void cancel(const distwork::Call&) override {}
-    void reply(distwork::FrameHeader, distwork::ByteBuffer&&) override {}
+    std::error_code send(const std::shared_ptr<distwork::detail::Call>&) override { return {}; }
+    void cancel(const distwork::detail::Call&) override {}
+    void reply(distwork::detail::FrameHeader, distwork::detail::ByteBuffer&&) override {}
     void fail(const std::exception_ptr&) noexcept override {}
     asio::ip::tcp::endpoint remote_endpoint() const override { return {}; }
     const std::string& name() const override { return name_; }
@@ -43,13 +43,13 @@ private:
     distwork::ArchiveLimits limits_;
 };
 
-class Task final : public distwork::Submission {
+class Task final : public distwork::detail::Submission {
 public:
-    Task() : Submission{distwork::work_type<Nothing>()} {}
+    Task() : Submission{distwork::detail::work_type<Nothing>()} {}
     const distwork::IWork& work() const noexcept override { return work_; }
-    void succeed(std::span<const std::byte>, const std::shared_ptr<distwork::Peer>&) noexcept override {}
+    void succeed(std::span<const std::byte>, const std::shared_ptr<distwork::detail::Peer>&) noexcept override {}
     void fail(std::exception_ptr) noexcept override {}
-    void deliver(std::shared_ptr<distwork::Call>) override {}
+    void deliver(std::shared_ptr<distwork::detail::Call>) override {}
 
 private:
     Nothing work_;
@@ -85,7 +85,7 @@ void measure(const std::string& name, std::size_t slaves) {
     };
 
     std::vector<distwork::SocketInformation> sockets;
-    distwork::ReadySet all;
+    distwork::detail::ReadySet all;
     for (std::size_t place = 0; place < slaves; ++place) sockets.push_back(information(place));
     for (std::size_t place = 0; place < slaves; ++place) all.insert(place, &sockets[place]);
     Selector selector;
@@ -95,14 +95,14 @@ void measure(const std::string& name, std::size_t slaves) {
               chosen = selector(context);
           }));
 
-    distwork::SocketContainer<Selector> container{Selector{}};
+    distwork::detail::SocketContainer<Selector> container{Selector{}};
     std::vector<std::uint64_t> ids;
     for (std::size_t place = 0; place < slaves; ++place)
         ids.push_back(container.add_socket(peer, information(place), std::vector<bool>(64, true), 4096));
     std::uint64_t last = 0;
     print(name + " whole", slaves, nanoseconds_each([&] {
               container.submit(task, false);
-              distwork::Answer answer;
+              distwork::detail::Answer answer;
               answer.call = task;
               answer.reply.execution_time = std::chrono::microseconds{1};
               last = task->socket->information.id;

@@ -22,6 +22,7 @@
 #include "support/works.hpp"
 
 using namespace distwork;
+using namespace distwork::detail;
 using namespace std::chrono_literals;
 using asio::ip::tcp;
 using Clock = std::chrono::steady_clock;

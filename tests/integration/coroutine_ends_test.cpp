@@ -16,15 +16,16 @@
 #include "support/run.hpp"
 
 using namespace distwork;
+using namespace distwork::detail;
 using namespace std::chrono_literals;
 
 namespace {
 
 /// An operation that neither completes nor is cancelled by itself: it is kept here.
-class Kept {
+class KeptWait {
 public:
-    static Kept& here() {
-        static Kept kept;
+    static KeptWait& here() {
+        static KeptWait kept;
         return kept;
     }
 
@@ -63,7 +64,7 @@ public:
     asio::awaitable<int> execute_work(Context&) override {
         const Life life;
         const int execution = ++executions;
-        if (execution == 1) co_await Kept::here().async_wait();
+        if (execution == 1) co_await KeptWait::here().async_wait();
         co_return execution;
     }
     template <class Archive>
@@ -138,9 +139,9 @@ TEST_CASE("a coroutine work whose awaited operation is destroyed ends its sessio
     Cluster<> cluster{slaves, scene.slave(in_place ? WorkExecutor::in_place() : WorkExecutor::own_pool())};
     Outcome outcome;
     cluster.master.async_call(Awaits{}, outcome.handler());
-    REQUIRE(run_until(cluster.io, [] { return Kept::here().is_awaited(); }));
+    REQUIRE(run_until(cluster.io, [] { return KeptWait::here().is_awaited(); }));
     CHECK(alive == 1);
-    Kept::here().destroy();
+    KeptWait::here().destroy();
     REQUIRE(run_until(cluster.io, [&] { return outcome.completions != 0; }));
     CHECK(outcome.value == 2);
     CHECK(alive == 0);
@@ -159,8 +160,8 @@ TEST_CASE("a coroutine work that may be executed once only is lost when what it 
     Cluster<> cluster{1, scene.slave(WorkExecutor::own_pool())};
     Outcome outcome;
     cluster.master.async_call(Awaits{}, SubmitOptions{}.max_attempts(1), outcome.handler());
-    REQUIRE(run_until(cluster.io, [] { return Kept::here().is_awaited(); }));
-    Kept::here().destroy();
+    REQUIRE(run_until(cluster.io, [] { return KeptWait::here().is_awaited(); }));
+    KeptWait::here().destroy();
     REQUIRE(run_until(cluster.io, [&] { return outcome.completions != 0; }));
     INFO(text_of(outcome.error));
     CHECK(outcome.error != nullptr);
@@ -175,12 +176,12 @@ TEST_CASE("works that wait behind a coroutine that is destroyed are executed", "
     Cluster<> cluster{1, scene.slave(WorkExecutor::own_pool())};
     Outcome first;
     cluster.master.async_call(Awaits{}, first.handler());
-    REQUIRE(run_until(cluster.io, [] { return Kept::here().is_awaited(); }));
+    REQUIRE(run_until(cluster.io, [] { return KeptWait::here().is_awaited(); }));
     constexpr int count = 100;
     int right = 0;
     for (int i = 0; i < count; ++i)
         cluster.master.async_call<add>(i, 1, [&, i](const std::exception_ptr&, int sum) { right += sum == i + 1; });
-    Kept::here().destroy();
+    KeptWait::here().destroy();
     REQUIRE(run_until(cluster.io, [&] { return right == count && first.completions == 1; }));
     CHECK(first.value == 2);
 }
@@ -198,14 +199,14 @@ TEST_CASE("what a host's pool has not run when it ends is dropped, and the corou
         options.reconnect = false;
         cluster.add_slave(std::move(options));
         cluster.master.async_call(Awaits{}, SubmitOptions{}.max_attempts(1), outcome.handler());
-        REQUIRE(run_until(cluster.io, [&] { return pool->restart(), pool->poll(), Kept::here().is_awaited(); }));
+        REQUIRE(run_until(cluster.io, [&] { return pool->restart(), pool->poll(), KeptWait::here().is_awaited(); }));
         CHECK(alive == 1);
         if (!has_slave) {
             bool stopped = false;
             cluster.slaves[0]->async_stop(0ms, [&](const std::exception_ptr&) { stopped = true; });
             REQUIRE(run_until(cluster.io, [&] { return stopped; }));
         }
-        Kept::here().complete();  // the pool is to go on with it, and never does
+        KeptWait::here().complete();  // the pool is to go on with it, and never does
         CHECK(alive == 1);
         cluster.slaves.clear();
     }
@@ -222,11 +223,11 @@ TEST_CASE("a coroutine work that is destroyed after its slave stopped costs nobo
     Cluster<> cluster{0};
     cluster.add_slave(scene.slave(pool.get_executor()));
     cluster.master.async_call(Awaits{}, SubmitOptions{}.max_attempts(1), outcome.handler());
-    REQUIRE(run_until(cluster.io, [&] { return pool.restart(), pool.poll(), Kept::here().is_awaited(); }));
+    REQUIRE(run_until(cluster.io, [&] { return pool.restart(), pool.poll(), KeptWait::here().is_awaited(); }));
     cluster.slaves.clear();
     REQUIRE(run_until(cluster.io, [&] { return outcome.completions != 0; }));
     CHECK(alive == 1);
-    Kept::here().destroy();
+    KeptWait::here().destroy();
     pool.restart();
     pool.poll();
     CHECK(alive == 0);

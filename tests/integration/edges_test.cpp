@@ -188,13 +188,13 @@ TEST_CASE("a role that ends while it drains is drained", "[integration]") {
 TEST_CASE("an answer that makes no sense settles no call", "[integration]") {
     Cluster<> cluster{0};
     Stranger stranger{cluster.io, port_of(cluster.master)};
-    stranger.join(10, {&distwork::work_type<Plain>()});
+    stranger.join(10, {&distwork::detail::work_type<Plain>()});
     REQUIRE(run_until(cluster.io, [&] { return cluster.master.connected_slave_count() == 1; }));
     std::string how;
     cluster.master.async_call(Plain{}, distwork::SubmitOptions{}.max_attempts(1),
                               [&](const std::exception_ptr& error) { how = error ? text_of(error) : "value"; });
     // The first call of a session has the first id, of the first place.
-    auto reply = Stranger::frame(distwork::FrameKind::error, std::vector<std::byte>(9));
+    auto reply = Stranger::frame(distwork::detail::FrameKind::error, std::vector<std::byte>(9));
     const std::uint64_t id = std::uint64_t{1} << 24;
     std::memcpy(reply.data() + 8, &id, sizeof id);
     stranger.say(reply);
@@ -314,7 +314,7 @@ TEST_CASE("a peer that sends and does not read is not read from, then dropped", 
     // More pings than any buffer takes, and none of the pongs is read.
     std::vector<std::byte> pings;
     for (int i = 0; i < 4096; ++i) {
-        const auto ping = Stranger::frame(distwork::FrameKind::ping, {});
+        const auto ping = Stranger::frame(distwork::detail::FrameKind::ping, {});
         pings.insert(pings.end(), ping.begin(), ping.end());
     }
     stranger.socket.non_blocking(true);

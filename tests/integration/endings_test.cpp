@@ -26,6 +26,7 @@
 
 using namespace std::chrono_literals;
 using namespace distwork;
+using namespace distwork::detail;
 
 namespace {
 
@@ -95,7 +96,7 @@ MasterOptions without_room() {
 }
 
 /// A slave that cannot answer: it finds no memory as soon as it is connected.
-class Forgetful final : public SessionHost<Tcp> {
+class Forgetful final : public SessionHandler<Tcp> {
 public:
     std::error_code admit(const Greeting&, std::string&) noexcept override { return Errc::wrong_role; }
     void opened(const SessionPtr& session, const Introduction&, const PeerTypes&) noexcept override {

@@ -309,10 +309,10 @@ TEST_CASE("a call of a function that is not registered says what to write", "[in
 }
 
 TEST_CASE("a work whose name has a comma, or is given, is registered", "[integration]") {
-    const auto* pair = distwork::Registry::instance().find(typeid(Pair<int, double>));
+    const auto* pair = distwork::detail::Registry::instance().find(typeid(Pair<int, double>));
     REQUIRE(pair);
     CHECK(pair->name == "functions::Pair<int, double>");
-    const auto* renamed = distwork::Registry::instance().find("a name of its own");
+    const auto* renamed = distwork::detail::Registry::instance().find("a name of its own");
     REQUIRE(renamed);
     CHECK(*renamed->type == typeid(Renamed));
     Cluster<> cluster{1};

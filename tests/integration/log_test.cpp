@@ -18,6 +18,7 @@
 #include "support/child.hpp"
 
 using namespace distwork;
+using namespace distwork::detail;
 using support::Child, support::count, support::Reader, support::run_child;
 using namespace std::chrono_literals;
 

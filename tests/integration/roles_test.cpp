@@ -537,9 +537,9 @@ TEST_CASE("strangers are turned away and others do not notice", "[integration]")
     options.link.handshake_timeout = std::chrono::milliseconds{100};
     Cluster<> cluster{1, slave_options(1), options};
     const auto port = cluster.master.local_endpoint().port();
-    using distwork::FrameKind;
-    const auto hello = [](std::uint16_t oldest, std::uint16_t newest, distwork::Role role) {
-        return distwork::encode(distwork::Greeting{.oldest = oldest, .newest = newest, .role = role, .name = "x"});
+    using distwork::detail::FrameKind;
+    const auto hello = [](std::uint16_t oldest, std::uint16_t newest, distwork::detail::Role role) {
+        return distwork::detail::encode(distwork::detail::Greeting{.oldest = oldest, .newest = newest, .role = role, .name = "x"});
     };
     const auto reason_for = [&](const std::vector<std::byte>& said) {
         Stranger stranger{cluster.io, port};
@@ -548,17 +548,17 @@ TEST_CASE("strangers are turned away and others do not notice", "[integration]")
         run(cluster.io, [](Stranger& speaker, std::vector<std::byte>& all) -> asio::awaitable<void> {
             all = co_await hear(speaker.socket);
         }(stranger, heard));
-        distwork::Refusal refusal;
-        if (heard.size() <= distwork::frame_header_bytes) return Errc{};
-        CHECK(distwork::read_header(heard.data()).kind == FrameKind::refuse);
-        CHECK_FALSE(decode(std::span{heard}.subspan(distwork::frame_header_bytes), refusal));
+        distwork::detail::Refusal refusal;
+        if (heard.size() <= distwork::detail::frame_header_bytes) return Errc{};
+        CHECK(distwork::detail::read_header(heard.data()).kind == FrameKind::refuse);
+        CHECK_FALSE(decode(std::span{heard}.subspan(distwork::detail::frame_header_bytes), refusal));
         return refusal.reason;
     };
-    CHECK(reason_for(Stranger::frame(FrameKind::hello, hello(9, 12, distwork::Role::slave))) == Errc::version_mismatch);
-    CHECK(reason_for(Stranger::frame(FrameKind::hello, hello(1, 1, distwork::Role::master))) == Errc::wrong_role);
+    CHECK(reason_for(Stranger::frame(FrameKind::hello, hello(9, 12, distwork::detail::Role::slave))) == Errc::version_mismatch);
+    CHECK(reason_for(Stranger::frame(FrameKind::hello, hello(1, 1, distwork::detail::Role::master))) == Errc::wrong_role);
     CHECK(reason_for(Stranger::frame(FrameKind::hello, std::vector<std::byte>(30, std::byte{'x'}))) ==
           Errc::not_distwork);
-    auto flagged = Stranger::frame(FrameKind::hello, hello(1, 1, distwork::Role::slave));
+    auto flagged = Stranger::frame(FrameKind::hello, hello(1, 1, distwork::detail::Role::slave));
     flagged[5] = std::byte{4};
     CHECK(reason_for(flagged) == Errc::protocol_violation);
     // No distwork at all, a frame out of turn, one that is too long, and silence: closed without a word.
@@ -575,16 +575,16 @@ TEST_CASE("strangers are turned away and others do not notice", "[integration]")
 
 TEST_CASE("a peer that breaks the protocol is told so, and only its session ends", "[integration]") {
     Cluster<> cluster{1};
-    using distwork::FrameKind;
+    using distwork::detail::FrameKind;
     const auto types_of = [](std::uint32_t window) {
-        distwork::ByteBuffer types;
-        distwork::detail::encode_value(distwork::Introduction{1, window, 1 << 20, {}, {}}, types, {});
+        distwork::detail::ByteBuffer types;
+        distwork::detail::encode_value(distwork::detail::Introduction{1, window, 1 << 20, {}, {}}, types, {});
         return Stranger::frame(FrameKind::types, {types.data(), types.data() + types.size()});
     };
     const auto farewell_at_once = [&](const std::vector<std::byte>& words) {
         Stranger stranger{cluster.io, cluster.master.local_endpoint().port()};
         stranger.say(Stranger::frame(
-            FrameKind::hello, distwork::encode(distwork::Greeting{.role = distwork::Role::slave, .name = "odd"})));
+            FrameKind::hello, distwork::detail::encode(distwork::detail::Greeting{.role = distwork::detail::Role::slave, .name = "odd"})));
         stranger.say(words);
         return farewell_of(cluster.io, stranger);
     };
@@ -618,11 +618,11 @@ TEST_CASE("a silent peer is found dead, a busy one is alive", "[integration]") {
     cluster.master.async_call(
         UntilStopped{}, asio::bind_cancellation_slot(stop.slot(), [&](const std::exception_ptr&) { stopped = true; }));
     Stranger stranger{cluster.io, cluster.master.local_endpoint().port()};
-    stranger.say(Stranger::frame(distwork::FrameKind::hello,
-                                 distwork::encode(distwork::Greeting{.role = distwork::Role::slave, .name = "mute"})));
-    distwork::ByteBuffer types;
-    distwork::detail::encode_value(distwork::Introduction{1, 10, 1 << 20, {}, {}}, types, {});
-    stranger.say(Stranger::frame(distwork::FrameKind::types, {types.data(), types.data() + types.size()}));
+    stranger.say(Stranger::frame(distwork::detail::FrameKind::hello,
+                                 distwork::detail::encode(distwork::detail::Greeting{.role = distwork::detail::Role::slave, .name = "mute"})));
+    distwork::detail::ByteBuffer types;
+    distwork::detail::encode_value(distwork::detail::Introduction{1, 10, 1 << 20, {}, {}}, types, {});
+    stranger.say(Stranger::frame(distwork::detail::FrameKind::types, {types.data(), types.data() + types.size()}));
     REQUIRE(run_until(cluster.io, [&] { return cluster.master.connected_slave_count() == 2; }));
     REQUIRE(run_until(cluster.io, [&] { return cluster.master.connected_slave_count() == 1; }));
     CHECK(cluster.master.sockets()[0].name == "slave 0");

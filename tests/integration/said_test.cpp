@@ -237,7 +237,7 @@ TEST_CASE("a slave that is lost with works is a warning, and says how many go el
     Cluster<> cluster{0, {}, heard_by(heard)};
     {
         Stranger stranger{cluster.io, cluster.master.local_endpoint().port()};
-        stranger.join(10, {&distwork::work_type<Plain>()});
+        stranger.join(10, {&distwork::detail::work_type<Plain>()});
         REQUIRE(run_until(cluster.io, [&] { return cluster.master.connected_slave_count() == 1; }));
         cluster.master.distribute_work(Plain{});
         CHECK(cluster.master.statistics().attempts == 1);
@@ -387,7 +387,7 @@ TEST_CASE("works that no connected slave can take are a warning, with the reason
     CHECK(heard.has("warning: Plain waits: no connected slave can take it: no type Plain is registered" + at + "\n"));
 
     Stranger other{io, master.local_endpoint().port()};
-    other.join(10, {&distwork::work_type<Sum>()});
+    other.join(10, {&distwork::detail::work_type<Sum>()});
     REQUIRE(run_until(io, [&] { return master.connected_slave_count() == 2; }));
     master.async_call(Sum{1, 2}, SubmitOptions{}.label("gpu").label("ssd"), [](const std::exception_ptr&, int) {});
     CHECK(heard.has("warning: Sum [gpu] [ssd] waits: no connected slave can take it: no type Sum is registered" + at +
@@ -418,11 +418,11 @@ TEST_CASE("a type with another shape is a warning, too", "[integration]") {
     Heard heard;
     Cluster<> cluster{0, {}, heard_by(heard)};
     Stranger stranger{cluster.io, cluster.master.local_endpoint().port()};
-    stranger.say(Stranger::frame(distwork::FrameKind::hello,
-                                 distwork::encode(distwork::Greeting{.role = distwork::Role::slave, .name = "old"})));
-    distwork::ByteBuffer types;
-    distwork::detail::encode_value(distwork::Introduction{1, 10, 1 << 20, {}, {{"Sum", 1}}}, types, {});
-    stranger.say(Stranger::frame(distwork::FrameKind::types, {types.data(), types.data() + types.size()}));
+    stranger.say(Stranger::frame(distwork::detail::FrameKind::hello,
+                                 distwork::detail::encode(distwork::detail::Greeting{.role = distwork::detail::Role::slave, .name = "old"})));
+    distwork::detail::ByteBuffer types;
+    distwork::detail::encode_value(distwork::detail::Introduction{1, 10, 1 << 20, {}, {{"Sum", 1}}}, types, {});
+    stranger.say(Stranger::frame(distwork::detail::FrameKind::types, {types.data(), types.data() + types.size()}));
     REQUIRE(run_until(cluster.io, [&] { return cluster.master.connected_slave_count() == 1; }));
     cluster.master.distribute_work(Sum{1, 2});
     CHECK(heard.has("warning: Sum waits: no connected slave can take it: the type Sum has another shape at old ("));

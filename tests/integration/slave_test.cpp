@@ -14,7 +14,7 @@
 // The slave's half of the promises: how long works may take, where it finds a master, how it leaves.
 
 using distwork::Errc;
-using distwork::FrameKind;
+using distwork::detail::FrameKind;
 using distwork::SubmitOptions;
 
 namespace {
@@ -128,27 +128,27 @@ struct FakeMaster {
 
     std::uint16_t port() const { return acceptor.local_endpoint().port(); }
 
-    void say(const distwork::FrameHeader& header, const std::vector<std::byte>& body = {}) {
-        std::vector<std::byte> bytes(distwork::frame_header_bytes + body.size());
-        distwork::FrameHeader whole = header;
+    void say(const distwork::detail::FrameHeader& header, const std::vector<std::byte>& body = {}) {
+        std::vector<std::byte> bytes(distwork::detail::frame_header_bytes + body.size());
+        distwork::detail::FrameHeader whole = header;
         whole.length = static_cast<std::uint32_t>(body.size());
-        distwork::write_header(bytes.data(), whole);
-        std::copy(body.begin(), body.end(), bytes.begin() + distwork::frame_header_bytes);
+        distwork::detail::write_header(bytes.data(), whole);
+        std::copy(body.begin(), body.end(), bytes.begin() + distwork::detail::frame_header_bytes);
         asio::write(socket, asio::buffer(bytes));
     }
 
-    asio::awaitable<std::pair<distwork::FrameHeader, std::vector<std::byte>>> hear() {
-        std::vector<std::byte> head(distwork::frame_header_bytes);
+    asio::awaitable<std::pair<distwork::detail::FrameHeader, std::vector<std::byte>>> hear() {
+        std::vector<std::byte> head(distwork::detail::frame_header_bytes);
         co_await asio::async_read(socket, asio::buffer(head), asio::use_awaitable);
-        const auto header = distwork::read_header(head.data());
+        const auto header = distwork::detail::read_header(head.data());
         std::vector<std::byte> body(header.length);
         co_await asio::async_read(socket, asio::buffer(body), asio::use_awaitable);
-        std::pair<distwork::FrameHeader, std::vector<std::byte>> frame{header, std::move(body)};
+        std::pair<distwork::detail::FrameHeader, std::vector<std::byte>> frame{header, std::move(body)};
         co_return frame;
     }
 
     /// Leaves out what comes before.
-    asio::awaitable<std::pair<distwork::FrameHeader, std::vector<std::byte>>> hear(FrameKind kind) {
+    asio::awaitable<std::pair<distwork::detail::FrameHeader, std::vector<std::byte>>> hear(FrameKind kind) {
         for (;;) {
             auto frame = co_await hear();
             if (frame.first.kind == kind) co_return frame;
@@ -159,9 +159,9 @@ struct FakeMaster {
         socket = co_await acceptor.async_accept(asio::use_awaitable);
         co_await hear(FrameKind::hello);
         say({.kind = FrameKind::welcome},
-            distwork::encode(distwork::Greeting{.role = distwork::Role::master, .name = "fake"}));
-        distwork::ByteBuffer types;
-        distwork::detail::encode_value(distwork::Introduction{1, 10, 1 << 20, {}, {}}, types, {});
+            distwork::detail::encode(distwork::detail::Greeting{.role = distwork::detail::Role::master, .name = "fake"}));
+        distwork::detail::ByteBuffer types;
+        distwork::detail::encode_value(distwork::detail::Introduction{1, 10, 1 << 20, {}, {}}, types, {});
         say({.kind = FrameKind::types}, {types.data(), types.data() + types.size()});
         co_await hear(FrameKind::types);
     }
@@ -169,7 +169,7 @@ struct FakeMaster {
     /// Why the slave leaves.
     asio::awaitable<Errc> farewell() {
         const auto frame = co_await hear(FrameKind::bye);
-        distwork::Refusal refusal;
+        distwork::detail::Refusal refusal;
         if (decode(frame.second, refusal)) co_return Errc::malformed;
         co_return refusal.reason;
     }
@@ -230,7 +230,7 @@ TEST_CASE("large works have their time too", "[integration]") {
     Cluster<> cluster{1, with_slots(2)};
     run(cluster.io, [](distwork::Master<>& master) -> asio::awaitable<void> {
         const auto hour = SubmitOptions{}.execution_timeout(std::chrono::hours{1});
-        for (const std::size_t size : {std::size_t{1000}, distwork::large_body_bytes - 10, std::size_t{3'000'000}}) {
+        for (const std::size_t size : {std::size_t{1000}, distwork::detail::large_body_bytes - 10, std::size_t{3'000'000}}) {
             Echo echo{std::string(size, 'x')};
             const std::string text = co_await master.async_call(std::move(echo), hour);
             CHECK(text == std::string(size, 'x'));
@@ -269,10 +269,10 @@ TEST_CASE("flags that mean nothing end the session", "[integration]") {
     FakeMaster master{io};
     distwork::Slave slave{io.get_executor(), "127.0.0.1", master.port(), impatient()};
     slave.start();
-    const auto reason_for = [&](distwork::FrameHeader header, const std::vector<std::byte>& body) {
+    const auto reason_for = [&](distwork::detail::FrameHeader header, const std::vector<std::byte>& body) {
         Errc reason{};
         run(io,
-            [](FakeMaster& fake, distwork::FrameHeader head, const std::vector<std::byte>& content,
+            [](FakeMaster& fake, distwork::detail::FrameHeader head, const std::vector<std::byte>& content,
                Errc& result) -> asio::awaitable<void> {
                 co_await fake.accept();
                 fake.say(head, content);
@@ -280,7 +280,7 @@ TEST_CASE("flags that mean nothing end the session", "[integration]") {
             }(master, header, body, reason));
         return reason;
     };
-    const std::uint16_t type = distwork::work_type<Plain>().number;
+    const std::uint16_t type = distwork::detail::work_type<Plain>().number;
     CHECK(reason_for({.kind = FrameKind::work, .flags = 2, .type = type, .id = 1}, bytes({1, 0, 0, 0})) ==
           Errc::protocol_violation);
     CHECK(reason_for({.kind = FrameKind::work, .flags = 3, .type = type, .id = 1}, bytes({1, 0, 0, 0})) ==
@@ -591,12 +591,12 @@ TEST_CASE("a heartbeat has a state of its length, or none, and that of a master 
     run(io, [](FakeMaster& fake) -> asio::awaitable<void> {
         co_await fake.accept();
         const auto ping = co_await fake.hear(FrameKind::ping);
-        CHECK(ping.second.size() == distwork::slave_state_bytes);
+        CHECK(ping.second.size() == distwork::detail::slave_state_bytes);
         fake.say({.kind = FrameKind::ping, .id = 42});
         const auto pong = co_await fake.hear(FrameKind::pong);
         CHECK(pong.first.id == 42);
-        CHECK(pong.second.size() == distwork::slave_state_bytes);
-        fake.say({.kind = FrameKind::pong, .id = ping.first.id}, std::vector<std::byte>(distwork::slave_state_bytes));
+        CHECK(pong.second.size() == distwork::detail::slave_state_bytes);
+        fake.say({.kind = FrameKind::pong, .id = ping.first.id}, std::vector<std::byte>(distwork::detail::slave_state_bytes));
         const Errc reason = co_await fake.farewell();
         CHECK(reason == Errc::protocol_violation);
     }(master));
@@ -606,7 +606,7 @@ TEST_CASE("a heartbeat has a state of its length, or none, and that of a master 
         Stranger stranger{cluster.io, cluster.master.local_endpoint().port()};
         stranger.join();
         stranger.say(Stranger::frame(kind, std::vector<std::byte>(bytes_of_body)));
-        stranger.say(Stranger::frame(FrameKind::bye, distwork::encode(distwork::Refusal{Errc::connection_closed, ""})));
+        stranger.say(Stranger::frame(FrameKind::bye, distwork::detail::encode(distwork::detail::Refusal{Errc::connection_closed, ""})));
         return farewell_of(cluster.io, stranger);
     };
     CHECK(reason_for(FrameKind::ping, 0) == Errc{});

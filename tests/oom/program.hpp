@@ -29,6 +29,7 @@
 namespace oom_test {
 
 using namespace distwork;
+using namespace distwork::detail;
 using namespace std::chrono_literals;
 
 inline std::string twice(std::string text) {

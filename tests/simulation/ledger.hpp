@@ -134,7 +134,7 @@ public:
     template <class Archive>
     void serialize(Archive& archive) {
         archive(number_, payload_);  // strangers read the number, which comes first
-        if constexpr (std::is_same_v<Archive, distwork::WireInputArchive>)  // not where its shape is found out
+        if constexpr (std::is_same_v<Archive, distwork::detail::WireInputArchive>)  // not where its shape is found out
             if (Ledger::current()->entries.at(number_).malformed) throw std::runtime_error{"malformed"};
     }
 

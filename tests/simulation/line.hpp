@@ -17,25 +17,25 @@
 namespace storm {
 
 using distwork::Errc;
-using distwork::FrameHeader;
-using distwork::FrameKind;
+using distwork::detail::FrameHeader;
+using distwork::detail::FrameKind;
 namespace sim = distwork::sim;
 using Bytes = std::vector<std::byte>;
 
 inline void append(Bytes& bytes, const FrameHeader& header, std::span<const std::byte> body = {}) {
     const std::size_t at = bytes.size();
-    bytes.resize(at + distwork::frame_header_bytes + body.size());
+    bytes.resize(at + distwork::detail::frame_header_bytes + body.size());
     FrameHeader whole = header;
     if (whole.length == 0) whole.length = static_cast<std::uint32_t>(body.size());
-    distwork::write_header(bytes.data() + at, whole);
-    if (!body.empty()) std::memcpy(bytes.data() + at + distwork::frame_header_bytes, body.data(), body.size());
+    distwork::detail::write_header(bytes.data() + at, whole);
+    if (!body.empty()) std::memcpy(bytes.data() + at + distwork::detail::frame_header_bytes, body.data(), body.size());
 }
 
 inline void append_types(Bytes& bytes, std::uint32_t window, const std::vector<const distwork::WorkType*>& known = {},
                          std::uint16_t version = distwork::newest_protocol_version) {
-    distwork::Introduction introduction{1, window, 64 * 1024, {}, {}, version};
+    distwork::detail::Introduction introduction{1, window, 64 * 1024, {}, {}, version};
     for (const auto* type : known) introduction.types.emplace_back(type->name, type->fingerprint());
-    distwork::ByteBuffer types;
+    distwork::detail::ByteBuffer types;
     distwork::detail::encode_value(introduction, types, {});
     append(bytes, {.kind = FrameKind::types}, types.view());
 }
@@ -65,7 +65,7 @@ public:
             auto token = asio::redirect_error(asio::use_awaitable, error);
             const std::size_t count = co_await socket_.async_read_some(asio::buffer(space.data(), space.size()), token);
             if (error) co_return false;
-            error = reader_.commit(count, [&](distwork::Frame&& came) {
+            error = reader_.commit(count, [&](distwork::detail::Frame&& came) {
                 heard_.emplace_back(came.header, Bytes{came.body.begin(), came.body.end()});
                 return true;
             });
@@ -79,13 +79,13 @@ public:
 
     /// Why the peer leaves, by the frame that came.
     Errc farewell() const {
-        distwork::Refusal why;
+        distwork::detail::Refusal why;
         return decode(body(), why) ? Errc::malformed : why.reason;
     }
 
 private:
     sim::Socket socket_;
-    distwork::FrameReader reader_{64 * 1024};
+    distwork::detail::FrameReader reader_{64 * 1024};
     std::deque<std::pair<FrameHeader, Bytes>> heard_;
 };
 

@@ -16,6 +16,7 @@
 #include "support/catch.hpp"
 
 using namespace distwork;
+using namespace distwork::detail;
 using namespace std::chrono_literals;
 
 namespace {

@@ -26,6 +26,7 @@
 #include "support/works.hpp"
 
 using namespace distwork;
+using namespace distwork::detail;
 using namespace std::chrono_literals;
 
 namespace {

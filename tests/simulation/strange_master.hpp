@@ -43,11 +43,11 @@ struct StrangeMaster {
     }
 
     Bytes words() const {
-        distwork::Greeting greeting{.role = distwork::Role::master, .name = "stranger"};
+        distwork::detail::Greeting greeting{.role = distwork::detail::Role::master, .name = "stranger"};
         if (manner == of_later_version) greeting.oldest = greeting.newest = 900;
         Bytes bytes;
         if (manner == refuses) {
-            append(bytes, {.kind = FrameKind::refuse}, encode(distwork::Refusal{Errc::version_mismatch, "too old"}));
+            append(bytes, {.kind = FrameKind::refuse}, encode(distwork::detail::Refusal{Errc::version_mismatch, "too old"}));
         } else if (manner == speaks_otherwise) {
             for (const char letter : std::string{"HTTP/1.1 400 Bad Request"}) bytes.push_back(std::byte(letter));
         } else if (manner != says_nothing) {
@@ -56,7 +56,7 @@ struct StrangeMaster {
             if (manner == kind_after_types) append_types(bytes, 4);
             if (manner == kind_after_welcome || manner == kind_after_types) append(bytes, {.kind = FrameKind{99}});
             if (manner == leaves_at_once)
-                append(bytes, {.kind = FrameKind::bye}, encode(distwork::Refusal{Errc::stopped, "not now"}));
+                append(bytes, {.kind = FrameKind::bye}, encode(distwork::detail::Refusal{Errc::stopped, "not now"}));
         }
         return bytes;
     }

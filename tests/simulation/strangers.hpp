@@ -98,12 +98,12 @@ struct Stranger {
     }
 
     Bytes first_words() const {
-        distwork::Greeting greeting{.role = distwork::Role::slave, .name = "stranger"};
+        distwork::detail::Greeting greeting{.role = distwork::detail::Role::slave, .name = "stranger"};
         if (manner == of_later_version) greeting.oldest = 900, greeting.newest = 901;
         if (manner == of_earlier_version) greeting.oldest = greeting.newest = 0;
         if (manner == of_versions_up_to_later) greeting.newest = 901;
         if (manner == of_first_version) greeting.oldest = greeting.newest = 1;
-        if (manner == master_itself) greeting.role = distwork::Role::master;
+        if (manner == master_itself) greeting.role = distwork::detail::Role::master;
         FrameHeader header{.kind = FrameKind::hello};
         if (manner == flags_at_first) header.flags = static_cast<std::uint8_t>(1 + variant % 255);
         if (manner == speaks_otherwise) header.kind = FrameKind{static_cast<std::uint8_t>(3 + variant % 250)};
@@ -120,7 +120,7 @@ struct Stranger {
         Bytes bytes;
         if (manner == kind_before_types) append(bytes, nonsense);
         if (manner == types_of_nonsense) append(bytes, {.kind = FrameKind::types}, Bytes(7));
-        else append_types(bytes, manner == takes_no_works ? 0 : 4, {&distwork::work_type<Work>()}, version());
+        else append_types(bytes, manner == takes_no_works ? 0 : 4, {&distwork::detail::work_type<Work>()}, version());
         if (manner == kind_after_types) append(bytes, nonsense);
         // 1 has a meaning with works alone, and in those the others have none.
         if (manner == flags_after_types && variant % 2) append(bytes, {.kind = FrameKind::ping, .flags = 1});
@@ -128,7 +128,7 @@ struct Stranger {
         if (manner == work_of_no_type) append(bytes, {.kind = FrameKind::work, .type = 0xffff, .id = 1}, Bytes(8));
         if (manner == announces_too_much) append(bytes, {.length = 0xffff'ffff, .kind = FrameKind::answer});
         if (leaves_at_once())
-            append(bytes, {.kind = FrameKind::bye}, encode(distwork::Refusal{Errc::connection_closed, "that was all"}));
+            append(bytes, {.kind = FrameKind::bye}, encode(distwork::detail::Refusal{Errc::connection_closed, "that was all"}));
         return bytes;
     }
 
@@ -137,14 +137,14 @@ struct Stranger {
         Bytes bytes;
         if (!is_hostile() || manner == answers_never) return bytes;
         const auto number = distwork::detail::load<std::uint64_t>(
-            body.data() + (work.flags == distwork::flag_timeout ? distwork::timeout_bytes : 0));
+            body.data() + (work.flags == distwork::detail::flag_timeout ? distwork::detail::timeout_bytes : 0));
         Ledger& ledger = *Ledger::current();
         Entry& entry = ledger.entries.at(number);
         ledger.retries += entry.options.retry_on_error().count;  // should it say that the work threw
         if (manner != breaks_an_answer) entry.is_strangers = true;
         const auto say = [&](std::uint64_t id, std::uint64_t value, std::size_t length = 24) {
             Bytes reply(32);
-            distwork::detail::store(reply.data() + distwork::reply_head_bytes, value);
+            distwork::detail::store(reply.data() + distwork::detail::reply_head_bytes, value);
             reply.resize(length);
             append(bytes, {.kind = FrameKind::answer, .id = id}, reply);
         };
@@ -165,7 +165,7 @@ struct Stranger {
             case answers_early:
                 // It took too long, goes on, and on, and returns; or says so once more.
                 for (int i = 0; i < 2; ++i)
-                    append(bytes, {.kind = FrameKind::error, .flags = distwork::flag_goes_on, .id = work.id},
+                    append(bytes, {.kind = FrameKind::error, .flags = distwork::detail::flag_goes_on, .id = work.id},
                            error_of(static_cast<std::uint64_t>(Errc::execution_timeout)));
                 say(work.id, value);
                 if (variant % 2) say(work.id, value), ++unwanted;
@@ -195,7 +195,7 @@ struct Stranger {
     }
 
     static Bytes error_of(std::uint64_t number) {
-        const auto body = distwork::error_body({}, static_cast<Errc>(number), "", "invented");
+        const auto body = distwork::detail::error_body({}, static_cast<Errc>(number), "", "invented");
         return {body.view().begin(), body.view().end()};
     }
 };
@@ -212,7 +212,7 @@ inline asio::awaitable<void> visit(Stranger& self, std::string address, std::uin
             case FrameKind::refuse:
             case FrameKind::bye: self.told = line.farewell(); break;
             case FrameKind::welcome: {
-                distwork::Greeting greeting;
+                distwork::detail::Greeting greeting;
                 self.is_welcome = !decode(line.body(), greeting) && greeting.newest == self.version();
                 words = self.second_words();
                 break;

@@ -38,7 +38,7 @@
 #include <string>
 #include <vector>
 
-#include "distwork/archive.hpp"
+#include "distwork/archive/wire_archive.hpp"
 #include "support/catch.hpp"
 
 // The types that the tests of the archives encode and decode.
@@ -46,6 +46,7 @@
 namespace archived {
 
 using namespace distwork;
+using namespace distwork::detail;
 
 using Bytes = std::vector<std::byte>;
 

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "distwork/selector.hpp"
-#include "distwork/socket_container.hpp"
-#include "distwork/submission.hpp"
+#include "distwork/dispatch/socket_container.hpp"
+#include "distwork/dispatch/submission.hpp"
 #include "distwork/submit_options.hpp"
 #include "distwork/work.hpp"
 #include "support/fake_peer.hpp"
@@ -23,6 +23,7 @@
 namespace support {
 
 using namespace distwork;
+using namespace distwork::detail;
 using namespace std::chrono_literals;
 
 using Stage = Submission::Stage;

@@ -11,27 +11,27 @@
 #include <utility>
 #include <vector>
 
-#include "distwork/byte_buffer.hpp"
-#include "distwork/call.hpp"
-#include "distwork/frame.hpp"
+#include "distwork/wire/byte_buffer.hpp"
+#include "distwork/calls/call.hpp"
+#include "distwork/wire/frame.hpp"
 #include "distwork/log.hpp"
-#include "distwork/peer.hpp"
-#include "distwork/reply.hpp"
+#include "distwork/calls/peer.hpp"
+#include "distwork/wire/reply.hpp"
 
 namespace support {
 
 /// The other end of a session that is not there: remembers what it was sent and what it was answered.
-class FakePeer : public distwork::Peer {
+class FakePeer : public distwork::detail::Peer {
 public:
     struct Replied {
         std::uint64_t id = 0;
-        distwork::FrameKind kind{};
+        distwork::detail::FrameKind kind{};
         std::uint8_t flags = 0;
         std::vector<std::byte> body;
 
         /// The body as the peer would read it.
-        distwork::Reply read() const {
-            distwork::Reply reply;
+        distwork::detail::Reply read() const {
+            distwork::detail::Reply reply;
             if (decode(kind, body, reply)) reply.text = "the reply does not decode";
             return reply;
         }
@@ -40,7 +40,7 @@ public:
     explicit FakePeer(asio::any_io_executor executor = {}, std::string name = "fake")
         : executor_{std::move(executor)}, name_{std::move(name)} {}
 
-    std::error_code send(const std::shared_ptr<distwork::Call>& call) override {
+    std::error_code send(const std::shared_ptr<distwork::detail::Call>& call) override {
         if (refuses) return ++refused, refuses;
         call->id = ++last_id_;
         call->keep_body();
@@ -48,12 +48,12 @@ public:
         sent.push_back(call);
         return {};
     }
-    void cancel(const distwork::Call& call) override { cancelled.push_back(call.id); }
-    bool recall(const distwork::Call& call) override {
+    void cancel(const distwork::detail::Call& call) override { cancelled.push_back(call.id); }
+    bool recall(const distwork::detail::Call& call) override {
         if (returns_works) recalled.push_back(call.id);
         return returns_works;
     }
-    void reply(distwork::FrameHeader header, distwork::ByteBuffer&& body) override {
+    void reply(distwork::detail::FrameHeader header, distwork::detail::ByteBuffer&& body) override {
         replies.push_back({header.id, header.kind, header.flags, {body.view().begin(), body.view().end()}});
         if (on_reply) on_reply(header.id);
     }
@@ -70,9 +70,9 @@ public:
     bool takes = true;        ///< answers
     bool returns_works = true;
     std::size_t failed = 0;  ///< works that could not be answered
-    std::function<void(distwork::Call&)> on_send;
+    std::function<void(distwork::detail::Call&)> on_send;
     std::function<void(std::uint64_t)> on_reply;
-    std::vector<std::shared_ptr<distwork::Call>> sent;
+    std::vector<std::shared_ptr<distwork::detail::Call>> sent;
     std::vector<std::uint64_t> cancelled;
     std::vector<std::uint64_t> recalled;
     std::vector<Replied> replies;

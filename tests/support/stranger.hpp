@@ -24,26 +24,26 @@ struct Stranger {
     void connect(std::uint16_t port) { socket.connect({asio::ip::address_v4::loopback(), port}); }
     void say(const std::vector<std::byte>& bytes) { asio::write(socket, asio::buffer(bytes)); }
 
-    static std::vector<std::byte> frame(distwork::FrameKind kind, const std::vector<std::byte>& body,
+    static std::vector<std::byte> frame(distwork::detail::FrameKind kind, const std::vector<std::byte>& body,
                                         std::uint32_t length) {
-        std::vector<std::byte> bytes(distwork::frame_header_bytes + body.size());
-        distwork::write_header(bytes.data(), {.length = length, .kind = kind});
-        std::copy(body.begin(), body.end(), bytes.begin() + distwork::frame_header_bytes);
+        std::vector<std::byte> bytes(distwork::detail::frame_header_bytes + body.size());
+        distwork::detail::write_header(bytes.data(), {.length = length, .kind = kind});
+        std::copy(body.begin(), body.end(), bytes.begin() + distwork::detail::frame_header_bytes);
         return bytes;
     }
-    static std::vector<std::byte> frame(distwork::FrameKind kind, const std::vector<std::byte>& body) {
+    static std::vector<std::byte> frame(distwork::detail::FrameKind kind, const std::vector<std::byte>& body) {
         return frame(kind, body, static_cast<std::uint32_t>(body.size()));
     }
 
     /// Introduces itself as a slave that takes so many works, of these types.
     void join(std::uint32_t window = 10, const std::vector<const distwork::WorkType*>& types_known = {}) {
-        say(frame(distwork::FrameKind::hello,
-                  distwork::encode(distwork::Greeting{.role = distwork::Role::slave, .name = "stranger"})));
-        distwork::ByteBuffer types;
-        distwork::Introduction introduction{1, window, 1 << 20, {}, {}};
+        say(frame(distwork::detail::FrameKind::hello,
+                  distwork::detail::encode(distwork::detail::Greeting{.role = distwork::detail::Role::slave, .name = "stranger"})));
+        distwork::detail::ByteBuffer types;
+        distwork::detail::Introduction introduction{1, window, 1 << 20, {}, {}};
         for (const auto* type : types_known) introduction.types.emplace_back(type->name, type->fingerprint());
         distwork::detail::encode_value(introduction, types, {});
-        say(frame(distwork::FrameKind::types, {types.data(), types.data() + types.size()}));
+        say(frame(distwork::detail::FrameKind::types, {types.data(), types.data() + types.size()}));
     }
 
     asio::ip::tcp::socket socket;
@@ -68,11 +68,11 @@ inline distwork::Errc farewell_of(asio::io_context& io, Stranger& stranger) {
     run(io, [](Stranger& speaker, std::vector<std::byte>& all) -> asio::awaitable<void> {
         all = co_await hear(speaker.socket);
     }(stranger, heard));
-    distwork::Refusal refusal;
-    for (std::size_t at = 0; at + distwork::frame_header_bytes <= heard.size();) {
-        const auto header = distwork::read_header(heard.data() + at);
-        at += distwork::frame_header_bytes;
-        if (header.kind == distwork::FrameKind::bye)
+    distwork::detail::Refusal refusal;
+    for (std::size_t at = 0; at + distwork::detail::frame_header_bytes <= heard.size();) {
+        const auto header = distwork::detail::read_header(heard.data() + at);
+        at += distwork::detail::frame_header_bytes;
+        if (header.kind == distwork::detail::FrameKind::bye)
             CHECK_FALSE(decode(std::span{heard}.subspan(at, header.length), refusal));
         at += header.length;
     }

@@ -1,6 +1,6 @@
 // In which order the addresses of a host are tried, and when.
 
-#include "distwork/detail/address_race.hpp"
+#include "distwork/tcp/address_race.hpp"
 
 #include <chrono>
 #include <cstdint>

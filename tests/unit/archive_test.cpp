@@ -1,4 +1,4 @@
-#include "distwork/archive.hpp"
+#include "distwork/archive/wire_archive.hpp"
 
 #include <cmath>
 #include <limits>

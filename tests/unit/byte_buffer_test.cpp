@@ -1,4 +1,4 @@
-#include "distwork/byte_buffer.hpp"
+#include "distwork/wire/byte_buffer.hpp"
 
 #include <cstddef>
 #include <cstring>
@@ -10,7 +10,7 @@
 
 #include "support/catch.hpp"
 
-using distwork::ByteBuffer;
+using distwork::detail::ByteBuffer;
 
 namespace {
 
@@ -128,7 +128,7 @@ TEST_CASE("a moved byte buffer takes its contents along and leaves an empty one"
 }
 
 TEST_CASE("a large block is used again by one that is not much smaller", "[unit]") {
-    using distwork::make_large_bytes;
+    using distwork::detail::make_large_bytes;
     for (const std::size_t bytes : {100'000u, 200'000u, 300'000u}) drain_spare_blocks(bytes);
     const auto address = [](std::size_t bytes) { return static_cast<const void*>(make_large_bytes(bytes).get()); };
     const void* const first = address(300'000);
@@ -146,8 +146,8 @@ TEST_CASE("a large block is used again by one that is not much smaller", "[unit]
 TEST_CASE("blocks that are not used are kept only up to a bound", "[unit]") {
     constexpr std::size_t bytes = 3 * 1024 * 1024;
     {
-        std::vector<distwork::LargeBytes> blocks;
-        for (int i = 0; i < 40; ++i) blocks.push_back(distwork::make_large_bytes(bytes));
+        std::vector<distwork::detail::LargeBytes> blocks;
+        for (int i = 0; i < 40; ++i) blocks.push_back(distwork::detail::make_large_bytes(bytes));
     }
     const std::size_t kept = drain_spare_blocks(bytes);
     CHECK(kept > 0);

@@ -22,20 +22,21 @@
 #include <utility>
 #include <vector>
 
-#include "distwork/frame.hpp"
-#include "distwork/frame_reader.hpp"
-#include "distwork/handshake.hpp"
-#include "distwork/introduction.hpp"
-#include "distwork/outbox.hpp"
-#include "distwork/reply.hpp"
-#include "distwork/slave_state.hpp"
+#include "distwork/wire/frame.hpp"
+#include "distwork/wire/frame_reader.hpp"
+#include "distwork/wire/handshake.hpp"
+#include "distwork/types/peer_types.hpp"
+#include "distwork/wire/outbox.hpp"
+#include "distwork/wire/reply.hpp"
+#include "distwork/wire/slave_state_body.hpp"
 #include "distwork/transport.hpp"
-#include "distwork/typed_call.hpp"
+#include "distwork/calls/typed_call.hpp"
 #include "support/catch.hpp"
 #include "support/hex.hpp"
 #include "support/type_table.hpp"
 
 using namespace distwork;
+using namespace distwork::detail;
 
 namespace {
 
@@ -135,7 +136,7 @@ void feed(FrameReader& reader, std::span<const std::byte> bytes) {
 
 WorkType type_named(std::string name, std::uint16_t number, std::uint64_t (*fingerprint)()) {
     WorkType type;
-    type.registry = &distwork::Registry::instance();
+    type.registry = &distwork::detail::Registry::instance();
     type.name = std::move(name);
     type.number = number;
     type.fingerprint = fingerprint;
@@ -334,7 +335,7 @@ TEST_CASE("bodies about the bounds of the reader's buffers come out whole", "[un
 
 TEST_CASE("a large body that was begun comes in a buffer of its own, which outlives the reader", "[unit]") {
     const Stream stream{{200'000}};
-    distwork::LargeBytes own;
+    distwork::detail::LargeBytes own;
     {
         FrameReader reader{1024 * 1024};
         std::size_t at = 0;

@@ -28,18 +28,18 @@
 #include <utility>
 #include <vector>
 
-#include "distwork/call.hpp"
-#include "distwork/call_table.hpp"
+#include "distwork/calls/call.hpp"
+#include "distwork/calls/call_table.hpp"
 #include "distwork/context.hpp"
-#include "distwork/frame_reader.hpp"
-#include "distwork/liveness.hpp"
+#include "distwork/wire/frame_reader.hpp"
+#include "distwork/link/liveness.hpp"
 #include "distwork/no_retry.hpp"
-#include "distwork/outgoing.hpp"
+#include "distwork/link/multiplexer.hpp"
 #include "distwork/register.hpp"
-#include "distwork/registry.hpp"
-#include "distwork/session_host.hpp"
-#include "distwork/typed_call.hpp"
-#include "distwork/work_queue.hpp"
+#include "distwork/types/registry.hpp"
+#include "distwork/link/session_handler.hpp"
+#include "distwork/calls/typed_call.hpp"
+#include "distwork/execution/work_queue.hpp"
 #include "support/catch.hpp"
 #include "support/fake_peer.hpp"
 #include "support/hex.hpp"
@@ -51,6 +51,7 @@
 #include <asio/io_context.hpp>
 
 using namespace distwork;
+using namespace distwork::detail;
 using namespace std::chrono_literals;
 using support::FakePeer;
 
@@ -294,19 +295,19 @@ TEST_CASE("a pong counts once, and only for the last ping", "[unit]") {
     CHECK_FALSE(liveness.pong(second, TimePoint{8s}));
 }
 
-// Outgoing
+// Multiplexer
 
 namespace {
 
 /// The frames that wait to leave; `taken` is what a writer would have in its hands.
 struct Leaving {
-    explicit Leaving(std::size_t max_bytes = 1 << 20, std::size_t window = 1000) : outgoing{max_bytes} { open(window); }
+    explicit Leaving(std::size_t max_bytes = 1 << 20, std::size_t window = 1000) : multiplexer{max_bytes} { open(window); }
 
     void open(std::size_t window) {
         Introduction peer;
         peer.types = {{"other", 1}, {"plain 0", 1}, {"plain 1", 2}};
         const auto ours = table_of({&plain_type(0), &plain_type(1), &plain_type(2)});
-        outgoing.introduce(PeerTypes{ours, peer}, window, 1 << 30);
+        multiplexer.introduce(PeerTypes{ours, peer}, window, 1 << 30);
     }
 
     /// As the writer does: all that gathered leaves.
@@ -315,7 +316,7 @@ struct Leaving {
         FrameReader reader{1 << 24};
         std::vector<asio::const_buffer> buffers;
         Outbox taken;
-        while (outgoing.take(taken)) {
+        while (multiplexer.take(taken)) {
             while (!taken.empty()) {
                 const auto space = reader.prepare();
                 taken.gather(buffers, space.size());
@@ -338,12 +339,12 @@ struct Leaving {
     std::vector<Answer> answer(const std::vector<std::uint64_t>& ids) {
         std::vector<Answer> answers(ids.size());
         for (std::size_t i = 0; i < ids.size(); ++i) answers[i].id = ids[i];
-        outgoing.take_calls(answers);
-        outgoing.release_held();
+        multiplexer.take_calls(answers);
+        multiplexer.release_held();
         return answers;
     }
 
-    Outgoing outgoing;
+    Multiplexer multiplexer;
 };
 
 using Frames = std::vector<std::pair<FrameKind, std::uint64_t>>;
@@ -353,9 +354,9 @@ using Frames = std::vector<std::pair<FrameKind, std::uint64_t>>;
 TEST_CASE("a work frame is these bytes", "[unit]") {
     Leaving leaving;
     const auto call = plain(3);
-    REQUIRE_FALSE(leaving.outgoing.send(call).error);
+    REQUIRE_FALSE(leaving.multiplexer.send(call).error);
     Outbox taken;
-    REQUIRE(leaving.outgoing.take(taken));
+    REQUIRE(leaving.multiplexer.take(taken));
     std::vector<asio::const_buffer> buffers;
     taken.gather(buffers, 1000);
     REQUIRE(buffers.size() == 1);
@@ -370,9 +371,9 @@ TEST_CASE("a work frame with a timeout is these bytes", "[unit]") {
     const auto sent = [&](std::chrono::milliseconds timeout, std::size_t bytes) {
         const auto call = plain(bytes);
         call->timeout = timeout;
-        REQUIRE_FALSE(leaving.outgoing.send(call).error);
+        REQUIRE_FALSE(leaving.multiplexer.send(call).error);
         Outbox taken;
-        REQUIRE(leaving.outgoing.take(taken));
+        REQUIRE(leaving.multiplexer.take(taken));
         std::vector<asio::const_buffer> buffers;
         taken.gather(buffers, 1 << 30);
         std::vector<std::byte> all;
@@ -404,15 +405,15 @@ TEST_CASE("a timeout counts for what the peer takes, and a held call keeps its o
     };
     Introduction peer;
     peer.types = {{"plain 0", 1}};
-    leaving.outgoing.introduce(PeerTypes{table_of({&plain_type(0)}), peer}, 1, 100);
-    CHECK(leaving.outgoing.send(timed(97)).error == Errc::too_large);
+    leaving.multiplexer.introduce(PeerTypes{table_of({&plain_type(0)}), peer}, 1, 100);
+    CHECK(leaving.multiplexer.send(timed(97)).error == Errc::too_large);
     const auto first = timed(96);
-    REQUIRE_FALSE(leaving.outgoing.send(first).error);
-    REQUIRE_FALSE(leaving.outgoing.send(timed(5)).error);
+    REQUIRE_FALSE(leaving.multiplexer.send(first).error);
+    REQUIRE_FALSE(leaving.multiplexer.send(timed(5)).error);
     CHECK(leaving.write().size() == 1);
     leaving.answer({first->id});
     Outbox taken;
-    REQUIRE(leaving.outgoing.take(taken));
+    REQUIRE(leaving.multiplexer.take(taken));
     CHECK(taken.size() == frame_header_bytes + timeout_bytes + 5);
 }
 
@@ -425,33 +426,33 @@ TEST_CASE("a registered work's body is its members", "[unit]") {
 
 TEST_CASE("a call whose type the peer does not have in that shape is not taken", "[unit]") {
     Leaving leaving;
-    CHECK(leaving.outgoing.send(plain(3, 1)).error == Errc::shape_differs);
-    CHECK(leaving.outgoing.send(plain(3, 2)).error == Errc::unknown_type);
-    CHECK(leaving.outgoing.awaiting() == 0);
+    CHECK(leaving.multiplexer.send(plain(3, 1)).error == Errc::shape_differs);
+    CHECK(leaving.multiplexer.send(plain(3, 2)).error == Errc::unknown_type);
+    CHECK(leaving.multiplexer.awaiting() == 0);
     CHECK(leaving.write().empty());
-    Outgoing stranger{1000};
+    Multiplexer stranger{1000};
     CHECK(stranger.send(plain()).error == Errc::unknown_type);
 }
 
 TEST_CASE("one wake for all that gathers until the writer finds nothing", "[unit]") {
     Leaving leaving;
-    CHECK(leaving.outgoing.send(plain()).wake);
-    CHECK_FALSE(leaving.outgoing.send(plain()).wake);
-    CHECK_FALSE(leaving.outgoing.send({.kind = FrameKind::ping}));
+    CHECK(leaving.multiplexer.send(plain()).wake);
+    CHECK_FALSE(leaving.multiplexer.send(plain()).wake);
+    CHECK_FALSE(leaving.multiplexer.send({.kind = FrameKind::ping}));
     Outbox taken;
-    CHECK(leaving.outgoing.take(taken));
-    CHECK_FALSE(leaving.outgoing.send(plain()).wake);  // the writer is still at it
+    CHECK(leaving.multiplexer.take(taken));
+    CHECK_FALSE(leaving.multiplexer.send(plain()).wake);  // the writer is still at it
     taken = {};
-    CHECK(leaving.outgoing.take(taken));
+    CHECK(leaving.multiplexer.take(taken));
     taken = {};
-    CHECK_FALSE(leaving.outgoing.take(taken));
-    CHECK(leaving.outgoing.send({.kind = FrameKind::ping}, ByteBuffer{}));
+    CHECK_FALSE(leaving.multiplexer.take(taken));
+    CHECK(leaving.multiplexer.send({.kind = FrameKind::ping}, ByteBuffer{}));
 
     CHECK(leaving.write().size() == 1);
-    leaving.outgoing.stay_awake();
-    CHECK_FALSE(leaving.outgoing.send(plain()).wake);
+    leaving.multiplexer.stay_awake();
+    CHECK_FALSE(leaving.multiplexer.send(plain()).wake);
     CHECK(leaving.write().size() == 1);
-    CHECK(leaving.outgoing.send(plain()).wake);
+    CHECK(leaving.multiplexer.send(plain()).wake);
 }
 
 TEST_CASE("beyond the peer's window calls are held back, and leave in order as answers come", "[unit]") {
@@ -459,9 +460,9 @@ TEST_CASE("beyond the peer's window calls are held back, and leave in order as a
     std::vector<std::shared_ptr<PlainCall>> calls;
     for (int i = 0; i < 5; ++i) {
         calls.push_back(plain());
-        CHECK_FALSE(leaving.outgoing.send(calls.back()).error);
+        CHECK_FALSE(leaving.multiplexer.send(calls.back()).error);
     }
-    CHECK(leaving.outgoing.awaiting() == 5);
+    CHECK(leaving.multiplexer.awaiting() == 5);
     CHECK(leaving.write() == Frames{{FrameKind::work, calls[0]->id}, {FrameKind::work, calls[1]->id}});
 
     const auto answers = leaving.answer({calls[1]->id});
@@ -469,16 +470,16 @@ TEST_CASE("beyond the peer's window calls are held back, and leave in order as a
     CHECK(leaving.write() == Frames{{FrameKind::work, calls[2]->id}});
     leaving.answer({calls[0]->id, calls[2]->id, 12345});
     CHECK(leaving.write() == Frames{{FrameKind::work, calls[3]->id}, {FrameKind::work, calls[4]->id}});
-    CHECK(leaving.outgoing.awaiting() == 2);
+    CHECK(leaving.multiplexer.awaiting() == 2);
 }
 
 TEST_CASE("a call does not overtake those that are held back, also when the window grew", "[unit]") {
     Leaving leaving{1 << 20, 1};
     std::vector<std::shared_ptr<PlainCall>> calls;
-    for (int i = 0; i < 3; ++i) calls.push_back(plain()), leaving.outgoing.send(calls.back());
+    for (int i = 0; i < 3; ++i) calls.push_back(plain()), leaving.multiplexer.send(calls.back());
     leaving.open(10);
     calls.push_back(plain());
-    leaving.outgoing.send(calls.back());
+    leaving.multiplexer.send(calls.back());
     leaving.answer({calls[0]->id});
     Frames expected;
     for (const auto& call : calls) expected.emplace_back(FrameKind::work, call->id);
@@ -488,18 +489,18 @@ TEST_CASE("a call does not overtake those that are held back, also when the wind
 TEST_CASE("a held call that nobody wants any more is not sent, and those behind it are", "[unit]") {
     Leaving leaving{1 << 20, 1};
     std::vector<std::shared_ptr<PlainCall>> calls;
-    for (int i = 0; i < 3; ++i) calls.push_back(plain()), leaving.outgoing.send(calls.back());
+    for (int i = 0; i < 3; ++i) calls.push_back(plain()), leaving.multiplexer.send(calls.back());
     REQUIRE(calls[1]->claim());
-    CHECK_FALSE(leaving.outgoing.cancel(*calls[1]));
+    CHECK_FALSE(leaving.multiplexer.cancel(*calls[1]));
     leaving.answer({calls[0]->id});
     CHECK(leaving.write() == Frames{{FrameKind::work, calls[0]->id}, {FrameKind::work, calls[2]->id}});
-    CHECK(leaving.outgoing.awaiting() == 1);
+    CHECK(leaving.multiplexer.awaiting() == 1);
 }
 
 TEST_CASE("late and invented answers find no call", "[unit]") {
     Leaving leaving;
     const auto call = plain();
-    leaving.outgoing.send(call);
+    leaving.multiplexer.send(call);
     CHECK(leaving.answer({call->id})[0].call == call);
     CHECK(leaving.answer({call->id})[0].call == nullptr);
     CHECK(leaving.answer({0})[0].call == nullptr);
@@ -508,50 +509,50 @@ TEST_CASE("late and invented answers find no call", "[unit]") {
 TEST_CASE("a call whose work goes on beyond its time finds its last answer as well", "[unit]") {
     Leaving leaving;
     const auto call = plain();
-    leaving.outgoing.send(call);
+    leaving.multiplexer.send(call);
     std::vector<Answer> early(1);
     early[0].id = call->id;
     early[0].reply.goes_on = true;
-    leaving.outgoing.take_calls(early);
+    leaving.multiplexer.take_calls(early);
     CHECK(early[0].call == call);
-    CHECK(leaving.outgoing.awaiting() == 1);
+    CHECK(leaving.multiplexer.awaiting() == 1);
     CHECK(leaving.answer({call->id})[0].call == call);
-    CHECK(leaving.outgoing.awaiting() == 0);
-    leaving.outgoing.take_calls(early);
+    CHECK(leaving.multiplexer.awaiting() == 0);
+    leaving.multiplexer.take_calls(early);
     CHECK(early[0].call == nullptr);
 }
 
 TEST_CASE("a cancel frame leaves for a call that awaits its answer, and for no other", "[unit]") {
     Leaving leaving;
     const auto call = plain();
-    CHECK_FALSE(leaving.outgoing.cancel(*call));
-    leaving.outgoing.send(call);
-    leaving.outgoing.cancel(*call);
+    CHECK_FALSE(leaving.multiplexer.cancel(*call));
+    leaving.multiplexer.send(call);
+    leaving.multiplexer.cancel(*call);
     CHECK(leaving.write() == Frames{{FrameKind::work, call->id}, {FrameKind::cancel, call->id}});
-    CHECK(leaving.outgoing.cancel(*call));
+    CHECK(leaving.multiplexer.cancel(*call));
     leaving.write();
     leaving.answer({call->id});
-    CHECK_FALSE(leaving.outgoing.cancel(*call));
+    CHECK_FALSE(leaving.multiplexer.cancel(*call));
     CHECK(leaving.write().empty());
 }
 
 TEST_CASE("what waits for a peer is bounded, and counts until it has left", "[unit]") {
     constexpr std::size_t each = frame_header_bytes + 84;
     Leaving leaving{10 * each, 5};
-    for (int i = 0; i < 10; ++i) CHECK_FALSE(leaving.outgoing.send(plain(84)).error);  // half of them held back
-    CHECK(leaving.outgoing.send(plain(84)).error == Errc::outbox_full);
+    for (int i = 0; i < 10; ++i) CHECK_FALSE(leaving.multiplexer.send(plain(84)).error);  // half of them held back
+    CHECK(leaving.multiplexer.send(plain(84)).error == Errc::outbox_full);
     Outbox taken;
-    REQUIRE(leaving.outgoing.take(taken));
-    CHECK(leaving.outgoing.send(plain(84)).error == Errc::outbox_full);
+    REQUIRE(leaving.multiplexer.take(taken));
+    CHECK(leaving.multiplexer.send(plain(84)).error == Errc::outbox_full);
     taken = {};
-    CHECK_FALSE(leaving.outgoing.take(taken));  // now the first half has left
-    for (int i = 0; i < 5; ++i) CHECK_FALSE(leaving.outgoing.send(plain(84)).error);
-    CHECK(leaving.outgoing.send(plain(84)).error == Errc::outbox_full);
+    CHECK_FALSE(leaving.multiplexer.take(taken));  // now the first half has left
+    for (int i = 0; i < 5; ++i) CHECK_FALSE(leaving.multiplexer.send(plain(84)).error);
+    CHECK(leaving.multiplexer.send(plain(84)).error == Errc::outbox_full);
 
     // A single one always passes.
     Leaving empty{10};
-    CHECK_FALSE(empty.outgoing.send(plain(100'000)).error);
-    CHECK(empty.outgoing.send(plain(1)).error == Errc::outbox_full);
+    CHECK_FALSE(empty.multiplexer.send(plain(100'000)).error);
+    CHECK(empty.multiplexer.send(plain(1)).error == Errc::outbox_full);
 }
 
 TEST_CASE("more than may wait to leave is too much until half of it has left", "[unit]") {
@@ -560,43 +561,43 @@ TEST_CASE("more than may wait to leave is too much until half of it has left", "
     ByteBuffer body;
     body.extend(84);
     for (int i = 0; i < 10; ++i) {
-        CHECK_FALSE(leaving.outgoing.is_overfull());
-        leaving.outgoing.reply({.kind = FrameKind::answer, .id = 1}, std::move(body));  // small: it stays here
+        CHECK_FALSE(leaving.multiplexer.is_overfull());
+        leaving.multiplexer.reply({.kind = FrameKind::answer, .id = 1}, std::move(body));  // small: it stays here
     }
-    CHECK_FALSE(leaving.outgoing.is_overfull());
-    leaving.outgoing.send({.kind = FrameKind::pong});
-    CHECK(leaving.outgoing.is_overfull());
+    CHECK_FALSE(leaving.multiplexer.is_overfull());
+    leaving.multiplexer.send({.kind = FrameKind::pong});
+    CHECK(leaving.multiplexer.is_overfull());
     Outbox taken;
-    REQUIRE(leaving.outgoing.take(taken));
-    CHECK_FALSE(leaving.outgoing.left(5 * each).for_answers);
-    CHECK(leaving.outgoing.is_overfull());
-    const auto room = leaving.outgoing.left(frame_header_bytes);
+    REQUIRE(leaving.multiplexer.take(taken));
+    CHECK_FALSE(leaving.multiplexer.left(5 * each).for_answers);
+    CHECK(leaving.multiplexer.is_overfull());
+    const auto room = leaving.multiplexer.left(frame_header_bytes);
     CHECK(room.for_answers);
     CHECK_FALSE(room.for_calls);  // none was refused
-    CHECK_FALSE(leaving.outgoing.is_overfull());
-    CHECK_FALSE(leaving.outgoing.left(each).for_answers);  // told once
+    CHECK_FALSE(leaving.multiplexer.is_overfull());
+    CHECK_FALSE(leaving.multiplexer.left(each).for_answers);  // told once
 
     // Nothing waits for a link that is closed.
-    while (!leaving.outgoing.is_overfull())
-        leaving.outgoing.reply({.kind = FrameKind::answer, .id = 1}, std::move(body));
-    leaving.outgoing.close();
-    CHECK_FALSE(leaving.outgoing.is_overfull());
+    while (!leaving.multiplexer.is_overfull())
+        leaving.multiplexer.reply({.kind = FrameKind::answer, .id = 1}, std::move(body));
+    leaving.multiplexer.close();
+    CHECK_FALSE(leaving.multiplexer.is_overfull());
 }
 
 TEST_CASE("large bodies leave without a copy, and what is small stays with the caller", "[unit]") {
     Leaving leaving;
     const auto call = plain(large_body_bytes);
-    leaving.outgoing.send(call);
+    leaving.multiplexer.send(call);
     ByteBuffer small;
     small.extend(10);
     ByteBuffer large;
     std::fill_n(large.extend(large_body_bytes), large_body_bytes, std::byte{1});
     const std::byte* const where = large.data();
-    leaving.outgoing.send({.kind = FrameKind::answer}, std::move(small));
-    leaving.outgoing.send({.kind = FrameKind::answer}, std::move(large));
+    leaving.multiplexer.send({.kind = FrameKind::answer}, std::move(small));
+    leaving.multiplexer.send({.kind = FrameKind::answer}, std::move(large));
     CHECK(small.size() == 10);
     Outbox taken;
-    REQUIRE(leaving.outgoing.take(taken));
+    REQUIRE(leaving.multiplexer.take(taken));
     std::vector<asio::const_buffer> buffers;
     taken.gather(buffers, 1 << 20);
     REQUIRE(buffers.size() == 4);
@@ -607,19 +608,19 @@ TEST_CASE("large bodies leave without a copy, and what is small stays with the c
 TEST_CASE("a closed link gives up every call, and takes nothing more", "[unit]") {
     Leaving leaving{1 << 20, 2};
     std::vector<std::shared_ptr<Call>> calls;
-    for (int i = 0; i < 4; ++i) calls.push_back(plain()), leaving.outgoing.send(plain()), leaving.outgoing.awaiting();
+    for (int i = 0; i < 4; ++i) calls.push_back(plain()), leaving.multiplexer.send(plain()), leaving.multiplexer.awaiting();
     const bool politely = GENERATE(false, true);
-    const auto given_up = politely ? leaving.outgoing.give_up() : leaving.outgoing.close();
+    const auto given_up = politely ? leaving.multiplexer.give_up() : leaving.multiplexer.close();
     CHECK(given_up.size() == 4);
     CHECK(std::count(given_up.begin(), given_up.end(), nullptr) == 0);
-    CHECK(leaving.outgoing.awaiting() == 0);
-    CHECK(leaving.outgoing.send(plain()).error == Errc::lost);
-    CHECK_FALSE(leaving.outgoing.cancel(*given_up[0]));
+    CHECK(leaving.multiplexer.awaiting() == 0);
+    CHECK(leaving.multiplexer.send(plain()).error == Errc::lost);
+    CHECK_FALSE(leaving.multiplexer.cancel(*given_up[0]));
     // Politely: what waited leaves, and a farewell.
-    leaving.outgoing.send({.kind = FrameKind::bye});
+    leaving.multiplexer.send({.kind = FrameKind::bye});
     CHECK(leaving.write().size() == (politely ? 3 : 0));
-    CHECK(leaving.outgoing.close().empty());
-    CHECK_FALSE(leaving.outgoing.send({.kind = FrameKind::ping}));
+    CHECK(leaving.multiplexer.close().empty());
+    CHECK_FALSE(leaving.multiplexer.send({.kind = FrameKind::ping}));
 }
 
 // The registry
@@ -706,7 +707,7 @@ TEST_CASE("a call completes with the value that came back", "[unit]") {
     CHECK(call->attempt() == 1);
     CHECK_FALSE(call->chosen());
     CHECK_FALSE(call->has_own_executor());
-    distwork::ByteBuffer room;
+    distwork::detail::ByteBuffer room;
     call->encode(room, {});
     CHECK(hex(call->body()) == "01 00 00 00 02 00 00 00");
 

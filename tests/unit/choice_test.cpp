@@ -20,12 +20,12 @@
 #include <utility>
 #include <vector>
 
-#include "distwork/backlog.hpp"
-#include "distwork/in_flight.hpp"
-#include "distwork/outgoing.hpp"
-#include "distwork/ready_set.hpp"
+#include "distwork/dispatch/backlog.hpp"
+#include "distwork/dispatch/credit_window.hpp"
+#include "distwork/link/multiplexer.hpp"
+#include "distwork/dispatch/ready_set.hpp"
 #include "distwork/selector.hpp"
-#include "distwork/socket_container.hpp"
+#include "distwork/dispatch/socket_container.hpp"
 #include "distwork/submit_options.hpp"
 #include "distwork/work.hpp"
 #include "support/catch.hpp"
@@ -132,7 +132,7 @@ TEST_CASE("a ready set goes round over gaps of any width", "[unit]") {
     }
 }
 
-// InFlight
+// CreditWindow
 
 namespace {
 
@@ -160,8 +160,8 @@ struct Held {
         return 0;
     }
 
-    InFlight::Running running;
-    InFlight in_flight;
+    CreditWindow::Running running;
+    CreditWindow in_flight;
     TimePoint now{1h};
     std::deque<TaskPtr> works;
 };
@@ -243,11 +243,11 @@ TEST_CASE("the window bounds what a slave holds, its slots it always has", "[uni
 }
 
 TEST_CASE("credit for any plain work is credit for each of them", "[unit]") {
-    CHECK(InFlight::is_plain(1ns, 0));
-    CHECK(InFlight::is_plain(250us, 32 * 1024));
-    CHECK_FALSE(InFlight::is_plain(250us + 1ns, 10));
-    CHECK_FALSE(InFlight::is_plain(1us, 32 * 1024 + 1));
-    CHECK_FALSE(InFlight::is_plain(0ns, 10));
+    CHECK(CreditWindow::is_plain(1ns, 0));
+    CHECK(CreditWindow::is_plain(250us, 32 * 1024));
+    CHECK_FALSE(CreditWindow::is_plain(250us + 1ns, 10));
+    CHECK_FALSE(CreditWindow::is_plain(1us, 32 * 1024 + 1));
+    CHECK_FALSE(CreditWindow::is_plain(0ns, 10));
 
     std::mt19937 random{3};
     std::size_t with = 0;
@@ -1642,19 +1642,19 @@ namespace {
 /// A peer whose calls go through a session's real queue, of which every frame is read.
 class QueuedPeer final : public FakePeer {
 public:
-    explicit QueuedPeer(std::size_t window) : outgoing_{mebibyte} {
+    explicit QueuedPeer(std::size_t window) : multiplexer_{mebibyte} {
         Introduction peer;
         peer.types.emplace_back(work_type_number(0).name, 0);
-        outgoing_.introduce(PeerTypes{table_of({&work_type_number(0)}), peer}, window, mebibyte);
+        multiplexer_.introduce(PeerTypes{table_of({&work_type_number(0)}), peer}, window, mebibyte);
     }
 
-    std::error_code send(const std::shared_ptr<Call>& call) override { return outgoing_.send(call).error; }
-    void cancel(const Call& call) override { outgoing_.cancel(call); }
+    std::error_code send(const std::shared_ptr<Call>& call) override { return multiplexer_.send(call).error; }
+    void cancel(const Call& call) override { multiplexer_.cancel(call); }
 
     /// Answers every work that has arrived; false once none did.
     bool answer_all(SocketContainer<RoundRobin>& container, std::uint64_t socket) {
         Outbox leaving;
-        if (!outgoing_.take(leaving)) return false;
+        if (!multiplexer_.take(leaving)) return false;
         FrameReader reader{mebibyte};
         std::vector<asio::const_buffer> buffers;
         leaving.gather(buffers, mebibyte);
@@ -1672,14 +1672,14 @@ public:
             return true;
         });
         if (error || leaving.size() != filled) return false;
-        outgoing_.take_calls(answers);
-        outgoing_.release_held();
+        multiplexer_.take_calls(answers);
+        multiplexer_.release_held();
         container.answered(socket, answers, {}, now_ += 1s);
         return true;
     }
 
 private:
-    Outgoing outgoing_;
+    Multiplexer multiplexer_;
     TimePoint now_{1h};
 };
 

@@ -31,7 +31,7 @@ namespace {
 template <class Thrown>
 std::string text_of_decoding() {
     loaded::Throws<Thrown> object;
-    distwork::ByteBuffer bytes;
+    distwork::detail::ByteBuffer bytes;
     distwork::detail::encode_value(object, bytes, {});
     try {
         distwork::detail::decode(bytes.view(), object, {});

@@ -1,4 +1,4 @@
-#include <distwork/detail/type_name.hpp>
+#include <distwork/base/type_name.hpp>
 #include <exception>
 #include <stdexcept>
 #include <string>

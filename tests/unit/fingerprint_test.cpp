@@ -1,4 +1,4 @@
-#include "distwork/fingerprint.hpp"
+#include "distwork/archive/fingerprint.hpp"
 
 #include <array>
 #include <atomic>

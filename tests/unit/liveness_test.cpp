@@ -1,12 +1,12 @@
 // When a peer is judged by an end that slept itself.
 
-#include "distwork/liveness.hpp"
+#include "distwork/link/liveness.hpp"
 
 #include <chrono>
 
 #include "support/catch.hpp"
 
-using distwork::Liveness;
+using distwork::detail::Liveness;
 using TimePoint = Liveness::TimePoint;
 using namespace std::chrono_literals;
 

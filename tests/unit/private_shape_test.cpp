@@ -13,7 +13,7 @@
 // Shapes of classes that only cereal can make objects of, and of those that take a zero for a count plus one.
 
 using distwork::fingerprint;
-using distwork::shape_of;
+using distwork::detail::shape_of;
 
 namespace privately {
 

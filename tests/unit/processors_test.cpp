@@ -10,8 +10,8 @@
 #include <string>
 #include <utility>
 
-#include "distwork/detail/processors.hpp"
-#include "distwork/role_options.hpp"
+#include "distwork/base/processors.hpp"
+#include "distwork/roles/checked_options.hpp"
 #include "support/catch.hpp"
 
 using namespace distwork::detail;

@@ -1,6 +1,6 @@
 // Works that wait at their slave: which of its slots are blocked, what is recalled, and what comes back.
 
-#include "distwork/in_flight.hpp"
+#include "distwork/dispatch/credit_window.hpp"
 #include "support/catch.hpp"
 #include "support/distributor.hpp"
 
@@ -24,8 +24,8 @@ struct Held {
         return count;
     }
     TimePoint now{1h};
-    InFlight::Running running;
-    InFlight in_flight;
+    CreditWindow::Running running;
+    CreditWindow in_flight;
     std::vector<TaskPtr> works;
 };
 

@@ -6,32 +6,32 @@
 #include <string>
 #include <vector>
 
-#include "distwork/detail/reconnect.hpp"
+#include "distwork/roles/reconnect_policy.hpp"
 #include "support/catch.hpp"
 
-using distwork::detail::Reconnect;
+using distwork::detail::ReconnectPolicy;
 using namespace std::chrono_literals;
 
 namespace {
 
-Reconnect search(std::size_t masters) {
+ReconnectPolicy search(std::size_t masters) {
     std::vector<distwork::MasterAddress> list;
     for (std::size_t i = 0; i < masters; ++i)
         list.push_back({std::string(1, static_cast<char>('a' + i)), static_cast<std::uint16_t>(i + 1)});
-    return Reconnect{list, 100ms, 500ms};
+    return ReconnectPolicy{list, 100ms, 500ms};
 }
 
 }  // namespace
 
 TEST_CASE("one master is tried again after pauses that double up to a bound", "[unit]") {
-    Reconnect one = search(1);
+    ReconnectPolicy one = search(1);
     CHECK(one.master().to_string() == "a:1");
     for (const auto pause : {100ms, 200ms, 400ms, 500ms, 500ms}) CHECK(one.failed() == pause);
     CHECK(one.master().to_string() == "a:1");
 }
 
 TEST_CASE("masters are tried in turn, and only when all failed there is a pause", "[unit]") {
-    Reconnect three = search(3);
+    ReconnectPolicy three = search(3);
     std::string tried;
     std::vector<int> pauses;
     for (int i = 0; i < 9; ++i) {
@@ -43,7 +43,7 @@ TEST_CASE("masters are tried in turn, and only when all failed there is a pause"
 }
 
 TEST_CASE("a session that was opened and lost begins the search anew, after a short pause", "[unit]") {
-    Reconnect three = search(3);
+    ReconnectPolicy three = search(3);
     for (int i = 0; i < 8; ++i) three.failed();
     CHECK(three.master().host == "c");
     CHECK(three.lost() == 100ms);
@@ -55,7 +55,7 @@ TEST_CASE("a session that was opened and lost begins the search anew, after a sh
 }
 
 TEST_CASE("a master that is struck has no further turn", "[unit]") {
-    Reconnect three = search(3);
+    ReconnectPolicy three = search(3);
     three.failed();
     CHECK(three.strike() == 0ms);  // b
     CHECK(three.master().host == "c");

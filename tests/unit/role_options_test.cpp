@@ -1,6 +1,6 @@
 #include <chrono>
 #include <cstddef>
-#include <distwork/role_options.hpp>
+#include <distwork/roles/checked_options.hpp>
 #include <utility>
 
 #include "support/catch.hpp"

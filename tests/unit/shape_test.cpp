@@ -17,7 +17,7 @@
 #include "support/catch.hpp"
 
 using distwork::fingerprint;
-using distwork::shape_of;
+using distwork::detail::shape_of;
 
 namespace probed {
 
@@ -196,7 +196,7 @@ struct Job {
 
 template <class To, class From>
 To carried(const From& from) {
-    distwork::ByteBuffer body;
+    distwork::detail::ByteBuffer body;
     distwork::detail::encode_value(from, body, {});
     To to;
     distwork::detail::decode(body.view(), to, {});

@@ -14,17 +14,18 @@
 #include <utility>
 #include <vector>
 
-#include "distwork/admission.hpp"
-#include "distwork/call.hpp"
+#include "distwork/dispatch/admission.hpp"
+#include "distwork/calls/call.hpp"
 #include "distwork/error.hpp"
 #include "distwork/log.hpp"
 #include "distwork/role_options.hpp"
-#include "distwork/session_host.hpp"
+#include "distwork/link/session_handler.hpp"
 #include "distwork/statistics.hpp"
 #include "distwork/transport.hpp"
 #include "support/catch.hpp"
 
 using namespace distwork;
+using namespace distwork::detail;
 
 // What people read: one sentence, and nothing twice.
 

@@ -1,21 +1,21 @@
 // Which types two peers exchange, and by which numbers.
 
-#include "distwork/type_table.hpp"
+#include "distwork/types/type_table.hpp"
 
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "distwork/introduction.hpp"
+#include "distwork/types/peer_types.hpp"
 #include "support/catch.hpp"
 
 using distwork::Errc;
-using distwork::Introduction;
-using distwork::PeerTypes;
-using distwork::Registry;
-using distwork::TypeTable;
-using distwork::WorkType;
+using distwork::detail::Introduction;
+using distwork::detail::PeerTypes;
+using distwork::detail::Registry;
+using distwork::detail::TypeTable;
+using distwork::detail::WorkType;
 
 namespace {
 

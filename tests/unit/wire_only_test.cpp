@@ -50,6 +50,7 @@ DISTWORK_REGISTER_FUNCTION_WIRE_ONLY(wire_only::repeat)
 DISTWORK_REGISTER_WORK(wire_only::Plain)
 
 using namespace distwork;
+using namespace distwork::detail;
 using wire_only::Picture;
 using wire_only::Plain;
 

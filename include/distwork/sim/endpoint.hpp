@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "../detail/asio.hpp"
+#include "../base/asio.hpp"
 #include "host.hpp"
 #include "wire.hpp"
 

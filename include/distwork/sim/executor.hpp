@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "../detail/asio.hpp"
+#include "../base/asio.hpp"
 #include "operation.hpp"
 #include "ready_queue.hpp"
 

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "../detail/asio.hpp"
+#include "../base/asio.hpp"
 #include "executor.hpp"
 #include "operation.hpp"
 #include "random.hpp"

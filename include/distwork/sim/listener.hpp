@@ -6,7 +6,7 @@
 #include <system_error>
 #include <utility>
 
-#include "../detail/asio.hpp"
+#include "../base/asio.hpp"
 #include "endpoint.hpp"
 #include "host.hpp"
 

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "../detail/asio.hpp"
+#include "../base/asio.hpp"
 #include "../error.hpp"
 #include "../transport.hpp"
 #include "endpoint.hpp"

@@ -5,7 +5,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "../detail/asio.hpp"
+#include "../base/asio.hpp"
 
 namespace distwork::sim {
 

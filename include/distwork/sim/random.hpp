@@ -3,7 +3,7 @@
 #include <chrono>
 #include <cstdint>
 
-#include "../detail/split_mix.hpp"
+#include "../base/split_mix.hpp"
 
 namespace distwork::sim {
 

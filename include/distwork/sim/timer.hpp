@@ -7,7 +7,7 @@
 #include <system_error>
 #include <utility>
 
-#include "../detail/asio.hpp"
+#include "../base/asio.hpp"
 #include "host.hpp"
 
 namespace distwork::sim {

@@ -10,7 +10,7 @@
 #include <system_error>
 #include <utility>
 
-#include "../detail/asio.hpp"
+#include "../base/asio.hpp"
 #include "../log.hpp"
 #include "../transport.hpp"
 #include "host.hpp"
@@ -170,7 +170,7 @@ public:
     const asio::any_io_executor& get_executor() const noexcept { return executor_; }
     TimePoint now() const noexcept { return host_->now(); }
     std::uint64_t random() const noexcept { return host_->random().next(); }
-    MachineLoad machine_load() const noexcept { return {}; }
+    detail::MachineLoad machine_load() const noexcept { return {}; }
     Strand make_strand() const { return host_->make_strand(); }
     std::unique_ptr<WorkPool> make_work_pool(std::size_t) const { return std::make_unique<WorkPool>(executor_); }
 

@@ -1,0 +1,223 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <limits>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "../archive_limits.hpp"
+#include "../base/cereal.hpp"
+#include "../error.hpp"
+
+namespace distwork::detail {
+
+/// The bytes of memory that an element of a container costs, its node included.
+template <class T>
+consteval std::size_t element_cost() {
+    if constexpr (requires { sizeof(typename T::value_type); }) {
+        std::size_t cost = sizeof(typename T::value_type);
+        if constexpr (requires {
+                          typename T::iterator;
+                          typename T::const_iterator;
+                      }) {
+            using Iterator = typename std::iterator_traits<typename T::const_iterator>;
+            if constexpr (requires { typename Iterator::iterator_category; }) {
+                using Category = typename Iterator::iterator_category;
+                if (!std::is_base_of_v<std::random_access_iterator_tag, Category>) cost += 4 * sizeof(void*);
+            }
+        }
+        return cost;
+    } else {
+        return 16;  // a user's own container: who writes a count does not say of what
+    }
+}
+
+/// Whether each T takes a byte at least, whatever its value. Of a user's class nobody knows.
+template <class T>
+consteval bool takes_bytes() {
+    if constexpr (std::is_array_v<T>) {
+        return takes_bytes<std::remove_all_extents_t<T>>();
+    } else if constexpr (!std::is_class_v<T>) {
+        return true;
+    } else if constexpr (!is_library_type<T>) {
+        return false;
+    } else if constexpr (requires { std::tuple_size<T>::value; }) {
+        return []<std::size_t... I>(std::index_sequence<I...>) {
+            return (takes_bytes<std::remove_cv_t<std::tuple_element_t<I, T>>>() || ... || false);
+        }
+        (std::make_index_sequence<std::tuple_size<T>::value>{});
+    } else {
+        return !std::is_empty_v<T>;
+    }
+}
+
+/// What is known of a container's elements.
+struct Elements {
+    std::uint64_t cost;
+    bool may_take_none;
+};
+template <class T>
+consteval Elements elements_of() {
+    if constexpr (requires { sizeof(typename T::value_type); })
+        return {element_cost<T>(), !takes_bytes<typename T::value_type>()};
+    else return {element_cost<T>(), true};
+}
+template <class T>
+inline constexpr Elements elements = elements_of<T>();
+
+inline constexpr Elements no_elements{0, true};
+
+/// Counts of elements that may take no bytes, until enough bytes follow them.
+class OpenCounts {
+public:
+    /// Of a container, written at `size`.
+    void add(std::uint64_t size, std::uint64_t count) {
+        while (!more_.empty() && more_.back().until <= size) more_.pop_back();
+        (more_.empty() && first_.until <= size ? first_ : more_.emplace_back()) = {size + count, count};
+    }
+
+    bool empty() const noexcept { return first_.until == 0; }
+
+    /// All elements of those that the body, `size` bytes in the end, has not as many bytes for.
+    std::uint64_t beyond(std::uint64_t size) const noexcept {
+        std::uint64_t all = first_.until <= size ? 0 : first_.count;
+        for (const Open& open : more_) all += open.until <= size ? 0 : open.count;
+        return all;
+    }
+
+private:
+    struct Open {
+        std::uint64_t until = 0;
+        std::uint64_t count = 0;
+    };
+    Open first_;  // most bodies have one
+    std::vector<Open> more_;
+};
+
+template <class T>
+inline constexpr bool is_size_tag = false;
+template <class T>
+inline constexpr bool is_size_tag<cereal::SizeTag<T>> = true;
+
+/// The type whose nesting is counted when an archive is given a T.
+template <class T>
+struct NestedType {
+    using type = T;
+};
+template <class Archive, class T>
+struct NestedType<cereal::memory_detail::LoadAndConstructLoadWrapper<Archive, T>> {
+    using type = T;
+};
+
+/// Only the users' own types can nest as deep as data says: every recursion passes through a class.
+template <class T>
+inline constexpr bool is_nesting =
+    std::is_class_v<typename NestedType<T>::type> && !is_library_type<typename NestedType<T>::type>;
+
+/// Keeps the bounds of one body that do not depend on where its bytes are.
+class ArchiveBounds {
+public:
+    static constexpr std::uint64_t unlimited = std::numeric_limits<std::uint64_t>::max();
+
+    ArchiveBounds(const ArchiveLimits& limits, std::uint64_t budget) noexcept : limits_{limits}, budget_{budget} {}
+
+    const ArchiveLimits& limits() const noexcept { return limits_; }
+
+    /// Before and after an object of type T.
+    template <class T>
+    void enter() {
+        if constexpr (is_nesting<T>) {
+            if (depth_ == limits_.max_depth) [[unlikely]]
+                too_deep();
+            ++depth_;
+        }
+        // A container's count is the first thing that it writes.
+        if constexpr (std::is_class_v<T> && !is_size_tag<T>) elements_ = &elements<T>;
+    }
+    template <class T>
+    void leave() noexcept {
+        if constexpr (is_nesting<T>) --depth_;
+    }
+
+    /// Of the container entered last.
+    bool elements_may_take_none() const noexcept { return elements_->may_take_none; }
+
+    /// It has `count` elements, no more than the bytes of a body or `max_elements`.
+    void charge_elements(std::uint64_t count) { charge(count * elements_->cost); }
+
+    /// Counts elements that there are no bytes for.
+    void add_elements(std::uint64_t count) {
+        check_elements(count);
+        check_elements(beyond_ += count);
+    }
+    void check_elements(std::uint64_t count) const {
+        constexpr std::uint64_t most = std::uint64_t{1} << 40;
+        if (count > std::min<std::uint64_t>(limits_.max_elements, most))
+            throw Error::with_text(Errc::too_large, std::to_string(count) + " elements that take no bytes, " +
+                                                        option("max_elements", limits_.max_elements));
+    }
+
+    /// Counts memory that decoding allocates.
+    void charge(std::uint64_t bytes) {
+        charged_ += bytes;
+        if (charged_ > budget_) [[unlikely]]
+            over_budget(budget_);
+    }
+
+    /// The budget of a body of `bytes` bytes.
+    static std::uint64_t budget(const ArchiveLimits& limits, std::uint64_t bytes) noexcept {
+        std::uint64_t budget = 0;
+        const bool overflows = __builtin_mul_overflow(bytes, limits.budget_per_byte, &budget) ||
+                               __builtin_add_overflow(budget, limits.budget_base, &budget);
+        return overflows ? unlimited : budget;
+    }
+
+    /// Where the body's length is known only at the end.
+    void check_budget_of(std::uint64_t bytes) const {
+        if (charged_ != 0 && charged_ > budget(limits_, bytes)) [[unlikely]]
+            over_budget(budget(limits_, bytes));
+    }
+
+    void check_name(std::uint64_t bytes) const {
+        if (bytes > limits_.max_name_bytes)
+            throw Error::with_text(Errc::too_large, "the name of a polymorphic type has " + std::to_string(bytes) +
+                                                        " bytes, " + option("max_name_bytes", limits_.max_name_bytes));
+    }
+
+    [[noreturn]] void too_long(std::uint64_t bytes) const {
+        throw Error::with_text(Errc::too_large, "a body of " + std::to_string(bytes) +
+                                                    " bytes, LinkOptions::max_frame_bytes lets " +
+                                                    std::to_string(limits_.max_bytes) + " pass");
+    }
+
+private:
+    [[noreturn]] void too_deep() const {
+        throw Error::with_text(Errc::too_large, "objects nested too deep, " + option("max_depth", limits_.max_depth));
+    }
+    [[noreturn]] void over_budget(std::uint64_t budget) const {
+        throw Error::with_text(Errc::too_large,
+                               "decoding takes " + std::to_string(charged_) +
+                                   " bytes of memory, LinkOptions::archive.budget_base and budget_per_byte allow " +
+                                   std::to_string(budget));
+    }
+
+    /// What to change, at both ends.
+    static std::string option(const char* name, std::uint64_t value) {
+        return std::string{"LinkOptions::archive."} + name + " is " + std::to_string(value);
+    }
+
+    ArchiveLimits limits_;
+    std::uint64_t budget_;
+    std::uint64_t charged_ = 0;
+    std::uint64_t beyond_ = 0;  // elements, that there were no bytes for
+    const Elements* elements_ = &no_elements;
+    std::size_t depth_ = 0;
+};
+
+}  // namespace distwork::detail

@@ -1,0 +1,326 @@
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <typeindex>
+#include <typeinfo>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "../base/cereal.hpp"
+#include "../base/type_name.hpp"
+#include "probing.hpp"
+#include "shape.hpp"
+#include "shape_hash.hpp"
+
+namespace distwork::detail {
+class WireOutputArchive;
+class FingerprintArchive;
+}  // namespace distwork::detail
+
+template <>
+struct cereal::traits::detail::get_output_from_input<distwork::detail::FingerprintArchive> {
+    using type = distwork::detail::WireOutputArchive;
+};
+
+namespace distwork::detail {
+
+/// An archive that loads nothing: it describes the types of what it is asked for, and gives zeros, empty containers, null
+/// pointers and the current class version. Users' functions see an input archive.
+class FingerprintArchive : public cereal::InputArchive<FingerprintArchive, cereal::AllowEmptyClassElision> {
+    using Base = cereal::InputArchive<FingerprintArchive, cereal::AllowEmptyClassElision>;
+
+public:
+    /// `second_try`: there is memory, so that a class that finds none asks for more than there can be, as for an array of a
+    /// count of zero less one: it is opaque. At the first try describe() throws std::bad_alloc.
+    explicit FingerprintArchive(bool second_try = false) : Base{this}, second_try_{second_try} {}
+
+    // These hide the base's.
+    template <class... T>
+    FingerprintArchive& operator()(T&&... values) {
+        (take(values), ...);
+        return *this;
+    }
+    template <class T>
+    FingerprintArchive& operator&(T&& value) {
+        return (*this)(value);
+    }
+    template <class T>
+    FingerprintArchive& operator>>(T&& value) {
+        return (*this)(value);
+    }
+    void serializeDeferments() {}
+
+    /// Describes a type of which there is no object. `is_made`: cereal makes objects of it.
+    template <class T, bool is_made = false>
+    void describe() {
+        if constexpr (fingerprint_override<T> != 0) {
+            add(ShapeWord::override, fingerprint_override<T>);
+        } else if constexpr (std::is_void_v<T>) {
+            add(ShapeWord::nothing);
+        } else if constexpr (std::is_arithmetic_v<T> || std::is_enum_v<T>) {
+            hash_.add_scalar<T>();
+        } else if constexpr (std::is_array_v<T>) {
+            add(ShapeWord::array, std::extent_v<T>);
+            describe_part<std::remove_extent_t<T>>();
+        } else if constexpr (is_unique_pointer<T> || is_shared_pointer<T>) {
+            add(is_unique_pointer<T> ? ShapeWord::unique_pointer : ShapeWord::shared_pointer);
+            describe_pointee<typename T::element_type>();
+        } else if constexpr (is_library_type<T>) {
+            describe_standard<T>();
+        } else {
+            describe_object<T, is_made>(nullptr);
+        }
+    }
+
+    /// The version of the class being described, which is known already, is asked for.
+    std::uint32_t read_version() noexcept {
+        add(ShapeWord::versioned);
+        return version_;
+    }
+
+    TypeShape result() { return {hash_.result(), std::move(bases_), std::move(opaque_)}; }
+
+private:
+    void add(ShapeWord word) noexcept { hash_.add(word); }
+    void add(ShapeWord word, std::uint64_t number) noexcept { hash_.add(word, number); }
+
+    template <class T>
+    void describe_part() {
+        describe<std::remove_cv_t<T>>();
+    }
+
+    template <class T>
+    void describe_pointee() {
+        if constexpr (std::is_polymorphic_v<T>) {
+            add(ShapeWord::polymorphic);  // what is there, its name tells at run time
+            const TypeShape& (*shape)() = nullptr;
+            if constexpr (!std::is_abstract_v<T>) shape = &shape_of<std::remove_cv_t<T>>;
+            bases_.push_back({&typeid(T), shape});
+        } else {
+            describe<std::remove_cv_t<T>, true>();
+        }
+    }
+
+    template <class T>
+    void describe_standard() {
+        if constexpr (ArrayLike<T>) {
+            add(ShapeWord::array, std::tuple_size_v<T>);
+            describe_part<typename T::value_type>();
+        } else if constexpr (TupleLike<T>) {
+            add(ShapeWord::tuple, std::tuple_size_v<T>);
+            [&]<std::size_t... I>(std::index_sequence<I...>) {
+                (describe_part<std::tuple_element_t<I, T>>(), ...);
+            }
+            (std::make_index_sequence<std::tuple_size_v<T>>{});
+        } else if constexpr (VariantLike<T>) {
+            add(ShapeWord::variant, std::variant_size_v<T>);
+            [&]<std::size_t... I>(std::index_sequence<I...>) {
+                (describe_part<std::variant_alternative_t<I, T>>(), ...);
+            }
+            (std::make_index_sequence<std::variant_size_v<T>>{});
+        } else if constexpr (OptionalLike<T>) {
+            add(ShapeWord::optional);
+            describe_part<typename T::value_type>();
+        } else if constexpr (DurationLike<T>) {
+            add(ShapeWord::duration);
+            describe_part<typename T::rep>();
+            hash_.add(static_cast<std::uint64_t>(T::period::num));
+            hash_.add(static_cast<std::uint64_t>(T::period::den));
+        } else if constexpr (TimePointLike<T>) {
+            add(ShapeWord::time_point);
+            describe_part<typename T::duration>();
+        } else if constexpr (BitsLike<T>) {
+            add(ShapeWord::bits, T{}.size());
+        } else if constexpr (ComplexLike<T>) {
+            add(ShapeWord::complex);
+            describe_part<typename T::value_type>();
+        } else if constexpr (AtomicLike<T>) {
+            describe_part<typename T::value_type>();
+        } else if constexpr (AdaptorLike<T>) {
+            add(ShapeWord::adaptor);
+            if constexpr (requires { typename T::value_compare; }) describe_part<typename T::value_compare>();
+            describe_part<typename T::container_type>();
+        } else if constexpr (RangeLike<T>) {
+            add(ShapeWord::range);
+            describe_part<typename T::value_type>();
+        } else if constexpr (std::is_empty_v<T>) {
+            add(ShapeWord::nothing);
+        } else {
+            add_opaque<T>("it is no type that is known here");
+        }
+    }
+
+    // What users ask for: objects, some of them in cereal's wrappers.
+
+    /// Zeros can keep a load going for ever that waits for something else.
+    static constexpr std::size_t most_visits = 100'000;
+
+    template <class T>
+    void take(T& value) {
+        if (++visits_ > most_visits) throw std::length_error{"reading zeros it does not come to an end"};
+        visit(value);
+    }
+
+    template <class T>
+    void visit(T& object) {
+        using Plain = std::remove_cv_t<T>;
+        if constexpr (std::is_class_v<Plain> && !is_library_type<Plain> && fingerprint_override<Plain> == 0) {
+            describe_object<Plain>(&object);
+        } else {
+            describe<Plain>();
+            make_zero(object);
+        }
+    }
+    template <class T>
+    void visit(cereal::NameValuePair<T>& pair) {
+        visit(pair.value);
+    }
+    template <class T>
+    void visit(cereal::SizeTag<T>& tag) {
+        add(ShapeWord::count);
+        visit(tag.size);
+    }
+    template <class T>
+    void visit(cereal::BinaryData<T>& binary) {
+        using Element = std::remove_cv_t<std::remove_all_extents_t<std::remove_pointer_t<std::remove_reference_t<T>>>>;
+        add(ShapeWord::binary, binary.size);
+        if constexpr (std::is_arithmetic_v<Element>) hash_.add_scalar<Element>();
+        if (binary.size != 0) std::memset(binary.data, 0, static_cast<std::size_t>(binary.size));
+    }
+    template <class Key, class Value>
+    void visit(cereal::MapItem<Key, Value>& item) {
+        visit(item.key);
+        visit(item.value);
+    }
+    template <class T>
+    void visit(cereal::DeferredData<T>& data) {
+        add(ShapeWord::deferred);
+        visit(data.value);
+    }
+    template <class T>
+    void visit(cereal::base_class<T>& base) {
+        add(ShapeWord::base);
+        visit(*base.base_ptr);
+    }
+    template <class T>
+    void visit(cereal::virtual_base_class<T>& base) {
+        add(ShapeWord::base);
+        visit(*base.base_ptr);
+    }
+
+    /// Describes a user's class; without an object, one is made. Whether cereal alone may do that cannot be asked; but it
+    /// does with what is registered, and with what is behind pointers.
+    template <class T, bool is_made = false>
+    void describe_object(T* object) {
+        for (std::size_t i = 0; i < open_.size(); ++i)
+            if (open_[i] == typeid(T)) return add(ShapeWord::back_reference, i);
+        const Probing<T> probing;
+        constexpr bool is_registered = requires {
+            cereal::detail::binding_name<T>::name();
+        };
+        constexpr bool is_constructed_of_bytes = cereal::traits::has_load_and_construct<T, FingerprintArchive>::value;
+        if constexpr (!std::is_abstract_v<T> && (std::is_default_constructible_v<T> ||
+                                                 ((is_made || is_registered) && !is_constructed_of_bytes))) {
+            if (!object) return describe_new_object<T>();
+        }
+        const std::uint32_t outer_version = version_;
+        version_ = cereal::detail::Version<T>::version;
+        add(ShapeWord::object, version_);
+        open_.push_back(typeid(T));
+        try {
+            if (object) run(*object);
+            else run_load_and_construct<T>();
+        } catch (...) {  // a function that does not like zeros
+            throw_if_out_of_memory();
+            const ExceptionText thrown = detail::describe(std::current_exception());
+            add_opaque<T>("it threw " + thrown.type + ": " + thrown.text);
+        }
+        // A container of the users' own that is empty has not shown its elements.
+        if constexpr (RangeLike<T>) describe_part<typename T::value_type>();
+        open_.pop_back();
+        version_ = outer_version;
+        add(ShapeWord::object_end);
+    }
+
+    /// In a handler: want of memory is of no meaning for a shape, which is computed once and for ever.
+    void throw_if_out_of_memory() const {
+        try {
+            throw;
+        } catch (const std::bad_alloc&) {
+            if (!second_try_) throw;
+        } catch (...) {
+        }
+    }
+
+    template <class T>
+    void describe_new_object() {
+        std::unique_ptr<T> object;
+        try {
+            object.reset(cereal::access::construct<T>());
+        } catch (...) {
+            throw_if_out_of_memory();
+            return add_opaque<T>("its default constructor threw");
+        }
+        describe_object<T>(object.get());
+    }
+
+    template <class T>
+    void run(T& object) {
+        if constexpr (is_minimal<T>) {
+            // A minimal function is asked for its type alone.
+            if constexpr (MinimalType<T>::versioned) read_version();
+            describe<typename MinimalType<T>::type>();
+        } else if constexpr (cereal::traits::is_input_serializable<T, FingerprintArchive>::value) {
+            Base::operator()(object);  // cereal finds the function; what it asks the archive for comes to visit
+        } else if constexpr (std::is_empty_v<T>) {
+            add(ShapeWord::nothing);
+        } else {
+            add_opaque<T>("it has no function that loads it");
+        }
+    }
+
+    /// Of a class that has no default constructor, perhaps.
+    template <class T>
+    void run_load_and_construct() {
+        if constexpr (!std::is_abstract_v<T> && cereal::traits::has_load_and_construct<T, FingerprintArchive>::value) {
+            probe_load_and_construct<T, FingerprintArchive>([this](auto& wrapper) { this->Base::operator()(wrapper); });
+        } else {
+            add_opaque<T>("it has no default constructor");
+        }
+    }
+
+    template <class T>
+    void add_opaque(const std::string& why) {
+        add(ShapeWord::opaque);
+        std::string text = type_name(typeid(T)) + " (" + why + ')';
+        if (std::find(opaque_.begin(), opaque_.end(), text) == opaque_.end()) opaque_.push_back(std::move(text));
+    }
+
+    const bool second_try_;
+    ShapeHash hash_;
+    std::vector<std::type_index> open_;  // the classes being described, the outermost first
+    std::uint32_t version_ = 0;          // of the innermost
+    std::size_t visits_ = 0;
+    std::vector<TypeShape::Base> bases_;
+    std::vector<std::string> opaque_;
+};
+
+/// Cereal itself asks the archive for nothing but a class's version, where its functions want it.
+template <class T>
+void serialize(FingerprintArchive& archive, cereal::NameValuePair<T>& pair) {
+    pair.value = archive.read_version();
+}
+
+}  // namespace distwork::detail

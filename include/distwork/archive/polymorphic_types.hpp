@@ -1,0 +1,114 @@
+#pragma once
+
+#include <iterator>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <typeindex>
+#include <typeinfo>
+#include <utility>
+#include <vector>
+
+#include "../base/cereal.hpp"
+#include "../base/visibility.hpp"
+#include "type_growth.hpp"
+
+namespace distwork::detail {
+
+struct TypeShape;
+
+// What cereal calls with one of our archives.
+using LoadShared = void (*)(void* archive, std::shared_ptr<void>& to, const std::type_info& base);
+using LoadUnique = void (*)(void* archive, std::unique_ptr<void, cereal::detail::EmptyDeleter<void>>& to,
+                            const std::type_info& base);
+using SavePointer = void (*)(void* archive, const void* object, const std::type_info& base);
+
+/// How objects of a polymorphic class are decoded that come by name. The functions are cereal's, see archive_polymorphic.hpp.
+struct PolymorphicLoader {
+    std::string name;
+    const void* library = nullptr;  ///< which registered it: the address of its `this_library`
+    LoadShared load_shared = nullptr;
+    LoadUnique load_unique = nullptr;
+    bool (*derives_from)(const std::type_info& base) = nullptr;
+    const TypeShape& (*shape)() = nullptr;
+};
+
+/// How they are encoded.
+struct PolymorphicSaver {
+    const char* type_name = nullptr;  ///< its type_info's: the address tells classes of one name apart
+    SavePointer save_shared = nullptr;
+    SavePointer save_unique = nullptr;
+};
+
+/// The classes that were registered with cereal, for our archives: what cereal's tables are for others, which have no
+/// lock, and of which a hidden library has its own.
+///
+/// Two libraries may each have a class of one name for themselves. Objects are encoded by the library that their class is
+/// of, whoever encodes them: the code that does may be another's, which has the function too and exports it. Where only
+/// the name is known, each library finds its own, and others find neither.
+///
+/// *Thread-safety*: all functions; classes may be registered while others are decoded. Entries live as long as the
+/// process.
+class DISTWORK_EXPORT PolymorphicTypes {
+public:
+    static PolymorphicTypes& instance() {
+        static PolymorphicTypes types;
+        return types;
+    }
+
+    void add(PolymorphicLoader loader) {
+        {
+            const std::lock_guard lock{mutex_};
+            loaders_.emplace(loader.name, std::move(loader));
+        }
+        TypeGrowth::instance().note();
+    }
+    void add(const std::type_info& type, PolymorphicSaver saver) {
+        const std::lock_guard lock{mutex_};
+        saver.type_name = type.name();
+        savers_.emplace(type, saver);
+    }
+
+    /// The class of that name that `library` registered, else the only one; null if there is none such.
+    const PolymorphicLoader* loader(const std::string& name, const void* library) const {
+        const std::shared_lock lock{mutex_};
+        return only(loaders_.equal_range(name),
+                    [library](const PolymorphicLoader& loader) { return loader.library == library; });
+    }
+
+    /// The class itself, else the only one that compares equal: g++ merges the registrations of exported classes of one
+    /// name, but not their type_infos.
+    const PolymorphicSaver* saver(const std::type_index& type) const {
+        const std::shared_lock lock{mutex_};
+        return only(savers_.equal_range(type),
+                    [&type](const PolymorphicSaver& saver) { return saver.type_name == type.name(); });
+    }
+
+    /// All that can be decoded, by name.
+    std::vector<const PolymorphicLoader*> loaders() const {
+        const std::shared_lock lock{mutex_};
+        std::vector<const PolymorphicLoader*> all;
+        for (const auto& [name, loader] : loaders_) all.push_back(&loader);
+        return all;
+    }
+
+private:
+    PolymorphicTypes() = default;
+
+    template <class Iterator, class Predicate>
+    static auto only(const std::pair<Iterator, Iterator>& found, Predicate is_it) -> decltype(&found.first->second) {
+        const auto [first, last] = found;
+        for (auto each = first; each != last; ++each)
+            if (is_it(each->second)) return &each->second;
+        return first != last && std::next(first) == last ? &first->second : nullptr;
+    }
+
+    mutable std::shared_mutex mutex_;
+    // guarded by mutex_
+    std::multimap<std::string, PolymorphicLoader> loaders_;
+    std::multimap<std::type_index, PolymorphicSaver> savers_;
+};
+
+}  // namespace distwork::detail

@@ -1,0 +1,104 @@
+#pragma once
+
+#include "../base/requirements.hpp"
+
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <typeinfo>
+#include <variant>
+#include <vector>
+
+#include "../base/visibility.hpp"
+#include "../fingerprint_override.hpp"
+
+// What is known of a type's shape, and how the standard's types are told apart.
+
+namespace distwork::detail {
+
+/// What is known of how a type is serialized, from the type alone.
+struct TypeShape {
+    /// A polymorphic class that pointers to are met in it: what is behind them is found out by name.
+    struct Base {
+        const std::type_info* type = nullptr;
+        const TypeShape& (*shape)() = nullptr;  ///< of the class itself, if there can be objects of it
+    };
+
+    std::uint64_t fingerprint = 0;
+    std::vector<Base> bases;
+    std::vector<std::string> opaque;  ///< classes in it that were not seen to their end, and why
+};
+
+/// The shape of T. *Thread-safety*: yes; computed once in each library.
+template <class T>
+DISTWORK_HIDDEN const TypeShape& shape_of();
+
+template <class T>
+inline constexpr bool is_unique_pointer = false;
+template <class T, class Deleter>
+inline constexpr bool is_unique_pointer<std::unique_ptr<T, Deleter>> = true;
+
+template <class T>
+inline constexpr bool is_shared_pointer = false;
+template <class T>
+inline constexpr bool is_shared_pointer<std::shared_ptr<T>> = true;
+template <class T>
+inline constexpr bool is_shared_pointer<std::weak_ptr<T>> = true;
+
+// The standard's templates, told by what they offer: so that their headers need not be included.
+template <class T>
+concept TupleLike = requires {
+    std::tuple_size<T>::value;
+};
+template <class T>
+concept ArrayLike = TupleLike<T> && requires {
+    typename T::value_type;
+};
+template <class T>
+concept VariantLike = requires {
+    std::variant_size<T>::value;
+};
+template <class T>
+concept OptionalLike = requires(const T& t) {
+    typename T::value_type;
+    t.has_value();
+};
+template <class T>
+concept DurationLike = requires {
+    typename T::rep;
+    T::period::num;
+};
+template <class T>
+concept TimePointLike = requires {
+    typename T::clock;
+    typename T::duration;
+};
+template <class T>
+concept BitsLike = requires(const T& t) {
+    t.to_ullong();
+};
+template <class T>
+concept ComplexLike = requires(const T& t) {
+    typename T::value_type;
+    t.real();
+    t.imag();
+};
+template <class T>
+concept AtomicLike = requires(const T& t) {
+    typename T::value_type;
+    t.is_lock_free();
+};
+template <class T>
+concept AdaptorLike = requires {
+    typename T::container_type;
+};
+template <class T>
+concept RangeLike = requires(const T& t) {
+    typename T::value_type;
+    requires(
+        requires { t.size(); } || requires { t.begin(); });
+};
+
+}  // namespace distwork::detail

@@ -1,0 +1,269 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <typeindex>
+#include <utility>
+
+#include "../base/cereal.hpp"
+#include "../error.hpp"
+#include "../wire/byte_buffer.hpp"
+#include "archive_bounds.hpp"
+#include "scalars.hpp"
+#include "travels.hpp"
+
+// Two cereal archives over memory, for bytes that come from strangers. What cereal's own types serialize through its
+// binary archive goes through these, except shared pointers to one object (Errc::shared_pointer).
+//
+// | value | bytes |
+// | --- | --- |
+// | integers, float, double, enums | as wide as in memory, little-endian: `long`, `std::size_t` and `wchar_t` travel |
+// | | only between machines where they are equally wide, which the fingerprints of the types watch over |
+// | bool | 1: 0 or 1 |
+// | long double | 16: IEC 559 binary128 |
+// | containers, strings | count u64, then the elements |
+// | everything else | what cereal's types/*.hpp save, without names |
+//
+// A count does not exceed the bytes that follow it in the body. That of elements which may take none, such as objects of
+// an empty class, may: at most `max_elements` such elements are in a body. Both sides refuse the same bodies, the output
+// side with the last of its checks in finish().
+
+namespace distwork::detail {
+
+/// Encodes one body: appends it to a buffer. A fresh archive for each body.
+///
+/// *Lifetime*: the buffer must outlive the archive. *Errors*: Error, too_large or shared_pointer; what was appended
+/// until then is of no use.
+class WireOutputArchive : public cereal::OutputArchive<WireOutputArchive, cereal::AllowEmptyClassElision> {
+    using Base = cereal::OutputArchive<WireOutputArchive, cereal::AllowEmptyClassElision>;
+
+public:
+    explicit WireOutputArchive(ByteBuffer& buffer, const ArchiveLimits& limits = ArchiveLimits{})
+        : Base{this}, buffer_{buffer}, start_{buffer.size()}, bounds_{limits, ArchiveBounds::unlimited} {}
+
+    /// Checks what only a whole body shows. To be called once, when all was given to the archive.
+    void finish() const {
+        if (size() < reach_)
+            throw Error::with_text(Errc::too_large,
+                                   "a container's count exceeds the bytes that follow it: its elements take none");
+        if (!counts_.empty()) [[unlikely]]
+            bounds_.check_elements(counts_.beyond(size()));
+        bounds_.check_budget_of(size());
+    }
+
+    /// How many bytes were encoded until now.
+    std::size_t size() const noexcept { return buffer_.size() - start_; }
+
+    /// Makes room for `count` bytes of the body.
+    std::byte* extend(std::size_t count) {
+        if (count > bounds_.limits().max_bytes - size()) [[unlikely]]
+            bounds_.too_long(std::uint64_t{size()} + count);
+        return buffer_.extend(count);
+    }
+
+    void write(const void* from, std::size_t count) {
+        if (count != 0) std::memcpy(extend(count), from, count);
+    }
+
+    /// The container entered last has written that it has `count` elements.
+    void note_count(std::uint64_t count) {
+        if (bounds_.elements_may_take_none()) [[unlikely]]
+            return note_open_count(count);
+        if (count > bounds_.limits().max_bytes) [[unlikely]]
+            bounds_.too_long(count);
+        reach_ = std::max(reach_, size() + static_cast<std::size_t>(count));
+        bounds_.charge_elements(count);
+    }
+
+    ArchiveBounds& bounds() noexcept { return bounds_; }
+
+    /// Called by cereal; hides the base's. An object's second pointer would become a reference to the first. Another type
+    /// at the same address is another object: the first member of one, to which a pointer may refer as well.
+    template <class T>
+    std::uint32_t registerSharedPointer(const std::shared_ptr<T>& pointer) {
+        if (!pointer) return 0;
+        if (!shared_) shared_ = std::make_unique<Shared>();
+        if (!shared_->try_emplace({pointer.get(), typeid(T)}, pointer).second)
+            throw Error{Errc::shared_pointer, "the object was encoded already through another std::shared_ptr"};
+        return static_cast<std::uint32_t>(shared_->size()) | cereal::detail::msb_32bit;
+    }
+
+private:
+    /// What shared pointers referred to, kept alive: its address is not to become another object's.
+    using Shared = std::map<std::pair<const void*, std::type_index>, std::shared_ptr<const void>>;
+
+    void note_open_count(std::uint64_t count) {
+        if (count > bounds_.limits().max_bytes) bounds_.check_elements(count);
+        counts_.add(size(), count);
+        bounds_.charge_elements(count);
+    }
+
+    ByteBuffer& buffer_;
+    const std::size_t start_;
+    std::size_t reach_ = 0;  // how long the body must become for all its counts to be believed, but for
+    OpenCounts counts_;
+    std::unique_ptr<Shared> shared_;  // of few bodies
+    ArchiveBounds bounds_;
+};
+
+/// Decodes one body. Any bytes may come; none make it read beyond them, allocate beyond its budget, or recurse without
+/// bound. A fresh archive for each body.
+///
+/// *Lifetime*: the bytes must outlive the archive. *Errors*: Error, malformed or too_large; cereal's own types also
+/// throw other exceptions, all derived from std::exception.
+class WireInputArchive : public cereal::InputArchive<WireInputArchive, cereal::AllowEmptyClassElision> {
+    using Base = cereal::InputArchive<WireInputArchive, cereal::AllowEmptyClassElision>;
+
+public:
+    explicit WireInputArchive(std::span<const std::byte> body, const ArchiveLimits& limits = ArchiveLimits{})
+        : Base{this},
+          at_{body.data()},
+          end_{body.data() + body.size()},
+          bounds_{limits, ArchiveBounds::budget(limits, body.size())} {
+        if (body.size() > limits.max_bytes) bounds_.too_long(body.size());
+    }
+
+    /// Throws when bytes are left. To be called once, when all was decoded.
+    void finish() const {
+        if (at_ != end_) [[unlikely]]
+            throw_left();
+    }
+
+    std::size_t left() const noexcept { return static_cast<std::size_t>(end_ - at_); }
+
+    /// Takes the next `count` bytes.
+    const std::byte* take(std::uint64_t count) {
+        if (count > left()) [[unlikely]]
+            throw_short(count);
+        const std::byte* const from = at_;
+        at_ += static_cast<std::size_t>(count);
+        return from;
+    }
+
+    void read(void* to, std::size_t count) {
+        const std::byte* const from = take(count);
+        if (count != 0) std::memcpy(to, from, count);
+    }
+
+    template <class T>
+    T read_scalar() {
+        const std::byte* const from = take(wire_bytes<T>);
+        if constexpr (std::is_same_v<T, bool>) {
+            if (*from > std::byte{1}) [[unlikely]]
+                throw_bool();
+            return *from == std::byte{1};
+        } else {
+            return load_scalar<T>(from);
+        }
+    }
+
+    /// The container entered last says that it has `count` elements.
+    void check_count(std::uint64_t count) {
+        if (count > left()) [[unlikely]]
+            take_count_beyond_bytes(count);
+        bounds_.charge_elements(count);
+    }
+
+    ArchiveBounds& bounds() noexcept { return bounds_; }
+
+private:
+    void take_count_beyond_bytes(std::uint64_t count) {
+        if (!bounds_.elements_may_take_none()) throw_short(count);
+        bounds_.add_elements(count);
+    }
+    [[noreturn]] void throw_short(std::uint64_t count) const {
+        throw Error{Errc::malformed, std::to_string(count) + " bytes or elements announced where " +
+                                         std::to_string(left()) + " bytes are left"};
+    }
+    [[noreturn]] void throw_left() const {
+        throw Error{Errc::malformed, std::to_string(left()) + " bytes are left over"};
+    }
+    [[noreturn]] static void throw_bool() { throw Error{Errc::malformed, "a bool that is neither 0 nor 1"}; }
+
+    const std::byte* at_;
+    const std::byte* end_;
+    ArchiveBounds bounds_;
+};
+
+// Found by cereal around everything that an archive is given.
+template <class T>
+void prologue(WireOutputArchive& archive, const T&) {
+    static_cast<void>(SavedMember<T>{});
+    archive.bounds().enter<T>();
+}
+template <class T>
+void epilogue(WireOutputArchive& archive, const T&) {
+    archive.bounds().leave<T>();
+}
+template <class T>
+void prologue(WireInputArchive& archive, const T&) {
+    static_cast<void>(LoadedMember<T>{});
+    archive.bounds().enter<T>();
+}
+template <class T>
+void epilogue(WireInputArchive& archive, const T&) {
+    archive.bounds().leave<T>();
+}
+
+// Scalars.
+template <class T>
+requires std::is_arithmetic_v<T>
+void save(WireOutputArchive& archive, const T& value) {
+    store_scalar(archive.extend(wire_bytes<T>), value);
+}
+template <class T>
+requires std::is_arithmetic_v<T>
+void load(WireInputArchive& archive, T& value) {
+    value = archive.read_scalar<T>();
+}
+
+// Names are not encoded, but one of them tells that the name of a type follows.
+template <class T>
+void serialize(WireOutputArchive& archive, cereal::NameValuePair<T>& pair) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<T>, std::string>)
+        if (pair.name == std::string_view{"polymorphic_name"}) archive.bounds().check_name(pair.value.size());
+    archive(pair.value);
+}
+template <class T>
+void serialize(WireInputArchive& archive, cereal::NameValuePair<T>& pair) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<T>, std::string>) {
+        if (pair.name == std::string_view{"polymorphic_name"}) {
+            const auto bytes = archive.read_scalar<std::uint64_t>();
+            archive.bounds().check_name(bytes);
+            archive.bounds().charge(bytes);
+            pair.value.assign(reinterpret_cast<const char*>(archive.take(bytes)), static_cast<std::size_t>(bytes));
+            return;
+        }
+    }
+    archive(pair.value);
+}
+
+// Counts.
+template <class T>
+void serialize(WireOutputArchive& archive, cereal::SizeTag<T>& tag) {
+    archive(tag.size);
+    archive.note_count(static_cast<std::uint64_t>(tag.size));
+}
+template <class T>
+void serialize(WireInputArchive& archive, cereal::SizeTag<T>& tag) {
+    archive(tag.size);
+    archive.check_count(static_cast<std::uint64_t>(tag.size));
+}
+
+}  // namespace distwork::detail
+
+#include "archive_bytes.hpp"
+#include "archive_pointers.hpp"
+#include "archive_polymorphic.hpp"
+
+CEREAL_REGISTER_ARCHIVE(distwork::detail::WireOutputArchive)
+CEREAL_REGISTER_ARCHIVE(distwork::detail::WireInputArchive)
+CEREAL_SETUP_ARCHIVE_TRAITS(distwork::detail::WireInputArchive, distwork::detail::WireOutputArchive)

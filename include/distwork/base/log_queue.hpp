@@ -1,0 +1,210 @@
+#pragma once
+
+#include "../log_level.hpp"
+#include "requirements.hpp"
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#ifndef _WIN32
+#include <signal.h>
+#include <unistd.h>
+#endif
+
+namespace distwork::detail {
+
+/// A line of a log, and when it was said.
+struct LogLine {
+    LogLevel level{};
+    std::chrono::system_clock::time_point time{};
+    std::string text;
+};
+
+#ifdef _WIN32
+inline int process_id() noexcept {
+    return 0;
+}
+struct NoSignals {};
+#else
+inline int process_id() noexcept {
+    return static_cast<int>(getpid());
+}
+
+/// A thread begun meanwhile gets no signal of the process: not the host's, and not SIGPIPE.
+class NoSignals {
+public:
+    NoSignals() noexcept {
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    NoSignals(const NoSignals&) = delete;
+    ~NoSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+private:
+    sigset_t before_;
+};
+#endif
+
+/// Lines that wait for a thread of their own, which writes them one after the other: who says one never waits. When too
+/// many wait, those that come are left out, and a line in their place says how many.
+///
+/// *Thread-safety*: `push`. *Lifetime*: the thread begins with the first line. It shares the queue's state, so that it
+/// may outlast the queue. A process that was forked has no such thread: `push` takes nothing there.
+class LogQueue {
+public:
+    static constexpr std::size_t most_lines = 1024;
+    static constexpr std::size_t most_bytes = 1024 * 1024;
+
+    /// Called on the thread. Once `given_up` is set, it should return.
+    using Write = std::function<void(const LogLine& line, const std::atomic<bool>& given_up)>;
+
+    /// `most_a_second`: of each level, by their time; zero: any number. `before` is kept, and nothing else.
+    explicit LogQueue(Write write, std::size_t most_a_second = 0, const LogQueue* before = nullptr)
+        : state_{std::make_shared<State>(std::move(write))}, most_a_second_{most_a_second}, before_{before} {}
+    LogQueue(const LogQueue&) = delete;
+    LogQueue& operator=(const LogQueue&) = delete;
+    /// Writes what waits, for at most a second; then waits for the line that is being written.
+    ~LogQueue() { end(std::chrono::seconds{1}, true); }
+
+    bool is_of_this_process() const noexcept { return process_ == process_id(); }
+
+    /// False: it has ended, or is another process's; the line is the caller's to write.
+    bool push(LogLine line) {
+        if (!is_of_this_process()) return false;
+        State& state = *state_;
+        const std::lock_guard lock{state.mutex};
+        if (state.ending) return false;
+        const std::size_t bytes = line.text.size();
+        if (state.lines >= most_lines || state.bytes + bytes > most_bytes || is_one_too_many(line)) {
+            if (state.omitted++ == 0) state.omitted_since = line.time;
+            return true;
+        }
+        if (state.omitted != 0) state.add(state.take_omitted());
+        state.add(std::move(line));
+        begin();
+        state.changed.notify_all();
+        return true;
+    }
+
+    /// Writes what waits, for at most `time`, and ends the thread; nothing is taken any more. A line that is being
+    /// written when the time is over is waited for, or left behind with the thread.
+    void end(std::chrono::milliseconds time, bool waits) noexcept {
+        if (!is_of_this_process()) {
+            if (thread_.joinable())
+                new std::thread{std::move(thread_)};  // there is no such thread, and no way to say so
+            return;
+        }
+        State& state = *state_;
+        std::unique_lock lock{state.mutex};
+        state.ending = true;
+        state.changed.notify_all();
+        if (!thread_.joinable()) return;
+        const bool is_own_thread = thread_.get_id() == std::this_thread::get_id();
+        const auto ended = [&state] { return state.ended; };
+        if (is_own_thread || !state.changed.wait_for(lock, time, ended)) state.given_up = true;
+        if (is_own_thread || (!waits && !state.changed.wait_for(lock, std::chrono::milliseconds{200}, ended)))
+            return thread_.detach();
+        lock.unlock();
+        thread_.join();
+    }
+
+private:
+    struct State {
+        explicit State(Write writes) : write{std::move(writes)} {}
+
+        void add(LogLine line) {
+            const std::size_t size = line.text.size();
+            waiting.push_back(std::move(line));
+            ++lines;
+            bytes += size;
+        }
+
+        LogLine take_omitted() {
+            LogLine line{LogLevel::warning, omitted_since, std::to_string(omitted)};
+            line.text += " lines of the log are left out here: they came faster than they could be written";
+            omitted = 0;
+            return line;
+        }
+
+        const Write write;
+        std::atomic<bool> given_up{false};
+
+        std::mutex mutex;
+        std::condition_variable changed;
+        // guarded by mutex
+        std::deque<LogLine> waiting;
+        std::size_t lines = 0;    // that wait or are being written
+        std::size_t bytes = 0;    // of these
+        std::size_t omitted = 0;  // since the last that was taken
+        std::chrono::system_clock::time_point omitted_since{};
+        bool ending = false;
+        bool ended = false;
+    };
+
+    bool is_one_too_many(const LogLine& line) {
+        if (most_a_second_ == 0) return false;
+        const auto second = std::chrono::floor<std::chrono::seconds>(line.time);
+        if (std::exchange(second_, second) != second) in_second_ = {};
+        return ++in_second_[static_cast<std::size_t>(line.level)] > most_a_second_;
+    }
+
+    /// Should there be no thread to be had, the lines wait until there is, or are left out.
+    void begin() {
+        if (thread_.joinable()) return;
+        try {
+            [[maybe_unused]] const NoSignals no_signals;
+            thread_ = std::thread{[state = state_] { run(*state); }};
+        } catch (const std::system_error&) {
+        }
+    }
+
+    static void run(State& state) {
+        std::unique_lock lock{state.mutex};
+        while (!state.given_up) {
+            state.changed.wait(lock, [&] { return !state.waiting.empty() || state.omitted != 0 || state.ending; });
+            if (state.waiting.empty() && state.omitted == 0) break;
+            try {
+                if (state.waiting.empty()) state.add(state.take_omitted());
+                const LogLine line = std::move(state.waiting.front());
+                state.waiting.pop_front();
+                const std::size_t bytes = line.text.size();
+                lock.unlock();
+                try {
+                    state.write(line, state.given_up);
+                } catch (...) {  // costs its line
+                }
+                lock.lock();
+                --state.lines;
+                state.bytes -= bytes;
+            } catch (const std::bad_alloc&) {  // nothing tells of those that were left out
+                state.omitted = 0;
+            }
+        }
+        state.ended = true;
+        state.changed.notify_all();
+    }
+
+    const int process_ = process_id();
+    const std::shared_ptr<State> state_;
+    const std::size_t most_a_second_;
+    [[maybe_unused]] const LogQueue* const before_;  // a forked process has its parent's: the leak check shall find it
+    // guarded by the state's mutex
+    std::thread thread_;
+    std::chrono::sys_seconds second_{};
+    std::array<std::size_t, 4> in_second_{};  // lines of that second, by level
+};
+
+}  // namespace distwork::detail

@@ -1,0 +1,54 @@
+#pragma once
+
+#include "requirements.hpp"
+
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+
+#ifndef _WIN32
+#include <stdlib.h>
+#include <unistd.h>
+#endif
+
+namespace distwork::detail {
+
+/// What a slave tells of its machine; zeros where nobody knows.
+struct MachineLoad {
+    double load_average = 0;        ///< over the last minute
+    std::uint64_t free_memory = 0;  ///< in bytes, to be had without swapping
+};
+
+#ifdef _WIN32
+
+inline MachineLoad machine_load() {
+    return {};
+}
+
+#else
+
+/// What Linux counts as available, caches that can be given up included; elsewhere what is not used at all.
+inline std::uint64_t free_memory() {
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file{std::fopen("/proc/meminfo", "re"), &std::fclose};
+    char line[128];
+    unsigned long long kibibytes = 0;
+    while (file && std::fgets(line, sizeof line, file.get()))
+        if (std::sscanf(line, "MemAvailable: %llu kB", &kibibytes) == 1) return kibibytes * 1024;
+#ifdef _SC_AVPHYS_PAGES
+    const long pages = sysconf(_SC_AVPHYS_PAGES);
+    const long page_bytes = sysconf(_SC_PAGESIZE);
+    if (pages > 0 && page_bytes > 0) return static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page_bytes);
+#endif
+    return 0;
+}
+
+inline MachineLoad machine_load() {
+    MachineLoad load;
+    if (double average = 0; getloadavg(&average, 1) == 1) load.load_average = average;
+    load.free_memory = free_memory();
+    return load;
+}
+
+#endif
+
+}  // namespace distwork::detail

@@ -1,0 +1,114 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <system_error>
+#include <utility>
+
+#include "../error.hpp"
+#include "asio.hpp"
+#include "surely.hpp"
+
+namespace distwork::detail {
+
+/// Actions at later times, each of which can be called off: one timer of the Transport stands behind all of them.
+///
+/// *Executor*: actions run on the strand. *Thread-safety*: all functions. *Lifetime*: shared by its role and the wait
+/// under way, which `stop` ends.
+template <class Transport>
+class TimerQueue : public std::enable_shared_from_this<TimerQueue<Transport>> {
+    using TimePoint = std::chrono::steady_clock::time_point;
+    using Key = std::pair<TimePoint, std::uint64_t>;
+    using Actions = std::map<Key, std::function<void()>>;
+
+public:
+    TimerQueue(Transport transport, typename Transport::Strand strand)
+        : transport_{std::move(transport)}, strand_{std::move(strand)}, timer_{strand_} {}
+
+    /// `action` must not throw. `kept` calls the action off when it goes, if that did not run before. It is set under the
+    /// lock: what the action leads to may set it anew. Nothing happens once stopped.
+    void set(std::chrono::nanoseconds after, std::function<void()> action, std::shared_ptr<void>& kept) {
+        std::shared_ptr<void> before;  // these outlive the lock
+        std::shared_ptr<void> setting;
+        const std::lock_guard lock{mutex_};
+        if (stopped_) return;
+        const Key key{transport_.now() + after, ++last_};
+        setting = std::make_shared<Setting>(this->weak_from_this(), key);
+        pending_.emplace(key, std::move(action));
+        before = std::exchange(kept, std::move(setting));
+        // Only the first needs the timer to be set anew.
+        if (pending_.begin()->first == key) wait_later();
+    }
+
+    void stop() noexcept {
+        Actions dropped;
+        {
+            const std::lock_guard lock{mutex_};
+            dropped.swap(pending_);
+            stopped_ = true;
+        }
+        post_surely(strand_, [self = this->shared_from_this()] { self->timer_.cancel(); });
+    }
+
+private:
+    struct Setting {
+        Setting(std::weak_ptr<TimerQueue> whose, Key which) : timers{std::move(whose)}, key{which} {}
+        Setting(const Setting&) = delete;
+        ~Setting() {
+            if (const auto there = timers.lock()) there->call_off(key);
+        }
+        const std::weak_ptr<TimerQueue> timers;
+        const Key key;
+    };
+
+    void call_off(Key key) {
+        std::function<void()> action;  // outlives the lock
+        const std::lock_guard lock{mutex_};
+        const auto found = pending_.find(key);
+        if (found == pending_.end()) return;
+        action = std::move(found->second);
+        pending_.erase(found);
+    }
+
+    void wait_later() noexcept {
+        post_surely(strand_, [self = this->shared_from_this()] { self->wait(); });
+    }
+
+    /// Runs what is due, then waits for the next; on the strand. A wait that was under way ends without a word.
+    void wait() noexcept {
+        const TimePoint now = transport_.now();
+        while (const auto due = take_due(now)) due.mapped()();
+        const std::lock_guard lock{mutex_};
+        if (pending_.empty()) return;
+        const auto failed = exception_of([this] {
+            timer_.expires_after(pending_.begin()->first.first - transport_.now());
+            timer_.async_wait([self = this->shared_from_this()](std::error_code cancelled) {
+                if (!cancelled) self->wait();
+            });
+        });
+        if (failed) wait_later();  // out of memory
+    }
+
+    /// Empty when nothing is due any more.
+    typename Actions::node_type take_due(TimePoint now) noexcept {
+        const std::lock_guard lock{mutex_};
+        if (pending_.empty() || pending_.begin()->first.first > now) return {};
+        return pending_.extract(pending_.begin());
+    }
+
+    Transport transport_;
+    const typename Transport::Strand strand_;
+    typename Transport::Timer timer_;  // strand_
+
+    std::mutex mutex_;
+    // guarded by mutex_
+    Actions pending_;
+    std::uint64_t last_ = 0;
+    bool stopped_ = false;
+};
+
+}  // namespace distwork::detail

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <exception>
+#include <memory>
+#include <string>
+#include <system_error>
+
+#include "../error.hpp"
+#include "../log.hpp"
+#include "../wire/byte_buffer.hpp"
+#include "call.hpp"
+#include "deliver.hpp"
+#include "peer.hpp"
+
+namespace distwork::detail {
+
+/// The handler of a work that nobody waits for.
+struct LogFailure {
+    std::shared_ptr<Peer> peer;
+
+    template <class... Value>
+    void operator()(const std::exception_ptr& error, Value&&...) const {
+        if (error) peer->log(level_of_failure(error), "A work sent to " + peer->name() + " failed: " + what_of(error));
+    }
+};
+
+/// Sends a call straight to a peer; what keeps it from leaving, or `refused` it before, is its outcome.
+inline void send_or_fail(Peer& peer, const std::shared_ptr<Call>& call, std::error_code refused = {}) noexcept {
+    ByteBuffer room;
+    auto error = exception_of([&] {
+        if (!refused) call->encode(room, peer.limits());
+        if (!refused) refused = peer.send(call);
+        if (refused == Errc::too_many_waiting)
+            throw Error::with_text(refused, std::string{call->name()} +
+                                                ": as many works of this slave are unanswered at " + peer.name() +
+                                                " as may be (MasterOptions::max_slave_works)");
+        if (refused) throw Error{refused, std::string{call->name()}};
+    });
+    if (!error || !call->claim()) return;
+    call->fail(std::move(error));
+    deliver_one(peer.get_executor(), call);
+}
+
+}  // namespace distwork::detail

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "../base/requirements.hpp"
+
+namespace distwork::detail {
+
+/// What crossed a link so far.
+struct Traffic {
+    std::uint64_t bytes_sent = 0;
+    std::uint64_t bytes_received = 0;
+    std::chrono::steady_clock::time_point last_heard{};
+};
+
+}  // namespace distwork::detail

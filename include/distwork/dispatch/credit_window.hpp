@@ -1,0 +1,320 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "../base/probe.hpp"
+#include "../types/registry.hpp"
+#include "../wire/frame.hpp"
+#include "submission.hpp"
+
+namespace distwork::detail {
+
+/// What one slave holds, in the order in which it was sent, and how much more it may be sent. No I/O, no clock.
+///
+/// A slave begins works in the order of arrival and answers each before its slot begins another: as many of its oldest
+/// unanswered works have begun as it has slots. The others wait there, and credit is about them: at most (round trip +
+/// 2 ms) worth of works for each slot, so that it never idles for want of works, and never hoards what another slave
+/// could do. A slot is *blocked*, and adds nothing to that, while its work has no estimate, or a long one, or has
+/// outlasted it by far, or its execution_timeout.
+///
+/// Nothing here throws.
+class CreditWindow {
+public:
+    using Duration = std::chrono::nanoseconds;
+    using TimePoint = std::chrono::steady_clock::time_point;
+
+    /// Beyond the round trip: what a slave may hold so that a late master does not starve it.
+    static constexpr Duration slack = std::chrono::milliseconds{2};
+    /// A work runs for far too long after 4 times its estimate, but not before this.
+    static constexpr Duration least_overlong = std::chrono::milliseconds{5};
+    static constexpr std::size_t max_waiting_bytes = 16 * 1024 * 1024;
+    static constexpr std::size_t small_bytes = least_max_frame_bytes / 2;  // every slave takes works of that size
+
+    /// Types that the slave executes now, each with how many.
+    using Running = std::vector<std::pair<const WorkType*, std::size_t>>;
+
+    /// `running` is kept up to date. `held`: slots that works of an earlier session still occupy.
+    CreditWindow(std::size_t slots, std::size_t window, Running& running, std::size_t held = 0)
+        : slots_{slots},
+          window_{std::max(window, slots)},
+          running_{running},
+          taken_{std::min(held, slots)},
+          blocked_{taken_},
+          held_{taken_},
+          allowance_{slots} {}
+
+    void push(Submission& work, Duration estimate, TimePoint now) noexcept {
+        work.older_ = newest_;
+        work.newer_ = nullptr;
+        work.estimate_ = estimate;
+        work.recalled_ = work.suspended_ = work.has_told_ = false;
+        (newest_ ? newest_->newer_ : oldest_) = &work;
+        newest_ = &work;
+        ++count_;
+        work.begun_ = has_free_slot();
+        if (work.begun_) return take_slot(work, now);
+        if (!first_waiting_) first_waiting_ = &work;
+        ++waiting_;
+        waiting_time_ += estimate;
+        waiting_bytes_ += work.bytes();
+        if (waiting_ >= allowance_) limited_ = true;
+    }
+
+    void remove(Submission& work, TimePoint now) noexcept {
+        if (first_waiting_ == &work) first_waiting_ = work.newer_;
+        unlink(work);
+        if (!DISTWORK_PLANTED(leak_credit)) --count_;
+        if (!work.begun_) no_longer_waiting(work);
+        else if (!work.suspended_) give_slot(work, now);
+    }
+
+    /// It awaits its peer, and gives its slot free meanwhile.
+    void suspend(Submission& work, TimePoint now) noexcept {
+        work.has_told_ = true;
+        if (std::exchange(work.suspended_, true)) return;
+        if (work.begun_) give_slot(work, now);
+        else begin_without_slot(work);
+    }
+
+    /// It goes on, and has a slot: perhaps that of a work which was sent for it, and has not begun there after all.
+    void resume(Submission& work, TimePoint now) noexcept {
+        if (!std::exchange(work.suspended_, false)) return;
+        take_slot(work, now);
+        if (taken_ <= slots_) return;
+        for (Submission* newest = first_waiting_ ? first_waiting_->older_ : newest_; newest; newest = newest->older_)
+            if (!newest->suspended_ && !newest->has_told_) return wait_again(*newest);
+    }
+
+    /// Its execution_timeout is over, and it is executed all the same: nobody knows when its slot is free again, so that
+    /// nothing shall wait for that.
+    void overrun(Submission& work) noexcept {
+        if (work.begun_ && !work.suspended_) block(work);
+    }
+
+    /// A slot that a work of an earlier session occupied is free.
+    void release_held(TimePoint now) noexcept {
+        if (held_ == 0) return;  // it says so too often
+        --held_;
+        --taken_;
+        --blocked_;
+        begin_next(now);
+    }
+
+    /// Looks which works have run for far too long. True: one has that had not before.
+    bool look(TimePoint now) noexcept {
+        if (now < soonest_overlong_ || DISTWORK_PLANTED(never_stuck)) return false;
+        const std::size_t before = blocked_;
+        soonest_overlong_ = TimePoint::max();
+        for (Submission* work = oldest_; work != first_waiting_; work = work->newer_) {
+            if (work->blocks_ || work->suspended_) continue;
+            const TimePoint overlong = overlong_at(*work);
+            if (now > overlong) block(*work);
+            else soonest_overlong_ = std::min(soonest_overlong_, overlong);
+        }
+        return blocked_ != before;
+    }
+
+    /// The socket goes: works that its session gave up but nobody told of yet must not look for it.
+    void abandon() noexcept {
+        for (Submission* work = oldest_; work; work = work->newer_) work->stage = Submission::Stage::done;
+    }
+
+    /// An answer came: the allowance may double, at most once each round trip, and only where it was what limited.
+    void answered(TimePoint now) noexcept {
+        if (!limited_ || now - doubled_ < round_trip_) return;
+        allowance_ = std::min(allowance_ * 2, window_);
+        doubled_ = now;
+        limited_ = false;
+    }
+
+    void round_trip(Duration time) noexcept {
+        round_trip_ = time;
+        longest_ = 4 * horizon();
+        soonest_overlong_ = TimePoint::min();  // what is known of it was by the one before
+    }
+
+    std::size_t size() const noexcept { return count_; }
+    /// For how long a work may wait here.
+    Duration horizon() const noexcept { return round_trip_ + slack; }
+    /// What it may hold beyond its slots, in execution time.
+    Duration worth() const noexcept {
+        return horizon() * static_cast<std::int64_t>(slots_ - std::min(slots_, blocked_));
+    }
+    std::size_t free_slots() const noexcept { return slots_ - std::min(slots_, taken_); }
+    bool has_free_slot() const noexcept { return taken_ < slots_; }
+    bool has_waiting() const noexcept { return waiting_ != 0; }
+    /// Whether every slot is blocked: what waits here waits for nobody knows how long.
+    bool is_stuck() const noexcept { return blocked_ >= slots_; }
+
+    /// Whether it may be sent a work that is short, small and of a measured type, whatever else it is.
+    bool has_credit() const noexcept {
+        return has_free_slot() || (count_ < window_ && waiting_ < allowance_ && waiting_time_ + short_time <= worth() &&
+                                   waiting_bytes_ + small_bytes <= max_waiting_bytes);
+    }
+
+    /// Whether it may be sent this one. An estimate of zero: its type was never measured.
+    bool has_credit_for(Duration estimate, std::size_t bytes) const noexcept {
+        return has_free_slot() || (count_ < window_ && waiting_ < allowance_ && estimate.count() > 0 &&
+                                   waiting_time_ + estimate <= worth() && waiting_bytes_ + bytes <= max_waiting_bytes);
+    }
+
+    /// Whether it may be sent a work that another waits for. A slave begins works in the order of arrival: of these only
+    /// one waits for each slot, or deeper ones, which come later, would wait for those that wait for them.
+    bool has_credit_for_child() const noexcept { return has_free_slot() || waiting_ < slots_; }
+
+    /// Works for which has_credit is the whole answer: it has room for one of the longest and largest of these.
+    static bool is_plain(Duration estimate, std::size_t bytes) noexcept {
+        return estimate.count() > 0 && estimate <= short_time && bytes <= small_bytes;
+    }
+
+    /// Calls `recall(Submission&, Duration estimate) -> bool` for those that wait and were not recalled before, the
+    /// oldest first: all of them where this is stuck, else those that will wait for longer than a round trip. False ends
+    /// it. `recall` may not change this.
+    template <class Recall>
+    void for_each_late(TimePoint now, Recall recall) {
+        Duration wait = is_stuck() ? Duration::max() / 2 : next_free(now);
+        const Duration most = round_trip_ + least_wait;
+        for (Submission* work = first_waiting_; work; work = work->newer_) {
+            if (wait > most && !work->recalled_ && !recall(*work, work->estimate_)) return;
+            wait += work->estimate_ / static_cast<std::int64_t>(slots_);
+        }
+    }
+    void note_recalled(Submission& work) noexcept { work.recalled_ = true; }
+
+private:
+    static constexpr Duration short_time = slack / 8;
+    static constexpr Duration least_wait = std::chrono::microseconds{500};  // a recall costs more than waiting for less
+
+    TimePoint overlong_at(const Submission& work) const noexcept {
+        return work.began_ + std::max(4 * work.estimate_, least_overlong) + round_trip_;
+    }
+
+    /// When a slot should be free that is not blocked: from now. A work that is late is expected to be so once more.
+    Duration next_free(TimePoint now) const noexcept {
+        Duration next = Duration::max() / 2;
+        for (const Submission* work = oldest_; work != first_waiting_; work = work->newer_)
+            if (!work->blocks_ && !work->suspended_)
+                next = std::min(next, std::chrono::abs(work->began_ + work->estimate_ - now));
+        return DISTWORK_PLANTED(never_stuck) ? Duration{} : next;
+    }
+
+    /// One slot may be free now: none was while works waited.
+    void begin_next(TimePoint now) noexcept {
+        if (!first_waiting_ || !has_free_slot()) return;
+        Submission& next = *first_waiting_;
+        first_waiting_ = next.newer_;
+        no_longer_waiting(next);
+        next.begun_ = true;
+        take_slot(next, now);
+    }
+
+    void take_slot(Submission& work, TimePoint now) noexcept {
+        ++taken_;
+        work.began_ = now;
+        if (work.estimate_.count() == 0 || work.estimate_ > longest_) block(work);
+        else soonest_overlong_ = std::min(soonest_overlong_, now + least_overlong);
+        const auto running = find_running(work);
+        if (running != running_.end()) ++running->second;
+        else add_running(work);
+    }
+
+    void give_slot(Submission& work, TimePoint now) noexcept {
+        free_slot(work);
+        begin_next(now);
+        no_longer_running(work);  // last: the next is often of the same type
+    }
+
+    void free_slot(Submission& work) noexcept {
+        if (std::exchange(work.blocks_, false)) --blocked_;
+        if (!DISTWORK_PLANTED(leak_credit)) --taken_;
+    }
+
+    /// Its slave began it before works that came earlier: those of its peer had to wait, say.
+    void begin_without_slot(Submission& work) noexcept {
+        no_longer_waiting(work);
+        work.begun_ = true;
+        if (first_waiting_ == &work) return static_cast<void>(first_waiting_ = work.newer_);
+        unlink(work);
+        work.newer_ = first_waiting_;
+        work.older_ = first_waiting_->older_;
+        (work.older_ ? work.older_->newer_ : oldest_) = &work;
+        first_waiting_->older_ = &work;
+    }
+
+    /// It was thought to have begun: it is the first of those that wait.
+    void wait_again(Submission& work) noexcept {
+        free_slot(work);
+        no_longer_running(work);
+        work.begun_ = false;
+        unlink(work);
+        work.newer_ = first_waiting_;
+        work.older_ = first_waiting_ ? first_waiting_->older_ : newest_;
+        (work.older_ ? work.older_->newer_ : oldest_) = &work;
+        (work.newer_ ? work.newer_->older_ : newest_) = &work;
+        first_waiting_ = &work;
+        ++waiting_;
+        waiting_time_ += work.estimate_;
+        waiting_bytes_ += work.bytes();
+    }
+
+    void unlink(Submission& work) noexcept {
+        (work.older_ ? work.older_->newer_ : oldest_) = work.newer_;
+        (work.newer_ ? work.newer_->older_ : newest_) = work.older_;
+    }
+
+    Running::iterator find_running(const Submission& work) const noexcept {
+        auto at = running_.begin();  // of few: std::find_if, which is unrolled, would take three times as long
+        while (at != running_.end() && at->first != &work.type()) ++at;
+        return at;
+    }
+
+    [[gnu::cold]] void add_running(const Submission& work) noexcept {
+        try {
+            running_.emplace_back(&work.type(), 1);
+        } catch (...) {  // out of memory: selectors and people do not see it
+        }
+    }
+
+    void no_longer_running(const Submission& work) noexcept {
+        const auto running = find_running(work);
+        if (running != running_.end() && --running->second == 0) running_.erase(running);
+    }
+
+    void block(Submission& work) noexcept {
+        if (!std::exchange(work.blocks_, true)) ++blocked_;
+    }
+
+    void no_longer_waiting(const Submission& work) noexcept {
+        --waiting_;
+        waiting_time_ -= work.estimate_;
+        waiting_bytes_ -= work.bytes();
+    }
+
+    const std::size_t slots_;
+    const std::size_t window_;
+    Running& running_;
+    // In the order of arrival: those that have begun come before all that wait.
+    Submission* oldest_ = nullptr;
+    Submission* newest_ = nullptr;
+    Submission* first_waiting_ = nullptr;
+    std::size_t count_ = 0;
+    std::size_t taken_;                              // slots
+    std::size_t blocked_;                            // of these, or more, when works go on that had given theirs
+    std::size_t held_;                               // likewise, by works of an earlier session
+    TimePoint soonest_overlong_ = TimePoint::max();  // or before: no work runs for far too long until then
+    std::size_t waiting_ = 0;
+    Duration waiting_time_{};
+    std::size_t waiting_bytes_ = 0;
+
+    Duration round_trip_{};
+    Duration longest_ = 4 * slack;  // estimate that does not block
+    std::size_t allowance_;         // works beyond the slots
+    TimePoint doubled_{};
+    bool limited_ = false;  // the allowance was reached since it was doubled
+};
+
+}  // namespace distwork::detail

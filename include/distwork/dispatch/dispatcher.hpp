@@ -1,0 +1,389 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <list>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../base/probe.hpp"
+#include "../base/surely.hpp"
+#include "../calls/answer.hpp"
+#include "../selector.hpp"
+#include "../statistics.hpp"
+#include "admission.hpp"
+#include "news.hpp"
+#include "recaller.hpp"
+#include "slave_table.hpp"
+#include "submission.hpp"
+#include "waiting_report.hpp"
+#include "waiting_works.hpp"
+
+namespace distwork::detail {
+
+/// Decides which slave gets which work, and when: the state machine of a SocketContainer, without its lock. No I/O; it is
+/// told the time.
+///
+/// A work that was admitted is always in exactly one place: it waits, or it is in flight on a socket; `quiet` means that
+/// there is none.
+template <class Selector>
+class Dispatcher {
+public:
+    using TimePoint = std::chrono::steady_clock::time_point;
+    using Duration = std::chrono::nanoseconds;
+    using Stage = Submission::Stage;
+
+    Dispatcher(Selector chooses, ContainerLimits limits) : selector{std::move(chooses)}, waits_{limits} {}
+
+    Selector selector;
+    SlaveTable table;
+    TimePoint now{};
+    Statistics counted;  // what is counted here: not the outcomes
+    News news;
+    bool closed = false;  // admits nothing
+    bool ended = false;   // nothing goes again either
+
+    std::size_t backlog_size() const noexcept { return waits_.backlog_size(); }
+    bool quiet() const noexcept { return waits_.empty() && in_flight_ == 0; }
+
+    // Scheduler
+
+    /// Where it throws std::bad_alloc the work was not admitted.
+    Admission submit(const SubmissionPtr& work, bool may_wait) {
+        work->sequence = ++last_sequence_;
+        if (table.size() == 0 && work->options.when_unavailable() == WhenUnavailable::refuse)
+            return Admission::no_slave;
+        if (closed && work->depth == 0) return Admission::stopped;  // children belong to what was admitted before
+        if (work->pinned) {
+            const Socket* const socket = table.find(work->pinned);
+            if (!socket) return Admission::gone;
+            if (!table.knows(*socket, work->type())) return unknown(*socket, work->type());
+            if (work->bytes() > socket->max_body_bytes) return Admission::too_large;
+        }
+        if (table.is_too_large(work->bytes())) return Admission::too_large;
+        if (work->options.when_unavailable() == WhenUnavailable::refuse && !table.anybody_can_take(*work))
+            return Admission::no_slave;
+        if (work->claimed()) return Admission::queued;  // cancelled before it came here
+        const Verdict verdict = waits_.is_behind(*work) ? Verdict::no_socket : offer(work);
+        if (verdict == Verdict::sent) {
+            admit(*work);
+            return Admission::sent;
+        }
+        if (waits_.has_room(*work)) {
+            enter_backlog({work}, verdict == Verdict::no_socket);
+            admit(*work);
+            return Admission::queued;
+        }
+        DISTWORK_MARK(backlog_full);
+        if (!may_wait) return Admission::backlog_full;
+        if (!waits_.line_has_room(*work)) return Admission::too_many_waiting;
+        const bool no_socket = verdict == Verdict::no_socket;
+        if (waits_.enter_line({work}, no_socket) && no_socket) look_for_stranded();
+        return Admission::waiting;
+    }
+
+    bool has_room_for_all(std::span<const std::uint64_t> sockets, const WorkType& type, std::size_t bytes) const {
+        const std::size_t works = table.count_without_credit(sockets, type, bytes);
+        return works == 0 || waits_.has_room(works, bytes);
+    }
+
+    void cancel(Submission& work) noexcept {
+        if (work.stage == Stage::in_flight) {
+            DISTWORK_MARK(cancel_in_flight);
+            if (DISTWORK_PLANTED(no_cancel_frame)) return;
+            static_cast<void>(exception_of([&] { work.socket->peer->cancel(work); }));  // out of memory: it goes on
+        } else if (waits_.cancel(work)) {
+            dispatch();
+        }
+    }
+
+    /// Takes out a work that was never sent; false if it was, or somebody else settles it.
+    bool expire(Submission& work) noexcept {
+        if (DISTWORK_PLANTED(ignore_queue_timeout)) return false;
+        // One that is fresh is being submitted: whoever does that waits for the lock, and finds it claimed.
+        const bool waits = work.stage == Stage::fresh || work.stage == Stage::waiting || work.stage == Stage::backlog;
+        if (!waits || work.was_sent || !work.claim(Errc::queue_timeout)) return false;
+        DISTWORK_MARK(queue_timeout);
+        cancel(work);
+        return true;
+    }
+
+    /// Takes a work back that is to go again, with its body: it stands where it stood before. False: not any more. Where
+    /// it throws std::bad_alloc it waits as before.
+    bool send_again(const SubmissionPtr& work) {
+        auto node = waits_.leave_returning(*work);
+        if (node.empty() || work->claimed()) return false;
+        try {
+            enter_backlog(std::move(node), false);
+        } catch (...) {
+            waits_.enter_returning(std::move(node));
+            throw;
+        }
+        dispatch();
+        look_for_stranded();
+        return true;
+    }
+
+    // Answers and losses
+
+    /// Counts the answers of one read; those that are not the last word are taken out, and returned.
+    AgainWorks answered(Socket* socket, std::span<Answer> answers) noexcept {
+        AgainWorks again;
+        for (Answer& answer : answers) {
+            if (!answer.call && !answer.is_of_slot()) {
+                DISTWORK_MARK(duplicate_answer);
+                ++counted.late_answers;
+            }
+            if (!socket || !answer.call || !answer.call->chosen()) continue;
+            auto& work = static_cast<Submission&>(*answer.call);
+            if (work.stage != Stage::in_flight) continue;
+            if (!answer.is_last()) {
+                note(*socket, work, answer, again.recalled);
+                continue;
+            }
+            count(*socket, work, answer.reply);
+            if (ended || !work.wants_retry(answer.reply.error)) continue;
+            // Out of memory: it has what it threw for an outcome.
+            if (exception_of([&] { work.note_retry(); })) continue;
+            DISTWORK_MARK(retry);
+            ++counted.retries;
+            take_out(answer, again.retries);
+        }
+        if (socket) socket->in_flight.answered(now);
+        return again;
+    }
+
+    /// The socket goes, and with it what was in flight there: `unanswered`, from which those are taken that go again.
+    LostWorks remove(Socket& socket, std::vector<std::shared_ptr<Call>>& unanswered,
+                     const std::string& slave) noexcept {
+        LostWorks lost;
+        // Before any of them is taken away: that lets others begin.
+        for (const auto& call : unanswered)
+            if (call->chosen()) static_cast<Submission&>(*call).note_whether_begun();
+        const std::uint64_t id = socket.information.id;
+        std::erase_if(unanswered, [&](const std::shared_ptr<Call>& call) {
+            if (!call->chosen()) return false;
+            const auto work = std::static_pointer_cast<Submission>(call);
+            const unsigned attempts = work->attempts;
+            if (!take_back(*work) || ended) return false;
+            bool again = false;
+            static_cast<void>(exception_of([&] { again = work->may_go_again(slave); }));  // not where memory lacks
+            if (!again) return false;
+            DISTWORK_MARK(requeued);
+            ++counted.requeued;
+            if (work->attempts != attempts) ++counted.freed;
+            if (DISTWORK_PLANTED(forget_the_requeue)) return true;
+            enter_returning(work, lost.again);
+            return true;
+        });
+        lost.again.sort([](const auto& one, const auto& other) { return one->sequence > other->sequence; });
+        lost.waited = waits_.extract([id](const Submission& work) { return work.pinned == id; });
+        in_flight_ -= socket.information.in_flight;
+        counted.bytes_sent += socket.information.bytes_sent;
+        counted.bytes_received += socket.information.bytes_received;
+        socket.in_flight.abandon();
+        lost.socket = table.remove(socket);
+        dispatch();
+        return lost;
+    }
+
+    /// Works that a session gave up before it was removed: they are in flight nowhere.
+    void forget(std::span<const std::shared_ptr<Call>> unanswered) noexcept {
+        for (const auto& call : unanswered)
+            if (call->chosen()) take_back(static_cast<Submission&>(*call));
+    }
+
+    /// Nothing goes on from here: takes out everything that waits.
+    std::list<SubmissionPtr> end() noexcept {
+        ended = true;
+        return waits_.extract_all();
+    }
+
+    std::vector<std::unique_ptr<Socket>> clear() {
+        in_flight_ = 0;
+        return table.clear();
+    }
+
+    /// Recalls works that wait at their slaves for longer than they need to; see Recaller::look.
+    bool look() noexcept { return recaller_.look(table, now); }
+    bool is_looking() const noexcept { return recaller_.is_looking(); }
+    void forget_look() noexcept { recaller_.forget(); }
+
+    // Choice
+
+    /// Offers everything that waits. To be called after each change of who has credit, or room. Where memory lacks, all
+    /// that was not sent waits on, for the next change: a heartbeat is one.
+    void dispatch() noexcept {
+        const auto offers = [this](const SubmissionPtr& work) { return offer(work); };
+        const auto any_credit = [this] { return table.anybody_has_credit(); };
+        const auto expect_admission = [this] {
+            auto& told = news.admitted;
+            if (told.size() == told.capacity()) told.reserve(2 * told.size() + 8);
+        };
+        const auto admitted = [this](const SubmissionPtr& work) {
+            admit(*work);
+            news.admitted.push_back(work);
+        };
+        static_cast<void>(exception_of([&] { waits_.round(offers, any_credit, expect_admission, admitted); }));
+    }
+
+    /// What waits, by kind.
+    std::vector<Waiting> waiting() const { return WaitingReport::list(waits_, table); }
+
+    /// For people: why a work waits, or where it is.
+    std::string why(const Submission& work) const { return WaitingReport::why(work, table); }
+
+    /// Tells of each kind of works that no connected slave can take: once, until other slaves come.
+    void look_for_stranded() noexcept {
+        try {
+            for (Stranded& kind : report_.stranded(waits_, table)) news.stranded.push_back(std::move(kind));
+        } catch (...) {  // out of memory: it is not told
+        }
+    }
+
+    /// Slaves came, or have more types: what was told of may be otherwise now.
+    void more_can_be_taken() noexcept {
+        report_.forget();
+        dispatch();
+        look_for_stranded();
+    }
+
+private:
+    using Verdict = WaitingWorks::Verdict;
+
+    /// Offers one work to the selector, and sends it to the socket that it names; or not, where it throws.
+    Verdict offer(const SubmissionPtr& work) {
+        for (;;) {
+            const auto candidates = table.candidates(*work);
+            if (candidates.sockets.empty()) return Verdict::no_socket;
+            Socket* const socket = work->pinned ? table.find(work->pinned) : select_socket(*work, candidates);
+            if (!socket) return Verdict::declined;
+            CreditWindow& held = socket->in_flight;
+            if (!held.has_free_slot() && held.look(now)) {  // it got stuck since its slaves' credit was counted
+                table.update(*socket);
+                continue;
+            }
+            const Duration estimate = table.times.reserve(work->type());
+            const std::error_code refused = socket->peer->send(work);
+            if (!refused) {
+                work->stage = Stage::in_flight;
+                work->socket = socket;
+                ++work->attempts;
+                ++counted.attempts;
+                work->was_sent = true;
+                held.push(*work, estimate, now);
+                if (held.has_waiting() && recaller_.sent_ahead()) news.look = true;
+                ++socket->information.in_flight;
+                ++in_flight_;
+                table.update(*socket);
+                return Verdict::sent;
+            }
+            // Its types have changed, and we were not told yet.
+            if (refused == Errc::unknown_type || refused == Errc::shape_differs) return Verdict::declined;
+            if (refused == Errc::outbox_full) DISTWORK_MARK(outbox_full);
+            // Its session is ending, or does not drain: somebody else, then.
+            socket->closing = true;
+            table.update(*socket);
+        }
+    }
+
+    /// Null: the selector declined. It may have named a socket that is not among the candidates; that counts the same.
+    Socket* select_socket(const Submission& work, const SlaveTable::Candidates& candidates) {
+        DistributeContext context{work, candidates.sockets, candidates.all};
+        const SocketInformation* chosen = nullptr;
+        try {
+            chosen = selector(context);
+        } catch (...) {
+            news.selector_error = std::current_exception();
+        }
+        return chosen && candidates.contains(chosen) ? table.at(chosen->place) : nullptr;
+    }
+
+    /// What is told of a work that was not executed, or is still.
+    void note(Socket& socket, Submission& work, Answer& answer, std::list<SubmissionPtr>& recalled) noexcept {
+        if (answer.what == Answer::What::takes_slot) {
+            socket.in_flight.resume(work, now);
+            if (socket.in_flight.has_waiting() && recaller_.sent_ahead()) news.look = true;
+        } else if (answer.what == Answer::What::gives_slot) {
+            if (!DISTWORK_PLANTED(ignore_a_given_slot)) socket.in_flight.suspend(work, now);
+        } else if (answer.what == Answer::What::returned) {
+            come_back(answer, recalled);
+        } else {  // its caller is told; its slot is not free
+            socket.in_flight.overrun(work);
+        }
+    }
+
+    /// A work that was recalled is here again. Nothing of it was executed: its attempt does not count.
+    void come_back(Answer& answer, std::list<SubmissionPtr>& recalled) noexcept {
+        auto& work = static_cast<Submission&>(*answer.call);
+        if (work.claimed() || ended) {
+            take_back(work);
+            answer.reply.error = Errc::stopped;  // for those that nobody claimed
+            return;
+        }
+        DISTWORK_MARK(recalled);
+        if (!DISTWORK_PLANTED(blame_a_recalled_work)) --work.attempts;
+        ++counted.recalled;
+        take_back(work);
+        take_out(answer, recalled);
+    }
+
+    /// It is to go again, and stands in line for that from now on.
+    void take_out(Answer& answer, std::list<SubmissionPtr>& again) noexcept {
+        enter_returning(std::static_pointer_cast<Submission>(std::exchange(answer.call, nullptr)), again);
+    }
+
+    void enter_returning(const SubmissionPtr& work, std::list<SubmissionPtr>& again) noexcept {
+        surely([&] { again.push_back(work); });
+        waits_.enter_returning(surely([&] { return WaitingWorks::Node{work}; }));
+    }
+
+    void count(Socket& socket, Submission& work, const Reply& reply) {
+        take_back(work);
+        SocketInformation& information = socket.information;
+        ++(reply.error == Errc{} ? information.completed : information.failed);
+        information.last_finished = &work.type();
+        if (reply.error != Errc{} && reply.error != Errc::work_failed && reply.error != Errc::failed_for_good)
+            return;  // it was not executed
+        ExecutionTimes::measure(information.mean_execution_time, reply.execution_time);
+        table.times.measure(work.type(), reply.execution_time);
+    }
+
+    /// It is in flight no more. False if it was not.
+    bool take_back(Submission& work) {
+        if (work.stage != Stage::in_flight) return false;
+        work.stage = Stage::done;
+        work.socket->in_flight.remove(work, now);
+        --work.socket->information.in_flight;
+        --in_flight_;
+        return true;
+    }
+
+    static Admission unknown(const Socket& socket, const WorkType& type) {
+        const bool differs = socket.peer->why_unknown(type) == Errc::shape_differs;
+        return differs ? Admission::shape_differs : Admission::unknown_type;
+    }
+
+    void admit(Submission& work) noexcept {
+        work.is_admitted = true;
+        ++counted.admitted;
+    }
+
+    void enter_backlog(WaitingWorks::Node&& node, bool no_socket) {
+        if (waits_.enter_backlog(std::move(node), no_socket) && no_socket) look_for_stranded();
+    }
+
+    WaitingWorks waits_;
+    WaitingReport report_;
+    Recaller recaller_;
+    std::uint64_t last_sequence_ = 0;
+    std::size_t in_flight_ = 0;  // on all sockets
+};
+
+}  // namespace distwork::detail

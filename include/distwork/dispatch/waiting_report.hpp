@@ -1,0 +1,86 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../base/probe.hpp"
+#include "../statistics.hpp"
+#include "capability.hpp"
+#include "slave_table.hpp"
+#include "submission.hpp"
+#include "waiting_works.hpp"
+
+namespace distwork::detail {
+
+/// A kind of works that no connected slave can take, told once.
+struct Stranded {
+    std::string text;       ///< names the kind, and says why
+    bool no_slave = false;  ///< because none is connected
+};
+
+/// What is told of works that wait: the list of them whenever it is asked for, and kinds that no connected slave can
+/// take, each once. Guarded by the lock of the container.
+class WaitingReport {
+public:
+    /// What waits, by kind.
+    static std::vector<Waiting> list(const WaitingWorks& waits, const SlaveTable& table) {
+        std::vector<Waiting> all;
+        const auto add = [&](WaitReason reason, const Submission& work, std::size_t works) {
+            all.push_back({reason, work.type().name, work.options.labels(), work.options.priority(), works});
+        };
+        waits.for_each_lane([&](const Submission& first, std::size_t works, bool no_socket) {
+            if (table.size() == 0) add(WaitReason::no_slave, first, works);
+            else if (!table.anybody_can_take(first)) add(WaitReason::no_capable, first, works);
+            else add(no_socket ? WaitReason::no_credit : WaitReason::declined, first, works);
+        });
+        waits.for_each_returning([&](const Submission& work) {
+            const auto same = std::find_if(all.begin(), all.end(), [&](const Waiting& kind) {
+                return kind.reason == WaitReason::pause && kind.type == work.type().name &&
+                       kind.labels == work.options.labels() && kind.priority == work.options.priority();
+            });
+            if (same == all.end()) add(WaitReason::pause, work, 1);
+            else ++same->works;
+        });
+        return all;
+    }
+
+    /// For people: why a work waits that does, or what became of it.
+    static std::string why(const Submission& work, const SlaveTable& table) {
+        if (work.stage == Submission::Stage::in_flight) {
+            const SocketInformation& slave = work.socket->information;
+            return "it was sent to " + slave.name + " (" + detail::to_string(slave.endpoint) + ')';
+        }
+        if (work.stage == Submission::Stage::returning) return "it paused before another attempt";
+        const std::string nobody = why_nobody(table, work);
+        return nobody.empty() ? "the slaves that can take it were busy, or the selector declined" : nobody;
+    }
+
+    /// Kinds of works that wait, that no connected slave can take, and that were not told of before.
+    std::vector<Stranded> stranded(WaitingWorks& waits, const SlaveTable& table) {
+        std::vector<Stranded> fresh;
+        const bool no_slave = table.size() == 0;
+        waits.report_lanes([&](const Submission& first) {
+            if (table.anybody_can_take(first)) return false;
+            DISTWORK_MARK(no_capable_slave);
+            std::string kind = first.type().name;
+            for (const std::string& label : first.options.labels()) kind += " [" + label + ']';
+            if (told_.size() == most_told) told_.clear();
+            if (told_.insert(kind).second) fresh.push_back({kind + " waits: " + why_nobody(table, first), no_slave});
+            return !no_slave;  // of the slaves that come it is told anew
+        });
+        return fresh;
+    }
+
+    /// Slaves came, or have more types: what was told of may be otherwise now.
+    void forget() { told_.clear(); }
+
+private:
+    static constexpr std::size_t most_told = 1000;
+    std::set<std::string> told_;
+};
+
+}  // namespace distwork::detail

@@ -1,0 +1,180 @@
+#pragma once
+
+#include <cstddef>
+#include <list>
+#include <utility>
+#include <vector>
+
+#include "../base/probe.hpp"
+#include "admission.hpp"
+#include "backlog.hpp"
+#include "submission.hpp"
+
+namespace distwork::detail {
+
+/// The works of a container that wait, each in one place: the backlog; the line of those that wait for room in it; or,
+/// having come back from a slave, until they are to be offered again. No I/O, no clock.
+class WaitingWorks {
+public:
+    using Stage = Submission::Stage;
+    using Verdict = Backlog::Verdict;
+
+    explicit WaitingWorks(ContainerLimits limits) : limits_{limits} {}
+
+    bool empty() const noexcept { return backlog_.empty() && line_.empty() && returning_.empty(); }
+    std::size_t backlog_size() const noexcept { return backlog_.size(); }
+
+    // Room
+
+    /// Whether it finds room in the backlog. Those in the line came first.
+    bool has_room(const Submission& work) const noexcept { return line_.empty() && backlog_has_room(work); }
+
+    bool has_room(std::size_t works, std::size_t bytes_each) const noexcept {
+        return line_.empty() && backlog_.size() + works <= limits_.max_backlog &&
+               backlog_.bytes() + works * bytes_each <= limits_.max_backlog_bytes;
+    }
+
+    bool line_has_room(const Submission& work) const noexcept {
+        if (DISTWORK_PLANTED(unbounded_line)) return true;
+        return line_.size() < limits_.max_waiting &&
+               (line_.empty() || line_.bytes() + work.bytes() <= limits_.max_backlog_bytes);
+    }
+
+    // Coming and going
+
+    /// A list of one work, which moves from place to place. What throws std::bad_alloc leaves it where it was.
+    using Node = std::list<SubmissionPtr>;
+
+    /// `no_socket`: it was offered, and no slave has credit for it. True: it is the first of its lane.
+    bool enter_backlog(Node&& node, bool no_socket) { return enter(backlog_, Stage::backlog, node, no_socket); }
+
+    /// Likewise.
+    bool enter_line(Node&& node, bool no_socket) { return enter(line_, Stage::waiting, node, no_socket); }
+
+    void enter_returning(Node&& node) noexcept {
+        Submission& work = *node.front();
+        work.stage = Stage::returning;
+        work.at = node.begin();
+        returning_.splice(returning_.end(), node);
+    }
+
+    /// It is to be offered again. Empty: it does not wait for that any more.
+    Node leave_returning(Submission& work) noexcept {
+        Node node;
+        if (work.stage != Stage::returning) return node;
+        node.splice(node.end(), returning_, work.at);
+        work.stage = Stage::done;
+        return node;
+    }
+
+    /// Takes it out of whatever it waits in. True: others may have their turn now.
+    bool cancel(Submission& work) {
+        switch (std::exchange(work.stage, Stage::done)) {
+            case Stage::waiting:
+                DISTWORK_MARK(cancel_waiting);
+                line_.remove(work);
+                return true;
+            case Stage::backlog:
+                DISTWORK_MARK(cancel_backlog);
+                backlog_.remove(work);
+                return true;
+            case Stage::returning:
+                DISTWORK_MARK(cancel_returning);
+                returning_.erase(work.at);
+                return false;
+            default: return false;
+        }
+    }
+
+    /// Takes out all in the backlog and its line that `which(const Submission&)` holds for.
+    template <class Which>
+    std::list<SubmissionPtr> extract(Which which) noexcept {
+        auto works = backlog_.extract(which);
+        works.splice(works.end(), line_.extract(which));
+        for (const auto& work : works) work->stage = Stage::done;
+        return works;
+    }
+
+    std::list<SubmissionPtr> extract_all() noexcept {
+        for (const auto& work : returning_) work->stage = Stage::done;
+        auto works = extract([](const Submission&) { return true; });
+        works.splice(works.end(), returning_);
+        return works;
+    }
+
+    // Turns
+
+    /// A work does not overtake those of its lane that wait for credit, or that wait for room and came before it.
+    bool is_behind(const Submission& work) const noexcept {
+        return (work.stage == Stage::fresh && line_.has_lane_of(work)) || backlog_.holds_up(work);
+    }
+
+    /// Offers each work to `offer(const SubmissionPtr&)` that is not behind another, as long as `any_credit()`; then
+    /// lets into the backlog those that have room now. `admitted(const SubmissionPtr&)` hears of each that left the
+    /// line, and does not throw where `expect_admission()` did not before. Where something throws all wait on.
+    template <class Offer, class AnyCredit, class Expect, class Admitted>
+    void round(Offer offer, AnyCredit any_credit, Expect expect_admission, Admitted admitted) {
+        if (!backlog_.empty()) backlog_.round(offer, any_credit);
+        if (line_.empty()) return;
+        // What waits for room behind a full backlog of works that nobody can take may well find a slave itself.
+        line_.round(
+            [&](const SubmissionPtr& work) {
+                expect_admission();
+                const Verdict verdict = is_behind(*work) ? Verdict::no_socket : offer(work);
+                if (verdict == Verdict::sent) admitted(work);
+                return verdict;
+            },
+            any_credit);
+        for (SubmissionPtr work; (work = line_.front()) && backlog_has_room(*work);) {
+            expect_admission();
+            backlog_.expect(*work);
+            const bool no_socket = line_.holds_up(*work);
+            enter_backlog(line_.remove(*work), no_socket);
+            admitted(work);
+        }
+    }
+
+    // Looking
+
+    /// Calls `visit(const Submission& first, std::size_t works, bool no_socket)` for each lane of backlog and line.
+    template <class Visit>
+    void for_each_lane(Visit visit) const {
+        backlog_.for_each_lane(visit);
+        line_.for_each_lane(visit);
+    }
+
+    /// Calls `visit(const Submission&)` for each that is to be offered again, later.
+    template <class Visit>
+    void for_each_returning(Visit visit) const {
+        for (const auto& work : returning_) visit(*work);
+    }
+
+    /// Calls `report(const Submission& first)` for each lane of both that it did not return true for before.
+    template <class Report>
+    void report_lanes(Report report) {
+        backlog_.report_lanes(report);
+        line_.report_lanes(report);
+    }
+
+private:
+    static bool enter(Backlog& place, Stage stage, Node& node, bool no_socket) {
+        Submission& work = *node.front();
+        work.keep_body();
+        const bool is_first = place.push(node, no_socket);
+        work.stage = stage;
+        return is_first;
+    }
+
+    bool backlog_has_room(const Submission& work) const noexcept {
+        if (DISTWORK_PLANTED(unbounded_backlog)) return true;
+        return backlog_.size() < limits_.max_backlog &&
+               (backlog_.empty() || backlog_.bytes() + work.bytes() <= limits_.max_backlog_bytes);
+    }
+
+    const ContainerLimits limits_;
+    Backlog backlog_;
+    Backlog line_;
+    std::list<SubmissionPtr> returning_;
+};
+
+}  // namespace distwork::detail

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+#include "../calls/peer.hpp"
+#include "../types/registry.hpp"
+#include "../wire/large_blocks.hpp"
+
+namespace distwork::detail {
+
+/// Works that arrived together from one peer, and the memory that their bodies lie in.
+struct WorkBatch {
+    struct Item {
+        std::uint64_t id = 0;
+        const WorkType* type = nullptr;
+        std::span<const std::byte> body;
+        bool dropped = false;          // cancelled before it began, and answered so
+        std::uint32_t timeout_ms = 0;  // that its execution may take; 0: any time
+    };
+
+    std::shared_ptr<Peer> peer;
+    std::span<Item> items;
+    std::size_t next = 0;  // to be begun
+
+    /// Copies the items, and their bodies, which lie in a read buffer, into memory of the batch's own.
+    static std::shared_ptr<WorkBatch> copy(std::shared_ptr<Peer> peer, std::span<const Item> items) {
+        std::size_t bytes = items.size_bytes();
+        for (const Item& item : items) bytes += item.body.size();
+        auto batch = std::make_shared<WorkBatch>();
+        batch->peer = std::move(peer);
+        batch->block_ = make_large_bytes(bytes);
+        Item* const first = reinterpret_cast<Item*>(batch->block_.get());
+        std::uninitialized_copy(items.begin(), items.end(), first);
+        batch->items = {first, items.size()};
+        std::byte* to = batch->block_.get() + items.size_bytes();
+        for (Item& item : batch->items) {
+            if (!item.body.empty()) std::memcpy(to, item.body.data(), item.body.size());
+            item.body = {to, item.body.size()};
+            to += item.body.size();
+        }
+        return batch;
+    }
+
+    /// A single work whose body was read into a buffer of its own.
+    static std::shared_ptr<WorkBatch> single(std::shared_ptr<Peer> peer, const Item& item, LargeBytes body) {
+        auto batch = std::make_shared<WorkBatch>();
+        batch->peer = std::move(peer);
+        batch->block_ = std::move(body);
+        batch->single_ = item;
+        batch->items = {&batch->single_, 1};
+        return batch;
+    }
+
+private:
+    LargeBytes block_;  // new char[] is aligned for everything: the items come first
+    Item single_;
+};
+
+static_assert(std::is_trivially_destructible_v<WorkBatch::Item>);
+
+}  // namespace distwork::detail

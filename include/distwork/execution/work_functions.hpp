@@ -1,0 +1,166 @@
+#pragma once
+
+#include <array>
+#include <cereal/types/polymorphic.hpp>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <span>
+#include <type_traits>
+#include <typeinfo>
+#include <utility>
+
+#include "../archive/codec.hpp"
+#include "../archive/fingerprint.hpp"
+#include "../archive/wire_archive.hpp"
+#include "../base/asio.hpp"
+#include "../context.hpp"
+#include "../error.hpp"
+#include "../types/registry.hpp"
+#include "../wire/byte_buffer.hpp"
+#include "../work.hpp"
+
+namespace distwork::detail {
+
+/// A fresh object of a work class, in place where its constructor is public, else as cereal::access makes it.
+template <class Work>
+class Fresh {
+    static constexpr bool in_place = std::is_default_constructible_v<Work>;
+
+public:
+    Fresh() {
+        if constexpr (!in_place) work_.reset(cereal::access::construct<Work>());
+    }
+    Work& operator*() {
+        if constexpr (in_place) return work_;
+        else return *work_;
+    }
+
+private:
+    std::conditional_t<in_place, Work, std::unique_ptr<Work>> work_;
+};
+
+/// The functions behind one WorkType: the only code that knows the class.
+template <class Work>
+struct WorkFunctions {
+    using Result = result_of_t<Work>;
+
+    /// The work's shape and its value's; two peers exchange works only where both agree.
+    static std::uint64_t fingerprint() { return distwork::fingerprint<Work>() * 31 + distwork::fingerprint<Result>(); }
+    static std::array<const TypeShape*, 2> shapes() { return {&shape_of<Work>(), &shape_of<Result>()}; }
+
+    static std::unique_ptr<IWork> decode(std::span<const std::byte> body, const ArchiveLimits& limits) {
+        std::unique_ptr<Work> work{cereal::access::construct<Work>()};
+        detail::decode(body, *work, limits);
+        return work;
+    }
+
+    static void encode(const IWork& work, ByteBuffer& body, const ArchiveLimits& limits) {
+        encode_value(static_cast<const Work&>(work), body, limits);
+    }
+
+    static std::exception_ptr execute(std::span<const std::byte> body, Context& peer, ByteBuffer& answer,
+                                      const ArchiveLimits& limits) {
+        Fresh<Work> work;
+        detail::decode(body, *work, limits);
+        if constexpr (std::is_void_v<Result>) {  // plain works, and RpcWork<void>
+            try {
+                static_cast<IWork&>(*work).execute(peer);
+            } catch (...) {
+                return std::current_exception();
+            }
+        } else {
+            Result value;
+            try {
+                value = static_cast<RpcWork<Result>&>(*work).execute_work(peer);
+            } catch (...) {
+                return std::current_exception();
+            }
+            return encode_result(value, answer, limits);
+        }
+        return nullptr;
+    }
+
+    /// What the serialization of the value throws is the work's own as well, but for what our archive refuses.
+    template <class Value>
+    static std::exception_ptr encode_result(const Value& value, ByteBuffer& answer, const ArchiveLimits& limits) {
+        try {
+            encode_value(value, answer, limits);
+        } catch (const Error&) {
+            throw;
+        } catch (...) {
+            return std::current_exception();
+        }
+        return nullptr;
+    }
+
+    static asio::awaitable<std::exception_ptr> execute_async(std::span<const std::byte> body, Context& peer,
+                                                             ByteBuffer& answer, const ArchiveLimits& limits) {
+        Fresh<Work> work;
+        detail::decode(body, *work, limits);
+        std::exception_ptr thrown;
+        if constexpr (std::is_void_v<Result>) {
+            try {
+                co_await static_cast<CoroutineWork<Result>&>(*work).execute_work(peer);
+            } catch (...) {
+                thrown = std::current_exception();
+            }
+        } else {
+            Result value{};
+            try {
+                value = co_await static_cast<CoroutineWork<Result>&>(*work).execute_work(peer);
+            } catch (...) {
+                thrown = std::current_exception();
+            }
+            if (!thrown) thrown = encode_result(value, answer, limits);
+        }
+        co_return thrown;
+    }
+
+    static void execute_return(IWork& work, std::span<const std::byte> bytes, Context& peer,
+                               const ArchiveLimits& limits) {
+        auto& original = static_cast<Returning<Result>&>(static_cast<Work&>(work));
+        if constexpr (std::is_void_v<Result>) {
+            original.execute_return(peer);
+        } else {
+            Result value{};
+            detail::decode(bytes, value, limits);
+            original.execute_return(value, peer);
+        }
+    }
+
+    static WorkType describe(const char* name) {
+        WorkType type;
+        type.name = name;
+        type.type = &typeid(Work);
+        type.fingerprint = &fingerprint;
+        type.shapes = &shapes;
+        type.encode = &encode;
+        type.decode = &decode;
+        if constexpr (coroutine_work<Work>) type.execute_async = &execute_async;
+        else type.execute = &execute;
+        if constexpr (overrides_execute_return<Work>) type.execute_return = &execute_return;
+        return type;
+    }
+};
+
+template <class Work>
+struct Registration {
+    explicit Registration(const char* name, const char* header_line = "") {
+        WorkType type = WorkFunctions<Work>::describe(name);
+        type.header_line = header_line;
+        registered_type<Work> = &Registry::instance().add(std::move(type));
+    }
+};
+
+/// Binds a class to our two archives, as CEREAL_BIND_TO_ARCHIVES binds it to all.
+template <class Work>
+struct WireBinding {
+    WireBinding() {
+        using namespace cereal::detail;
+        create_bindings<WireOutputArchive, Work>::save(std::true_type{});
+        create_bindings<WireInputArchive, Work>::load(std::true_type{});
+    }
+};
+
+}  // namespace distwork::detail

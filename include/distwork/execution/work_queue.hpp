@@ -1,0 +1,238 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <utility>
+
+#include "../base/asio.hpp"
+#include "../base/probe.hpp"
+#include "../base/surely.hpp"
+#include "../context.hpp"
+#include "../transport.hpp"
+#include "../types/registry.hpp"
+#include "../wire/byte_buffer.hpp"
+#include "../wire/reply.hpp"
+#include "execution_list.hpp"
+#include "work_batch.hpp"
+#include "work_reply.hpp"
+#include "work_slots.hpp"
+
+namespace distwork::detail {
+
+/// Executes the works that peers sent: begins them strictly in the order of arrival, at most `slots` at a time, on a
+/// work executor; each is answered before its slot begins another. Works of a peer that does not read its answers wait,
+/// and others' pass them.
+///
+/// One hand-over brings all works of a read; a runner occupies one slot and goes on to the next work without another.
+///
+/// A work whose execution takes longer than its timeout is answered so at once and asked to stop; it keeps its slot
+/// until it returns, which is answered as well. What it returns then is dropped.
+///
+/// *Thread-safety*: all functions. *Lifetime*: shared by its role and the runners.
+template <class Transport>
+class WorkQueue final : public WorkSlots<Transport>, private SlotLender {
+public:
+    static constexpr std::size_t default_max_suspended = 10'000;
+
+    /// `immediate`: works are executed inside `push`, by the caller, who runs on `executor`.
+    WorkQueue(Transport transport, asio::any_io_executor executor, bool immediate, std::size_t slots,
+              std::size_t max_suspended = default_max_suspended)
+        : WorkSlots<Transport>{transport, slots, max_suspended},
+          transport_{std::move(transport)},
+          executor_{std::move(executor)},
+          immediate_{immediate} {}
+
+    void push(std::shared_ptr<WorkBatch> batch) {
+        const bool begins = add(std::move(batch), [this] {
+            if (!immediate_) post_runner();
+        });
+        if (begins && immediate_) run();
+    }
+
+    /// A peer takes answers again.
+    void resume() noexcept {
+        take_slot([this] { post_runner(); });
+    }
+
+private:
+    using TimePoint = std::chrono::steady_clock::time_point;
+    using typename WorkSlots<Transport>::Begun;
+    using typename WorkSlots<Transport>::OwnExecution;
+    using WorkSlots<Transport>::add;
+    using WorkSlots<Transport>::take_slot;
+    using WorkSlots<Transport>::take_over;
+    using WorkSlots<Transport>::end;
+    static constexpr auto longest_turn = std::chrono::milliseconds{10};
+
+    std::shared_ptr<WorkQueue> shared() { return std::static_pointer_cast<WorkQueue>(this->shared_from_this()); }
+
+    void post_runner() noexcept {
+        post_surely(executor_, [self = shared()] { self->run(); });
+    }
+
+    /// One slot's turn: works until none waits, or for so long that others on the executor should have theirs.
+    void run() {
+        Begun begun;
+        Execution execution = this->make_execution();
+        struct Unlink {
+            WorkQueue& queue;
+            Execution& execution;
+            ~Unlink() { queue.end(execution); }
+        } const unlink{*this, execution};
+        ByteBuffer answer;
+        TimePoint now = transport_.now();
+        const TimePoint until = now + longest_turn;
+        while (this->begin(begun, execution, !immediate_, [this] { post_runner(); })) {
+            if constexpr (DelaysWorks<Transport>) {
+                if (delay(begun, execution)) {
+                    if (!go_on()) return;
+                    continue;
+                }
+            }
+            if (begun.item.type->execute_async) {
+                spawn(std::move(begun), transport_.now(), [&] { return take_over(execution); });
+                if (!go_on()) return;
+                continue;
+            }
+            execute(begun, execution, answer, now);
+            if (immediate_ || now <= until) continue;
+            end(execution);
+            return post_runner();
+        }
+    }
+
+    /// Whether a runner without its slot may go on, on another.
+    bool go_on() noexcept {
+        return immediate_ && take_slot([] {});
+    }
+
+    /// Executes and answers it. Where the answer finds no memory, its session ends: the slot goes on.
+    void execute(const Begun& begun, Execution& execution, ByteBuffer& answer, TimePoint& now) {
+        try {
+            Context context{begun.batch->peer, &execution};
+            answer.clear();
+            answer.extend(reply_head_bytes);
+            std::exception_ptr thrown;
+            std::exception_ptr broken;
+            try {
+                thrown = begun.item.type->execute(begun.item.body, context, answer, begun.batch->peer->limits());
+            } catch (...) {
+                broken = std::current_exception();
+            }
+            const TimePoint before = std::exchange(now, transport_.now());
+            reply(begun, execution, now - before, thrown, broken, answer);
+        } catch (...) {
+            begun.batch->peer->fail(std::current_exception());
+        }
+    }
+
+    void reply(const Begun& begun, Execution& execution, std::chrono::nanoseconds time,
+               const std::exception_ptr& thrown, const std::exception_ptr& broken, ByteBuffer& answer) {
+        if (DISTWORK_PLANTED(forget_an_answer) && begun.item.id % 13 == 0) return;
+        if (begun.item.timeout_ms != 0 && !this->is_in_time(begun, execution, time)) return;
+        detail::reply(*begun.batch->peer, begun.item, time, DISTWORK_PLANTED(swallow_the_exception) ? nullptr : thrown,
+                      broken, answer);
+    }
+
+    // Works that outlast their runner: the slot goes with them, but for the times in which they only wait for calls to
+    // their peer; when they end, a runner takes it on.
+
+    /// `take()` gives what is to be executed, out of what its runner executes.
+    template <class Take>
+    void spawn(Begun begun, TimePoint since, Take take) noexcept {
+        auto self = shared();
+        const auto& peer = begun.batch->peer;
+        Ended ended{self, peer};  // whatever throws: it goes
+        static_cast<void>(exception_of([&] {
+            OwnExecution execution = take();
+            execution->is_coroutine(std::make_shared<CoroutineSlot>(std::shared_ptr<SlotLender>{self, this}, executor_,
+                                                                    peer, begun.item.id));
+            const asio::any_io_executor strand = execution->calls()->get_executor();
+            asio::co_spawn(strand, execute_async(self, std::move(begun), std::move(execution), since),
+                           std::move(ended));
+        }));
+    }
+
+    /// Its slot goes on to the next work: also when what it awaited is destroyed, and the coroutine with it, or when it
+    /// could not begin. Nobody can answer it then, and its session ends, so that it goes elsewhere.
+    struct Ended {
+        Ended(std::shared_ptr<WorkQueue> at, std::shared_ptr<Peer> of) noexcept
+            : queue{std::move(at)}, peer{std::move(of)} {}
+        Ended(Ended&&) noexcept = default;
+        ~Ended() {
+            if (!queue || !queue->is_missed()) return;
+            peer->fail(exception_of([] { throw Error{Errc::session_failed, "a work was destroyed"}; }));
+            queue->post_runner();
+        }
+        void operator()(const std::exception_ptr& error) {
+            if (error) peer->fail(error);
+            std::exchange(queue, nullptr)->post_runner();
+        }
+
+        std::shared_ptr<WorkQueue> queue;
+        std::shared_ptr<Peer> peer;
+    };
+
+    bool enter(CoroutineSlot& slot) noexcept override { return WorkSlots<Transport>::enter(slot); }
+    void leave(CoroutineSlot& slot) noexcept override {
+        WorkSlots<Transport>::leave(slot, [this] { post_runner(); });
+    }
+    std::error_code begin_call(CoroutineSlot& slot) noexcept override {
+        return WorkSlots<Transport>::begin_call(slot, [this] { post_runner(); });
+    }
+    void end_call(CoroutineSlot& slot) noexcept override { WorkSlots<Transport>::end_call(slot); }
+
+    static asio::awaitable<void> execute_async(std::shared_ptr<WorkQueue> self, Begun begun, OwnExecution owned,
+                                               TimePoint since) {
+        const OwnExecution execution = std::move(owned);  // it ends with the work, not with the frame
+        Context context{begun.batch->peer, execution.get()};
+        ByteBuffer answer;
+        answer.extend(reply_head_bytes);
+        std::exception_ptr thrown;
+        std::exception_ptr broken;
+        try {
+            thrown =
+                co_await begun.item.type->execute_async(begun.item.body, context, answer, begun.batch->peer->limits());
+        } catch (...) {
+            broken = std::current_exception();
+        }
+        // What it waited for its peer is not its own time.
+        self->reply(begun, *execution, self->transport_.now() - since - execution->coroutine->waited, thrown, broken,
+                    answer);
+    }
+
+    /// False: the work runs now. It counts as running from here.
+    bool delay(Begun& begun, Execution& runners) {
+        struct Delayed {
+            std::shared_ptr<WorkQueue> queue;
+            Begun begun;
+            OwnExecution execution;  // goes before its queue
+            TimePoint since;
+        };
+        const auto delayed = surely([] { return std::make_shared<Delayed>(); });
+        delayed->queue = shared();
+        const auto work = [delayed] {
+            auto& [queue, begun_work, execution, since] = *delayed;
+            if (begun_work.item.type->execute_async)
+                return queue->spawn(std::move(begun_work), since, [&taken = execution] { return std::move(taken); });
+            ByteBuffer answer;
+            queue->execute(begun_work, *execution, answer, since);
+            execution.reset();
+            queue->run();
+        };
+        const auto go = [executor = executor_, work] { asio::dispatch(executor, work); };
+        if (!surely([&] { return transport_.delay_work(begun.item.type->name, go); })) return false;
+        delayed->begun = std::move(begun);
+        delayed->execution = surely([&] { return take_over(runners); });
+        delayed->since = transport_.now();
+        return true;
+    }
+
+    Transport transport_;
+    const asio::any_io_executor executor_;
+    const bool immediate_;
+};
+
+}  // namespace distwork::detail

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <chrono>
+#include <exception>
+#include <utility>
+
+#include "../base/type_name.hpp"
+#include "../calls/peer.hpp"
+#include "../error.hpp"
+#include "../no_retry.hpp"
+#include "../types/registry.hpp"
+#include "../wire/byte_buffer.hpp"
+#include "../wire/frame.hpp"
+#include "../wire/reply.hpp"
+#include "work_batch.hpp"
+
+namespace distwork::detail {
+
+/// Answers a work that was executed: by what it threw, else by what kept it from being decoded or its value from being
+/// encoded, else by `answer`, the value behind a head that was left free.
+inline void reply(Peer& peer, const WorkBatch::Item& work, std::chrono::nanoseconds time,
+                  const std::exception_ptr& thrown, const std::exception_ptr& broken, ByteBuffer& answer) {
+    if (thrown) {
+        const auto text = describe(thrown);
+        const Errc error = is_not_to_be_retried(thrown) ? Errc::failed_for_good : Errc::work_failed;
+        peer.reply({.kind = FrameKind::error, .id = work.id}, error_body(time, error, text.type, text.text));
+    } else if (broken) {
+        peer.reply({.kind = FrameKind::error, .id = work.id}, error_body(time, broken, work.type->name));
+    } else {
+        write_execution_time(answer, time);
+        peer.reply({.kind = FrameKind::answer, .id = work.id}, std::move(answer));
+    }
+}
+
+}  // namespace distwork::detail

@@ -1,0 +1,398 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <utility>
+#include <vector>
+
+#include "../base/probe.hpp"
+#include "../slave_state.hpp"
+#include "../transport.hpp"
+#include "../wire/frame.hpp"
+#include "../wire/reply.hpp"
+#include "execution_limits.hpp"
+#include "execution_list.hpp"
+#include "received_works.hpp"
+#include "work_batch.hpp"
+
+namespace distwork::detail {
+
+/// The half of a work queue that executes nothing: which works wait, which run, and the slots that they take.
+///
+/// A slot is taken by a runner, which goes with it from work to work, or by a work that outlasts its runner. Who takes
+/// one while works wait sees to it that a runner comes: no work waits beside a free slot, unless its peer does not read
+/// its answers.
+///
+/// *Thread-safety*: all functions. *Lifetime*: shared by its role and the runners.
+template <class Transport>
+class WorkSlots : public std::enable_shared_from_this<WorkSlots<Transport>> {
+public:
+    /// Drops a work that was not begun, answering that it was cancelled; asks one that runs to stop.
+    void cancel(Peer& peer, std::uint64_t id) {
+        bool dropped = false;
+        {
+            const std::lock_guard lock{mutex_};
+            executing_.mark([&](const Execution& at) {
+                if (at.peer != &peer || at.id != id) return false;
+                DISTWORK_MARK(cancel_running);
+                return true;
+            });
+            dropped = waiting_.drop(peer, id);
+        }
+        tell_to_stop();
+        if (!dropped) return;
+        DISTWORK_MARK(cancel_queued_at_slave);
+        peer.reply({.kind = FrameKind::error, .id = id}, cancelled_body());
+    }
+
+    /// Gives a work back that was not begun. One that was begun is not heard of before its answer.
+    void recall(Peer& peer, std::uint64_t id) {
+        {
+            const std::lock_guard lock{mutex_};
+            if (DISTWORK_PLANTED(execute_what_was_returned) ? !waiting_.contains(peer, id) : !waiting_.drop(peer, id))
+                return;
+        }
+        if (DISTWORK_PLANTED(forget_to_return)) return;
+        DISTWORK_MARK(returned);
+        peer.reply({.kind = FrameKind::returned, .id = id}, ByteBuffer{});
+    }
+
+    /// A new session begins: returns how many slots works of earlier ones occupy; `peer` is told of each that ends.
+    std::uint32_t hold(const std::shared_ptr<Peer>& peer) {
+        const std::lock_guard lock{mutex_};
+        held_for_ = peer;
+        held_ = executing_.hold_all();
+        return static_cast<std::uint32_t>(std::min(held_, slots_));
+    }
+
+    /// A session ended: its works that were not begun are dropped, those that run are asked to stop.
+    void forget(const Peer& peer) noexcept {
+        std::function<void()> idle;
+        {
+            const std::lock_guard lock{mutex_};
+            waiting_.drop_all(peer);
+            executing_.mark([&](const Execution& at) { return at.peer == &peer; });
+            if (nothing_is_here()) idle.swap(idle_);
+        }
+        tell_to_stop();
+        if (idle) idle();
+    }
+
+    /// Begins nothing more; what runs is asked to stop.
+    void stop() noexcept {
+        std::function<void()> idle;
+        {
+            const std::lock_guard lock{mutex_};
+            stopped_ = true;
+            // They are to come to their end, and nothing else needs a slot.
+            while (const auto slot = wants_slot_.pop()) resume(*slot), slot->post();
+            waiting_.clear();
+            idle_.swap(idle);
+            executing_.mark([](const Execution&) { return true; });
+            limits_.stop();
+        }
+        tell_to_stop();
+        if (idle) idle();
+    }
+
+    bool is_idle() const {
+        const std::lock_guard lock{mutex_};
+        return stopped_ || nothing_is_here();
+    }
+
+    /// What runs, and what waits for a slot.
+    SlaveState state() const {
+        const std::lock_guard lock{mutex_};
+        SlaveState state;
+        state.running = static_cast<std::uint32_t>(executing_.size() - suspended_);
+        state.queued = static_cast<std::uint32_t>(waiting_.size());
+        return state;
+    }
+
+    /// What waits for a slot: types, each with how many.
+    std::vector<std::pair<const WorkType*, std::size_t>> waiting_types() const {
+        const std::lock_guard lock{mutex_};
+        return waiting_.types();
+    }
+
+    /// Calls `then`, which must not throw, once nothing waits and nothing runs: from here, or from a thread that executed
+    /// a work.
+    void when_idle(std::function<void()> then) {
+        {
+            const std::lock_guard lock{mutex_};
+            if (!stopped_ && !nothing_is_here()) {
+                idle_ = std::move(then);
+                return;
+            }
+        }
+        then();
+    }
+
+protected:
+    /// What a runner holds of the work that it executes.
+    struct Begun {
+        std::shared_ptr<WorkBatch> batch;
+        typename WorkBatch::Item item;
+    };
+
+    WorkSlots(Transport transport, std::size_t slots, std::size_t max_suspended)
+        : slots_{DISTWORK_PLANTED(run_one_more) ? slots + 1 : slots},
+          max_suspended_{max_suspended},
+          limits_{std::move(transport)} {}
+
+    // `post_runner` must not throw.
+
+    /// True: a slot was taken, and `post_runner` called, under the lock: nothing comes to the executor any more when
+    /// `stop` has returned.
+    template <class Post>
+    bool add(std::shared_ptr<WorkBatch> batch, Post post_runner) {
+        const std::lock_guard lock{mutex_};
+        if (stopped_) return false;
+        waiting_.push(std::move(batch));
+        return take_free_slot(post_runner);
+    }
+
+    /// Likewise, for what waits already.
+    template <class Post>
+    bool take_slot(Post post_runner) noexcept {
+        const std::lock_guard lock{mutex_};
+        return !stopped_ && take_free_slot(post_runner);
+    }
+
+    /// Takes the next work and puts it into the list of those that are executed, in place of the one that was executed
+    /// before. False: none waits, the slot is free. Calls `post_runner` where yet another work waits, and `takes_more`.
+    template <class Post>
+    bool begin(Begun& begun, Execution& execution, bool takes_more, Post post_runner) noexcept {
+        bool found = false;
+        bool more = false;
+        std::function<void()> idle;
+        bool was_held = false;
+        {
+            const std::lock_guard lock{mutex_};
+            was_held = unlink(execution);
+            if (!wants_slot_.empty()) {
+                hand_on_slot();
+            } else if (!waiting_.take(begun.batch, begun.item)) {
+                if (!DISTWORK_PLANTED(leak_a_slot)) --running_;
+                if (running_ == 0) limits_.rest();
+                if (nothing_is_here()) idle.swap(idle_);
+            } else {
+                execution.reset(begun.batch->peer.get(), begun.item.id);
+                if (begun.item.timeout_ms != 0) limit(begun, execution);
+                executing_.link(execution);
+                found = true;
+                more = takes_more && take_free_slot([] {});
+            }
+        }
+        if (more) post_runner();
+        if (idle) idle();
+        if (was_held) tell_free_slot();
+        return found;
+    }
+
+    /// Whether it was executed within its timeout, and is to be answered. If not, it is answered as late: the timer has
+    /// told the caller, or that is left to this answer.
+    bool is_in_time(const Begun& begun, Execution& execution, std::chrono::nanoseconds time) {
+        {
+            const std::lock_guard lock{mutex_};
+            const auto in_time = std::exchange(execution.answers_to, nullptr);
+            if (in_time && time < std::chrono::milliseconds{begun.item.timeout_ms}) return true;
+        }
+        Limits::answer_late(*begun.batch->peer, begun.item.id, time);
+        return false;
+    }
+
+    /// In the list of those that are executed until it goes.
+    struct End {
+        WorkSlots* slots;
+        void operator()(Execution* execution) const noexcept {
+            slots->end(*execution);
+            delete execution;
+        }
+    };
+    using OwnExecution = std::unique_ptr<Execution, End>;
+
+    /// A work outlasts its runner: it takes the slot with it. The queue must outlive what is returned.
+    OwnExecution take_over(Execution& runners) {
+        OwnExecution execution{new Execution{mutex_}, End{this}};
+        const std::lock_guard lock{mutex_};
+        executing_.unlink(runners);
+        execution->continues(runners);
+        executing_.link(*execution);
+        return execution;
+    }
+
+    void end(Execution& execution) noexcept {
+        bool was_held = false;
+        {
+            const std::lock_guard lock{mutex_};
+            was_held = unlink(execution);
+            if (execution.coroutine) execution.coroutine->has_ended = true;
+        }
+        if (was_held) tell_free_slot();
+    }
+
+    // Slots of coroutines
+
+    bool enter(CoroutineSlot& slot) noexcept {
+        const std::lock_guard lock{mutex_};
+        ++slot.scheduled;
+        if (!slot.is_suspended) return true;
+        if (stopped_ || running_ < slots_) return resume(slot), true;
+        wants_slot_.push(slot.shared_from_this());
+        return false;
+    }
+
+    template <class Post>
+    void leave(CoroutineSlot& slot, Post post_runner) noexcept {
+        const std::lock_guard lock{mutex_};
+        --slot.scheduled;
+        suspend(slot, post_runner);
+    }
+
+    template <class Post>
+    std::error_code begin_call(CoroutineSlot& slot, Post post_runner) noexcept {
+        const std::lock_guard lock{mutex_};
+        if (slot.calls == 0) {
+            if (awaiting_ == max_suspended_) return Errc::too_many_suspended;
+            ++awaiting_;
+        }
+        ++slot.calls;
+        suspend(slot, post_runner);  // it may have been begun by none of the work's own handlers
+        return {};
+    }
+
+    void end_call(CoroutineSlot& slot) noexcept {
+        const std::lock_guard lock{mutex_};
+        if (--slot.calls == 0) --awaiting_;
+    }
+
+    Execution make_execution() { return Execution{mutex_}; }
+
+    /// A coroutine is no more, and will not be answered. False: nobody cares.
+    bool is_missed() const noexcept {
+        const std::lock_guard lock{mutex_};
+        return !stopped_;
+    }
+
+private:
+    using Limits = ExecutionLimits<Transport>;
+
+    /// Gives its slot free, where it only waits. Under the lock.
+    template <class Post>
+    void suspend(CoroutineSlot& slot, Post post_runner) noexcept {
+        if (slot.scheduled != 0 || slot.calls == 0 || slot.is_suspended || slot.has_ended || stopped_) return;
+        if (DISTWORK_PLANTED(keep_the_slot)) return;
+        DISTWORK_MARK(suspended_work);
+        slot.is_suspended = true;
+        slot.suspended_since = limits_.now();
+        ++suspended_;
+        tell_slot(slot, false);
+        if (!wants_slot_.empty()) return hand_on_slot();
+        --running_;
+        take_free_slot(post_runner);
+    }
+
+    /// Whether nothing waits, runs, or is suspended. Under the lock.
+    bool nothing_is_here() const noexcept { return waiting_.empty() && running_ == 0 && suspended_ == 0; }
+
+    /// To a coroutine that wants it. Under the lock.
+    void hand_on_slot() noexcept {
+        const auto next = wants_slot_.pop();
+        --running_;
+        resume(*next);
+        next->post();
+    }
+
+    /// It has a slot again. Under the lock.
+    void resume(CoroutineSlot& slot) noexcept {
+        slot.is_suspended = false;
+        slot.waited += limits_.now() - slot.suspended_since;
+        --suspended_;
+        ++running_;
+        tell_slot(slot, true);
+    }
+
+    /// Where memory lacks for it, the session ends: the two would count differently from now on.
+    static void tell_slot(CoroutineSlot& slot, bool is_taken) noexcept {
+        const auto failed = exception_of([&] { slot.peer->tell_slot(slot.id, is_taken); });
+        if (failed) slot.peer->fail(failed);
+    }
+
+    /// Outside of the lock: those that were marked.
+    void tell_to_stop() noexcept {
+        const auto next = [this] {
+            const std::lock_guard lock{mutex_};
+            return executing_.next_to_tell();
+        };
+        while (auto source = next()) source->request_stop();
+    }
+
+    /// Under the lock. True: the master was told that its slot is occupied, and none of an earlier session has it next.
+    bool unlink(Execution& execution) noexcept {
+        executing_.unlink(execution);
+        if (!execution.is_held) return false;
+        execution.is_held = false;
+        return --held_ < slots_;
+    }
+
+    void tell_free_slot() noexcept {
+        std::shared_ptr<Peer> peer;
+        {
+            const std::lock_guard lock{mutex_};
+            peer = held_for_.lock();
+        }
+        if (peer) peer->free_slot();
+    }
+
+    /// Whether a work waits and a slot is free for it, which is then taken. Under the lock.
+    template <class Post>
+    bool take_free_slot(Post post_runner) noexcept {
+        if (waiting_.empty() || running_ >= slots_) return false;
+        ++running_;
+        post_runner();
+        return true;
+    }
+
+    /// Under the lock.
+    void limit(const Begun& begun, Execution& execution) noexcept {
+        limits_.begin(execution, begun.batch->peer, std::chrono::milliseconds{begun.item.timeout_ms}, [this] {
+            return [slots = this->weak_from_this()] {
+                if (const auto there = slots.lock()) there->answer_overdue();
+            };
+        });
+    }
+
+    void answer_overdue() noexcept {
+        {
+            const std::lock_guard lock{mutex_};
+            if (!stopped_) limits_.answer_overdue(executing_);
+        }
+        tell_to_stop();
+    }
+
+    const std::size_t slots_;
+    const std::size_t max_suspended_;
+
+    mutable std::mutex mutex_;
+    // guarded by mutex_
+    ReceivedWorks waiting_;
+    std::size_t running_ = 0;         // slots taken
+    std::size_t suspended_ = 0;       // coroutines that gave theirs free
+    std::size_t awaiting_ = 0;        // coroutines that await calls, suspended or not
+    CoroutineSlot::Line wants_slot_;  // not empty: no slot is free
+    ExecutionList executing_;
+    std::size_t held_ = 0;          // of these, of earlier sessions
+    std::weak_ptr<Peer> held_for_;  // the session that began last
+    Limits limits_;
+    bool stopped_ = false;
+    std::function<void()> idle_;
+};
+
+}  // namespace distwork::detail

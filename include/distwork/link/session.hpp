@@ -1,0 +1,308 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "../base/asio.hpp"
+#include "../base/pause.hpp"
+#include "../base/probe.hpp"
+#include "../base/surely.hpp"
+#include "../base/type_name.hpp"
+#include "../calls/traffic.hpp"
+#include "../error.hpp"
+#include "../transport.hpp"
+#include "deferred_flushes.hpp"
+#include "session_handler.hpp"
+#include "session_protocol.hpp"
+#include "session_settings.hpp"
+#include "session_writer.hpp"
+
+namespace distwork::detail {
+
+/// One connected link between two peers; both ends are of this class. Here are its socket and its times: the writer, the
+/// reader, the watch, the end. How calls go out is in SessionSender, what frames mean in SessionProtocol.
+///
+/// *Executor*: its socket's strand. *Thread-safety*: the functions of SessionSender, `leave` and `close`.
+/// *Lifetime*: shared by its role, by operations under way, and by the works it received. It keeps its host alive until
+/// it ends. Works on an executor of the host's own may keep it for longer than its context lives: what belongs to that
+/// goes with `run`.
+template <class Transport>
+class Session final : public SessionProtocol<Transport> {
+    using Socket = typename Transport::Socket;
+    using typename SessionProtocol<Transport>::TimePoint;
+
+public:
+    /// `executor` is where calls complete that have no executor of their own.
+    Session(Transport transport, asio::any_io_executor executor, Socket socket,
+            std::shared_ptr<const SessionSettings> settings, std::shared_ptr<SessionHandler<Transport>> host)
+        : SessionProtocol<Transport>{std::move(executor), std::move(settings), remote_endpoint_of(socket),
+                                     std::move(host)},
+          transport_{std::move(transport)},
+          link_{std::make_unique<Link>(std::move(socket))},
+          writer_{link_->socket, multiplexer_} {}
+
+    // Any thread
+
+    /// Ends the session when what waits has left, and tells the peer why; `text`, a literal, is for people.
+    void leave(Errc reason, const char* text = "") noexcept {
+        post([this, reason, text] {
+            this->part(reason, text);
+            flush();
+        });
+    }
+
+    /// Ends the session at once.
+    void close(Errc reason) noexcept {
+        post([this, reason] { end(reason, ""); });
+    }
+
+    void fail(const std::exception_ptr& why) noexcept override {
+        post([this, why] { end(why); });
+    }
+
+    /// Types were registered: the peer is told.
+    void types_grew() {
+        post([this] {
+            this->tell_types();
+            flush();
+        });
+    }
+
+    /// What the work had distributed is not wanted any more, either.
+    void cancel(const Call& call) override {
+        SessionSender::cancel(call);
+        if (settings_->role != Role::master) return;
+        post([this, id = call.id] {
+            if (!ended_) this->end_children(id);
+        });
+    }
+
+    /// Posted: it comes behind the greeting, which says what is occupied.
+    void free_slot() noexcept override {
+        post([this] {
+            if (!ended_) this->send_control(FrameKind::credit);
+        });
+    }
+
+    void write() noexcept override {
+        std::optional<typename Transport::Strand> strand;
+        {
+            const std::lock_guard lock{link_mutex_};
+            if (link_) strand = link_->strand;
+        }
+        if (!strand) return;
+        auto flush = [self = this->shared_from_this()] { self->flush(); };
+        if (exception_of([&] { asio::dispatch(*strand, flush); })) post([this] { this->flush(); });
+    }
+
+    // The session's strand
+
+    std::uint64_t tag = 0;  ///< the host's own
+    std::size_t place = 0;  ///< likewise, guarded by the host
+
+    Traffic traffic() const { return {writer_.bytes(), bytes_received_, liveness_.last_heard()}; }
+
+    /// Greets, then reads until the session ends; never throws.
+    static asio::awaitable<void> run(std::shared_ptr<Session> self) {
+        const Released released{*self};
+        try {
+            self->liveness_.heard(self->now());
+            asio::co_spawn(self->link_->strand, watch(self),
+                           [self](const std::exception_ptr& error) { self->end(error); });
+            if (self->settings_->role == Role::slave) self->say_hello();
+            co_await self->read();
+        } catch (...) {
+            self->end(std::current_exception());
+        }
+    }
+
+    // Called by the writer.
+
+    TimePoint now() const override { return transport_.now(); }
+
+    void progressed(Multiplexer::Room room) {
+        if (!opened_ || ended_) return;
+        if (room.for_calls) host_->has_room(this->shared_from_this());
+        if (!room.for_answers) return;
+        link_->room.cancel();
+        if (const auto works = host_->works()) works->resume();
+    }
+
+    bool has_ended() const noexcept { return ended_; }
+
+    /// What throws in it ends the session.
+    template <class Action>
+    void guarded(Action&& action) noexcept {
+        try {
+            action();
+        } catch (...) {
+            end(std::current_exception());
+        }
+    }
+
+    /// Nothing waits to leave, or it cannot.
+    void written(std::error_code error) noexcept {
+        if (error) end(error, "");
+        else if (parting_) end(parting_->reason, parting_->detail);
+    }
+
+private:
+    using SessionProtocol<Transport>::bytes_received_;
+    using SessionProtocol<Transport>::children_;
+    using SessionProtocol<Transport>::ended_;
+    using SessionProtocol<Transport>::host_;
+    using SessionProtocol<Transport>::liveness_;
+    using SessionProtocol<Transport>::opened_;
+    using SessionProtocol<Transport>::multiplexer_;
+    using SessionProtocol<Transport>::parting_;
+    using SessionProtocol<Transport>::reader_;
+    using SessionProtocol<Transport>::settings_;
+
+    void wake_writer() noexcept override {
+        DeferredFlushes* const gathering = DeferredFlushes::current();
+        if (gathering && gathering->add(this->shared_from_this())) return;
+        post([this] { flush(); });
+    }
+
+    void flush() noexcept {
+        if (!ended_) guarded([this] { writer_.flush(this->shared_from_this()); });
+    }
+
+    // The reader.
+
+    asio::awaitable<void> read() {
+        std::error_code error;
+        while (!ended_) {
+            const auto space = reader_.prepare();
+            auto token = asio::redirect_error(asio::use_awaitable, error);
+            const std::size_t count =
+                co_await link_->socket.async_read_some(asio::buffer(space.data(), space.size()), token);
+            if (error == asio::error::eof) error = Errc::connection_closed;
+            if (error) end(error, "");
+            else if (!ended_ && !parting_) received(count);  // it may have ended since the bytes came
+            // A slave that sends and does not read makes its master hold what that would answer. Not the other way
+            // round, or both might wait for each other: a slave gets no more than its credit, and what it asked for.
+            while (!ended_ && settings_->role == Role::master && multiplexer_.is_overfull())
+                co_await detail::pause(link_->room, std::chrono::hours{24});
+        }
+    }
+
+    void received(std::size_t count) {
+        this->receive(count);
+        flush();  // one, of all that it caused
+    }
+
+    // The watch: a ping each heartbeat; silence for too long, judged after the socket was read, is death. So is a write
+    // that does not go on. Who slept itself asks first, and judges later.
+
+    static asio::awaitable<void> watch(std::shared_ptr<Session> self) {
+        co_await detail::pause(self->link_->timer, self->settings_->handshake_timeout);
+        if (!self->opened_ && !self->parting_) self->end(Errc::handshake_timeout, "");
+        std::error_code error;
+        while (!self->ended_ && !self->parting_) {
+            const TimePoint due = self->now() + self->settings_->heartbeat;
+            co_await detail::pause(self->link_->timer, self->settings_->heartbeat);
+            if (self->ended_) co_return;
+            const TimePoint woke = self->now();
+            self->writer_.slept(self->liveness_.slept(due, woke), woke);
+            // A read that was done waits for the strand: what it brought is heard before silence is judged.
+            if (self->liveness_.is_silent(self->now())) co_await asio::post(self->link_->strand, asio::use_awaitable);
+            if (self->ended_) co_return;
+            const TimePoint now = self->now();
+            const bool is_read = self->link_->socket.available(error) == 0;
+            if (is_read && self->liveness_.is_silent(now)) {
+                DISTWORK_MARK(heartbeat_death);
+                self->end(Errc::peer_silent, "");
+            } else if (self->writer_.is_stalled(now, self->settings_->stalled_after)) {
+                DISTWORK_MARK(stalled);
+                self->end(Errc::peer_stalled, "");
+            } else if (!self->ended_ && !self->parting_) {
+                if (is_read && self->liveness_.suspect(now)) self->host_->suspected(self, true);
+                self->beat();
+            }
+        }
+        // What waits leaves while the peer reads; one that does not keeps nobody waiting for a farewell.
+        std::optional<std::uint64_t> left;
+        while (!self->ended_ && (!left || (self->opened_ && *left != self->writer_.bytes()))) {
+            left = self->writer_.bytes();
+            co_await detail::pause(self->link_->timer, self->settings_->handshake_timeout);
+        }
+        if (!self->ended_) self->end(self->parting_->reason, self->parting_->detail);
+    }
+
+    void stage_changed() override { link_->timer.cancel(); }
+
+    // The end.
+
+    /// Something threw that must not: out of memory, or a hook of the host's.
+    void end(const std::exception_ptr& error) noexcept {
+        if (!error) return;
+        std::string why;
+        static_cast<void>(exception_of([&] { why = what_of(error); }));
+        end(Errc::session_failed, why);
+    }
+
+    void end(std::error_code reason, const std::string& detail) noexcept {
+        if (ended_) return;
+        ended_ = true;
+        if (reason && writer_.is_partly_written()) DISTWORK_MARK(partial_write_then_reset);
+        link_->timer.cancel();
+        link_->room.cancel();
+        std::error_code ignored;
+        static_cast<void>(link_->socket.close(ignored));
+        const auto host = std::move(host_);
+        if (const auto works = host->works()) works->forget(*this);
+        children_.take_all([&](const std::shared_ptr<Call>& child) { host->cancel_work(child); });
+        host->closed(this->shared_from_this(), reason, detail, multiplexer_.close());
+    }
+
+    /// A context that is destroyed destroys its coroutines: no loop is left that could end the session then, and what
+    /// it holds must not keep it alive.
+    struct Released {
+        Session& session;
+        ~Released() {
+            session.ended_ = true;
+            session.host_.reset();
+            session.multiplexer_.close();
+            std::unique_ptr<Link> dropped;  // outlives the lock
+            const std::lock_guard lock{session.link_mutex_};
+            dropped.swap(session.link_);
+        }
+    };
+
+    /// What belongs to the context that it runs on.
+    struct Link {
+        explicit Link(Socket from)
+            : strand{from.get_executor()}, socket{std::move(from)}, timer{strand}, room{strand} {}
+
+        typename Transport::Strand strand;
+        Socket socket;
+        typename Transport::Timer timer;
+        typename Transport::Timer room;  // cancelled when what waits to leave is within its bound again
+    };
+
+    /// On the strand, later; from any thread. Nothing when the session is over; what throws ends it.
+    template <class Function>
+    void post(const Function& function) noexcept {
+        const std::lock_guard lock{link_mutex_};
+        if (!link_) return;
+        post_surely(link_->strand, [self = this->shared_from_this(), function] { self->guarded(function); });
+    }
+
+    Transport transport_;
+
+    std::mutex link_mutex_;       // also guards that there is a link, for other threads than the strand's
+    std::unique_ptr<Link> link_;  // session strand; none when `run` has ended
+    SessionWriter<Socket> writer_;
+};
+
+}  // namespace distwork::detail

@@ -1,0 +1,292 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "../base/asio.hpp"
+#include "../calls/child_works.hpp"
+#include "../error.hpp"
+#include "../types/peer_types.hpp"
+#include "../wire/frame.hpp"
+#include "../wire/frame_reader.hpp"
+#include "../wire/handshake.hpp"
+#include "../wire/reply.hpp"
+#include "../wire/slave_state_body.hpp"
+#include "liveness.hpp"
+#include "read_batch.hpp"
+#include "session_handler.hpp"
+#include "session_sender.hpp"
+#include "session_settings.hpp"
+
+namespace distwork::detail {
+
+/// The half of a session that has no socket: what the frames mean that its peer sends. From top to bottom: one read, the
+/// greeting, each side's types, works and answers, heartbeats, the farewell.
+///
+/// *Executor*: the session's strand.
+template <class Transport>
+class SessionProtocol : public SessionSender, public std::enable_shared_from_this<Session<Transport>> {
+public:
+    using TimePoint = std::chrono::steady_clock::time_point;
+
+    /// Whether the peer was accepted: it introduced itself, and the host admitted it.
+    bool accepted() const noexcept { return handshake_.accepted(); }
+
+    virtual TimePoint now() const = 0;
+
+protected:
+    /// Set: the session ends when what waits has left.
+    struct Parting {
+        std::error_code reason;
+        std::string detail;
+    };
+
+    SessionProtocol(asio::any_io_executor executor, std::shared_ptr<const SessionSettings> settings,
+                    asio::ip::tcp::endpoint endpoint, std::shared_ptr<SessionHandler<Transport>> host)
+        : SessionSender{std::move(executor), std::move(settings), std::move(endpoint)},
+          reader_{stranger_bytes},
+          handshake_{settings_->role, settings_->name},
+          liveness_{settings_->heartbeat, settings_->dead_after},
+          host_{std::move(host)},
+          batch_{settings_->window} {}
+
+    /// The session was opened, or is to end: whoever waits for either looks again.
+    virtual void stage_changed() = 0;
+
+    void say_hello() { send_control(FrameKind::hello, handshake_.hello()); }
+
+    /// What one read brought: every whole frame in it, one hand-over of its works, one of its answers.
+    void receive(std::size_t count) {
+        if (liveness_.heard(now())) host_->suspected(this->shared_from_this(), false);
+        bytes_received_ += count;
+        multiplexer_.stay_awake();
+        const auto broken = reader_.commit(count, [this](Frame&& frame) { return on_frame(std::move(frame)); });
+        if (broken) part(accepted() ? broken : make_error_code(Errc::not_distwork), "by a frame's length");
+        if (ended_) return;
+        if (!children_.empty()) batch_.for_each_reply([this](std::uint64_t id) { end_children(id); });
+        hand_over_works();  // first: when all is answered, nothing is on its way any more
+        batch_.settle_answers(this->shared_from_this(), *host_, multiplexer_);
+    }
+
+    /// Tells the peer of types that were registered since it was told.
+    void tell_types() {
+        if (ended_ || parting_ || !types_.grew(*settings_->types)) return;
+        send_types(0);
+        if (opened_) host_->types_changed(this->shared_from_this(), match_types());
+    }
+
+    void beat() {
+        tell_types();
+        send_ping();
+    }
+
+    /// The session ends when what waits has left, the reason last. False, for those who handle frames.
+    bool part(std::error_code reason, const std::string& detail) {
+        if (parting_ || ended_) return false;
+        if (accepted()) send_control(FrameKind::bye, encode(Refusal{errc_of(reason, Errc::connection_closed), detail}));
+        parting_ = Parting{reason, detail};
+        stage_changed();
+        return false;
+    }
+
+    /// Works that this one had distributed end with it.
+    void end_children(std::uint64_t parent) {
+        children_.take(parent, [this](const std::shared_ptr<Call>& child) {
+            if (!DISTWORK_PLANTED(forget_children)) host_->cancel_work(child);
+        });
+    }
+
+    FrameReader reader_;
+    Handshake handshake_;
+    Liveness liveness_;
+    std::shared_ptr<SessionHandler<Transport>> host_;  // until the session ends
+    std::uint64_t bytes_received_ = 0;
+    std::optional<Parting> parting_;
+    bool opened_ = false;
+    bool ended_ = false;
+    ChildWorks children_;
+
+private:
+    // What frames mean: each returns false when the session ends with its frame.
+
+    bool on_frame(Frame&& frame) {
+        const FrameKind kind = frame.header.kind;
+        const bool is_hello = !accepted() && kind == FrameKind::hello;  // refused, then, in words
+        if (!has_known_flags(frame.header) && !is_hello) return on_nonsense(frame.header);
+        if (!accepted()) return on_greeting(frame);
+        if (kind == FrameKind::types) return on_types(frame);
+        if (kind == FrameKind::bye) return on_bye(frame);
+        if (!opened_) return on_nonsense(frame.header);
+        switch (kind) {
+            case FrameKind::work: return on_work(std::move(frame));
+            case FrameKind::answer:
+            case FrameKind::error: return on_reply(std::move(frame));
+            case FrameKind::cancel: return on_cancel(frame);
+            case FrameKind::recall: return on_recall(frame);
+            case FrameKind::returned: return on_returned(frame);
+            case FrameKind::credit: return on_credit(frame);
+            case FrameKind::ping: return on_ping(frame);
+            case FrameKind::pong: return on_pong(frame);
+            case FrameKind::drain: return on_drain();
+            default: return on_nonsense(frame.header);
+        }
+    }
+
+    bool on_nonsense(const FrameHeader& header) {
+        const unsigned kind{static_cast<std::uint8_t>(header.kind)};
+        return part(Errc::protocol_violation, "a frame of kind " + std::to_string(kind) + " means nothing here");
+    }
+
+    // The greeting, then each side's types.
+
+    bool on_greeting(const Frame& frame) {
+        auto step = handshake_.take(frame.header.kind, frame.body, [&](const Greeting& hello, std::string& text) {
+            return has_known_flags(frame.header) ? host_->admit(hello, text) : Errc::protocol_violation;
+        });
+        if (step.reply != FrameKind{}) send_control(step.reply, step.body);
+        if (step.error) {
+            parting_ = Parting{step.error, std::move(step.detail)};
+            return false;
+        }
+        meet(handshake_.peer_name(), handshake_.version());
+        reader_.max_body_bytes(settings_->max_frame_bytes);
+        send_types(host_->occupied_slots(this->shared_from_this()));
+        return true;
+    }
+
+    bool on_types(const Frame& frame) {
+        Introduction peer;
+        peer.version = handshake_.version();
+        try {
+            detail::decode(frame.body, peer, settings_->introduction_limits());
+        } catch (const Error& error) {
+            return part(Errc::protocol_violation, error.what());
+        }
+        if (peer.window == 0 || peer.max_frame_bytes < least_max_frame_bytes)
+            return part(Errc::protocol_violation, "it takes no works");
+        peer_ = std::move(peer);
+        if (!opened_) bound_answers(peer_.max_frame_bytes);
+        const PeerTypes types = match_types();
+        if (opened_) return host_->types_changed(this->shared_from_this(), types), true;
+        opened_ = true;
+        stage_changed();  // heartbeats begin
+        host_->opened(this->shared_from_this(), peer_, types);
+        send_ping();
+        return true;
+    }
+
+    // Works and answers.
+
+    bool on_work(Frame&& frame) {
+        const WorkType* const type = types_.find(frame.header.type);
+        if (!type) return on_nonsense(frame.header);
+        if (!batch_.has_room(multiplexer_))
+            return part(Errc::protocol_violation, "it sent more works than it was told to");
+        if (frame.header.flags & flag_submission) return on_submission(std::move(frame), *type);
+        if (host_->accepts(*type))
+            batch_.add_work(std::move(frame), *type, static_cast<Session<Transport>&>(*this), *host_);
+        else
+            reply({.kind = FrameKind::error, .id = frame.header.id},
+                  error_body({}, Errc::not_accepted, "", make_error_code(Errc::not_accepted).message()));
+        return true;
+    }
+
+    /// Works that works of a slave have us distribute.
+    bool on_submission(Frame&& frame, const WorkType& type) {
+        if (handshake_.version() < 2 || settings_->role != Role::master) return on_nonsense(frame.header);
+        const auto body = frame.body.subspan(frame.header.flags & flag_timeout ? timeout_bytes : 0);
+        const auto parent = detail::load<std::uint64_t>(body.data());
+        const auto child = host_->distribute(this->shared_from_this(), type, body.subspan(parent_bytes),
+                                             frame.header.id, multiplexer_.look_up(parent));
+        if (child) children_.add(parent, frame.header.id, child);
+        return true;
+    }
+
+    bool on_reply(Frame&& frame) {
+        const FrameHeader header = frame.header;
+        return batch_.add_answer(std::move(frame)) || on_nonsense(header);
+    }
+
+    bool on_cancel(const Frame& frame) {
+        const std::uint64_t id = frame.header.id;
+        if (const auto child = children_.find(id)) host_->cancel_work(child);
+        else if (batch_.drop_work(id)) reply({.kind = FrameKind::error, .id = id}, cancelled_body());
+        else if (const auto works = host_->works()) works->cancel(*this, id);
+        return true;
+    }
+
+    // Only a master asks for works back, and only a slave has slots to tell of. Since version 2.
+
+    bool on_recall(const Frame& frame) {
+        if (handshake_.version() < 2 || settings_->role != Role::slave) return on_nonsense(frame.header);
+        const std::uint64_t id = frame.header.id;
+        if (batch_.drop_work(id)) reply({.kind = FrameKind::returned, .id = id}, ByteBuffer{});
+        else if (const auto works = host_->works()) works->recall(*this, id);
+        return true;
+    }
+
+    bool on_returned(const Frame& frame) {
+        if (handshake_.version() < 2 || settings_->role != Role::master) return on_nonsense(frame.header);
+        batch_.add(Answer::What::returned, frame.header.id);
+        return true;
+    }
+
+    bool on_credit(const Frame& frame) {
+        const bool is_taken = frame.header.flags == flag_takes_slot;
+        const std::uint64_t id = frame.header.id;
+        if (handshake_.version() < 2 || settings_->role != Role::master || (id == 0 && is_taken))
+            return on_nonsense(frame.header);
+        if (id == 0) host_->slot_freed(this->shared_from_this());
+        else batch_.add(is_taken ? Answer::What::takes_slot : Answer::What::gives_slot, id);
+        return true;
+    }
+
+    /// A master answers in kind, behind the last work that it sent: then the slave knows that nothing more comes.
+    bool on_drain() {
+        hand_over_works();
+        host_->peer_drains(this->shared_from_this());
+        if (settings_->role == Role::master) send_control(FrameKind::drain);
+        return true;
+    }
+
+    void hand_over_works() { batch_.hand_over_works(this->shared_from_this(), *host_); }
+
+    // Heartbeats, and the farewell.
+
+    void send_ping() { send_heartbeat(FrameKind::ping, liveness_.ping(now())); }
+
+    void send_heartbeat(FrameKind kind, std::uint64_t id) {
+        if (const auto state = host_->own_state()) send_control(kind, encode(*state), id);
+        else send_control(kind, {}, id);
+    }
+
+    bool on_ping(const Frame& frame) {
+        if (!take_state(frame.body)) return on_nonsense(frame.header);
+        send_heartbeat(FrameKind::pong, frame.header.id);
+        return true;
+    }
+
+    bool on_pong(const Frame& frame) {
+        if (!take_state(frame.body)) return on_nonsense(frame.header);
+        const auto time = liveness_.pong(frame.header.id, now());
+        if (time) host_->round_trip(this->shared_from_this(), *time, peer_state_);
+        return true;
+    }
+
+    bool on_bye(const Frame& frame) {
+        Refusal why;
+        if (decode(frame.body, why)) return on_nonsense(frame.header);
+        parting_ = Parting{why.reason, why.text};
+        return false;
+    }
+
+    ReadBatch<Transport> batch_;
+};
+
+}  // namespace distwork::detail

@@ -1,0 +1,175 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "../base/asio.hpp"
+#include "../calls/call.hpp"
+#include "../calls/peer.hpp"
+#include "../transport.hpp"
+#include "../types/peer_types.hpp"
+#include "../wire/byte_buffer.hpp"
+#include "../wire/reply.hpp"
+#include "../wire/slave_state_body.hpp"
+#include "multiplexer.hpp"
+#include "session_handler.hpp"
+#include "session_settings.hpp"
+
+namespace distwork::detail {
+
+/// The half of a session that needs no strand: what is sent through it, from any thread, and what is known of its peer.
+///
+/// *Thread-safety*: all public functions, once the session is opened.
+class SessionSender : public Peer {
+public:
+    std::error_code send(const std::shared_ptr<Call>& call) override {
+        const auto sent = multiplexer_.send(call);
+        if (sent.wake) wake_writer();
+        if (sent.error && sent.error == Errc::foreign_type) [[unlikely]]
+            return send_foreign(call);
+        return sent.error;
+    }
+
+    void reply(FrameHeader header, ByteBuffer&& body) override {
+        bound_answer(header.kind, body, max_answer_bytes_);
+        if (multiplexer_.reply(header, std::move(body))) wake_writer();
+    }
+
+    bool takes_answers() const noexcept override { return !multiplexer_.is_overfull(); }
+
+    std::error_code why_unknown(const WorkType& type) const override { return multiplexer_.why_unknown(type); }
+
+    void cancel(const Call& call) override {
+        if (multiplexer_.cancel(call)) wake_writer();
+    }
+
+    bool distributes() const noexcept override { return settings_->role == Role::slave; }
+
+    bool recall(const Call& call) override {
+        if (version_ < 2) return false;
+        const auto sent = multiplexer_.recall(call);
+        if (sent.wake) wake_writer();
+        return !sent.error;
+    }
+
+    void tell_slot(std::uint64_t id, bool is_taken) override {
+        if (version_ < 2 || settings_->role != Role::slave) return;
+        const std::uint8_t flags = is_taken ? flag_takes_slot : std::uint8_t{0};
+        if (multiplexer_.send({.kind = FrameKind::credit, .flags = flags, .id = id})) wake_writer();
+    }
+
+    asio::ip::tcp::endpoint remote_endpoint() const override { return endpoint_; }
+    const std::string& name() const override { return peer_name_; }
+    const asio::any_io_executor& get_executor() const override { return executor_; }
+    const ArchiveLimits& limits() const override { return settings_->limits; }
+    void log(LogLevel level, std::string_view line) const override {
+        if (settings_->log) settings_->log(level, line);
+    }
+
+    /// For people: its name and address.
+    const std::string& description() const noexcept { return description_; }
+
+    /// Has the writer write what gathered: at once, if this thread may.
+    virtual void write() noexcept = 0;
+
+    void send_drain() { send_control(FrameKind::drain); }
+
+    /// Calls that await their answers.
+    std::size_t awaiting() const { return multiplexer_.awaiting(); }
+
+    /// Gives up every call that awaits an answer; no more are taken.
+    std::vector<std::shared_ptr<Call>> give_up() noexcept { return multiplexer_.give_up(); }
+
+protected:
+    SessionSender(asio::any_io_executor executor, std::shared_ptr<const SessionSettings> settings,
+                  asio::ip::tcp::endpoint endpoint)
+        : settings_{std::move(settings)},
+          multiplexer_{settings_->max_outbox_bytes},
+          executor_{std::move(executor)},
+          endpoint_{std::move(endpoint)},
+          description_{peer_name_ + " (" + detail::to_string(endpoint_) + ')'} {}
+
+    /// Has the writer look at what was queued; it was not told yet.
+    virtual void wake_writer() noexcept = 0;
+
+    void send_control(FrameKind kind, std::span<const std::byte> body = {}, std::uint64_t id = 0) {
+        if (multiplexer_.send({.kind = kind, .id = id}, body)) wake_writer();
+    }
+
+    // Which types each side has. Session strand.
+
+    /// `held_slots`: of a slave, those that works of an earlier session still occupy.
+    void send_types(std::uint32_t held_slots) {
+        Introduction introduction{.slots = settings_->slots,
+                                  .window = settings_->window,
+                                  .max_frame_bytes = static_cast<std::uint32_t>(settings_->max_frame_bytes),
+                                  .labels = settings_->labels,
+                                  .types = {},
+                                  .version = version_,
+                                  .held_slots = held_slots};
+        types_.tell(*settings_->types, introduction);
+        ByteBuffer body;
+        encode_value(introduction, body, settings_->introduction_limits());
+        if (multiplexer_.send({.kind = FrameKind::types}, std::move(body))) wake_writer();
+    }
+
+    /// Which types both have, anew whenever either table grew.
+    PeerTypes match_types() {
+        PeerTypes types{types_.told(), peer_};
+        multiplexer_.introduce(types, peer_.window, peer_.max_frame_bytes, version_);
+        types.log_differences(settings_->log, description());
+        for (const std::string& text : settings_->types->take_opaque())
+            log(LogLevel::info,
+                "Not all of " + text + " is compared with peers': fingerprint_override can tell builds apart");
+        return types;
+    }
+
+    /// Of a heartbeat's body: only slaves tell of themselves, and need not. False: it means nothing.
+    bool take_state(std::span<const std::byte> body) {
+        return body.empty() || (settings_->role == Role::master && !decode(body, peer_state_));
+    }
+
+    // Before the session is opened.
+    void meet(std::string peer_name, std::uint16_t version) {
+        version_ = version;
+        peer_name_ = std::move(peer_name);
+        description_ = peer_name_ + " (" + detail::to_string(endpoint_) + ')';
+    }
+    void bound_answers(std::size_t max_bytes) { max_answer_bytes_ = std::min(settings_->max_frame_bytes, max_bytes); }
+
+    const std::shared_ptr<const SessionSettings> settings_;
+    Multiplexer multiplexer_;
+
+    // session strand
+    OwnTypes types_;
+    Introduction peer_;
+    SlaveState peer_state_;
+
+private:
+    /// Of a library with a registry of its own: it is sent as what it is in ours.
+    [[gnu::cold]] std::error_code send_foreign(const std::shared_ptr<Call>& call) {
+        try {
+            call->enter(settings_->types->registry());
+        } catch (const Error& error) {
+            return error.code();
+        }
+        return send(call);
+    }
+
+    const asio::any_io_executor executor_;
+    const asio::ip::tcp::endpoint endpoint_;
+    // written before the session is opened, then constant
+    std::string peer_name_ = "a stranger";
+    std::string description_;
+    std::size_t max_answer_bytes_ = 0;
+    std::uint16_t version_ = oldest_protocol_version;
+};
+
+}  // namespace distwork::detail

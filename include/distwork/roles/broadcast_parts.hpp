@@ -1,0 +1,172 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "../archive/codec.hpp"
+#include "../base/asio.hpp"
+#include "../base/completion.hpp"
+#include "../base/surely.hpp"
+#include "../broadcast.hpp"
+#include "../calls/kept_work.hpp"
+#include "../context.hpp"
+#include "../dispatch/admission.hpp"
+#include "../dispatch/submission.hpp"
+#include "../error.hpp"
+#include "../socket_information.hpp"
+#include "../wire/byte_buffer.hpp"
+
+namespace distwork::detail {
+
+/// A broadcast under way: gathers an outcome from each slave, and calls back when the last is there.
+template <class Work, class Handler>
+class Broadcast : public std::enable_shared_from_this<Broadcast<Work, Handler>> {
+public:
+    using Result = kept_result_t<Work>;
+    using Outcome = BroadcastOutcome<Result>;
+
+    /// Where this throws the handler is as it was.
+    Broadcast(Work&& work, Handler& handler, const asio::any_io_executor& fallback)
+        : work_{std::move(work)}, completion_{std::move(handler), fallback} {}
+
+    /// One slave's part: a submission that is pinned to it.
+    class Part final : public Submission {
+    public:
+        Part(const WorkType& type, std::shared_ptr<Broadcast> whole, std::size_t index)
+            : Submission{type}, whole_{std::move(whole)}, index_{index} {}
+
+        const IWork& work() const noexcept override { return whole_->work(); }
+
+        void succeed(std::span<const std::byte> value, const std::shared_ptr<Peer>& peer) noexcept override {
+            Outcome& outcome = whole_->outcomes_[index_];
+            try {
+                if constexpr (!std::is_void_v<Result>) decode(value, outcome.value, peer->limits());
+                if (this->own_type().execute_return) {
+                    // One object for all slaves: their values come back to it one after the other.
+                    const std::lock_guard lock{whole_->mutex_};
+                    Context context{peer};
+                    this->own_type().execute_return(whole_->mutable_work(), value, context, peer->limits());
+                }
+            } catch (...) {
+                outcome.error = exception_of(
+                    [&] { rethrow_naming(std::string{this->name()} + " on " + peer->name() + ": its answer: "); });
+                this->outcome(Errc::malformed);
+            }
+        }
+        void fail(std::exception_ptr error) noexcept override { whole_->outcomes_[index_].error = std::move(error); }
+        void deliver(std::shared_ptr<Call> call) override {
+            const auto whole = std::move(whole_);
+            call.reset();
+            whole->part_done();
+        }
+
+    private:
+        std::shared_ptr<Broadcast> whole_;
+        const std::size_t index_;
+    };
+
+    const IWork& work() const noexcept {
+        if constexpr (is_pointer<Work>) return *work_;
+        else return work_;
+    }
+
+    /// The parts, one for each of `outcomes`, which name their slaves; none: completes with an empty answer.
+    std::vector<SubmissionPtr> split(std::vector<Outcome> outcomes, const SharedBody& body,
+                                     const SubmitOptions& options) {
+        outcomes_ = std::move(outcomes);
+        left_ = outcomes_.size();
+        std::vector<SubmissionPtr> parts;
+        for (std::size_t i = 0; i < outcomes_.size(); ++i) {
+            auto part = std::make_shared<Part>(work_type_of(typeid(work())), this->shared_from_this(), i);
+            part->set_body(body);
+            part->options = options;
+            part->pinned = outcomes_[i].socket;
+            parts.push_back(std::move(part));
+        }
+        return parts;
+    }
+
+    /// An error: of all, before any part was submitted.
+    void complete(std::exception_ptr error) noexcept {
+        if (error) outcomes_.clear();
+        completion_.post(std::move(error), std::move(outcomes_));
+    }
+
+private:
+    IWork& mutable_work() noexcept {
+        if constexpr (is_pointer<Work>) return *work_;
+        else return work_;
+    }
+
+    void part_done() {
+        if (left_.fetch_sub(1) == 1) complete(nullptr);
+    }
+
+    Work work_;
+    Completion<Handler> completion_;
+    std::vector<Outcome> outcomes_;  // each part writes its own
+    std::atomic<std::size_t> left_{0};
+    std::mutex mutex_;
+};
+
+/// Encodes the work of a broadcast once, and submits a part for each slave that is connected and has the labels.
+///
+/// `may_wait`: parts may wait for room, and every error completes the broadcast; else it is thrown.
+template <class Core, class Whole, class Slot>
+void broadcast(Core& core, Whole& whole, const SubmitOptions& options, bool may_wait, Slot slot) {
+    std::vector<typename Whole::Outcome> outcomes;
+    std::vector<std::uint64_t> targets;
+    std::vector<SubmissionPtr> parts;
+    std::shared_ptr<std::vector<std::weak_ptr<Submission>>> weak;
+    std::exception_ptr refused = exception_of([&] {
+        const WorkType* type = &work_type_of(typeid(whole.work()));
+        const auto body = std::make_shared<ByteBuffer>();
+        try {
+            type->encode(whole.work(), *body, core.limits());
+        } catch (const Error&) {
+            rethrow_naming((options.name().empty() ? type->name : options.name()) + ": ");
+        }
+        type = &core.registry().own(*type);
+        core.container().enumerate_sockets([&](const SocketInformation& socket) {
+            const auto& wanted = options.labels();
+            if (!std::includes(socket.labels.begin(), socket.labels.end(), wanted.begin(), wanted.end())) return;
+            auto& outcome = outcomes.emplace_back();
+            outcome.socket = socket.id;
+            outcome.slave = socket.name;
+            targets.push_back(socket.id);
+        });
+        if (core.container().is_closed()) throw refusal(Admission::stopped, type->name);
+        if (outcomes.empty() && options.when_unavailable() == WhenUnavailable::refuse)
+            throw refusal(Admission::no_slave, type->name);
+        if (!may_wait && !core.container().has_room_for_all(targets, *type, body->size()))
+            throw refusal(Admission::backlog_full, type->name);
+        parts = whole.split(std::move(outcomes), {body->view(), body}, options);
+        for (const auto& part : parts) part->enter(core.registry());
+        weak = std::make_shared<std::vector<std::weak_ptr<Submission>>>(parts.begin(), parts.end());
+    });
+    if (refused && !may_wait) std::rethrow_exception(refused);
+    if (refused || parts.empty()) return whole.complete(std::move(refused));
+    // From here on nothing throws.
+
+    cancel_through(slot, [core = core.weak_from_this(), weak] {
+        const auto there = core.lock();
+        if (!there) return;
+        post_surely(there->executor(), [there, weak] {
+            for (const auto& part : *weak)
+                if (const auto still = part.lock()) there->cancel(still);
+        });
+    });
+    for (const auto& part : parts) core.submit_encoded(part);
+}
+
+}  // namespace distwork::detail

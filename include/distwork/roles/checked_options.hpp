@@ -1,0 +1,129 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../base/processors.hpp"
+#include "../error.hpp"
+#include "../link/session_settings.hpp"
+#include "../log.hpp"
+#include "../role_options.hpp"
+#include "../tcp/address.hpp"
+#include "../types/registry.hpp"
+#include "../types/type_table.hpp"
+#include "../wire/frame.hpp"
+#include "../wire/plain_fields.hpp"
+#include "../wire/reply.hpp"
+
+namespace distwork::detail {
+
+/// Works that a master may have unanswered at a slave, where credit is finer.
+inline constexpr std::uint32_t slave_window = 1u << 20;
+
+/// What a slave without credentials is told.
+inline std::string beyond_this_machine(const std::string& address) {
+    return address + " is beyond this machine: to connect there needs credentials, or SlaveOptions::insecure_plaintext";
+}
+
+/// Throws Error (bad_option, zero_slots) where it does not hold.
+inline void require(bool holds, const char* text, Errc error = Errc::bad_option) {
+    if (!holds) throw Error::with_text(error, text);
+}
+
+/// What is meant by a time without an end: sums of a few of these and the time of day do not overflow.
+inline constexpr std::chrono::milliseconds longest_time = std::chrono::hours{24 * 365 * 100};
+
+/// Throws Error (bad_option).
+inline LinkOptions checked(LinkOptions link) {
+    using std::chrono::milliseconds;
+    require(link.heartbeat > milliseconds{0}, "LinkOptions::heartbeat must be positive");
+    require(link.dead_after > link.heartbeat, "LinkOptions::dead_after must exceed heartbeat");
+    require(link.handshake_timeout > milliseconds{0}, "LinkOptions::handshake_timeout must be positive");
+    require(link.max_frame_bytes >= least_max_frame_bytes && link.max_frame_bytes <= 0xffff'ffff,
+            "LinkOptions::max_frame_bytes must be from 64 KiB to 4 GiB");
+    require(link.stalled_after > milliseconds{0}, "LinkOptions::stalled_after must be positive");
+    require(link.archive.max_bytes == ArchiveLimits{}.max_bytes,
+            "LinkOptions::archive.max_bytes follows from max_frame_bytes: set that");
+    require(link.archive.max_depth != 0, "LinkOptions::archive.max_depth must be positive");
+    for (milliseconds* const time : {&link.handshake_timeout, &link.heartbeat, &link.dead_after, &link.stalled_after})
+        *time = std::min(*time, longest_time);
+    return link;
+}
+
+/// Whether the address is of this machine is known when it is listened on. `otherwise`: the log of who names none.
+/// *Errors*: Error (bad_address, zero_slots, bad_option, duplicate_type).
+inline MasterOptions checked(MasterOptions options, const Log& otherwise) {
+    Registry::instance().check();
+    check_host(options.address);
+    options.link = checked(options.link);
+    require(options.slots != 0, "MasterOptions::slots must be positive", Errc::zero_slots);
+    require(options.max_slave_works != 0, "MasterOptions::max_slave_works must be positive");
+    require(!options.work_executor.is_in_place(),
+            "MasterOptions::work_executor must be a pool or the host's executor, not in place");
+    options.log = guarded(options.log ? std::move(options.log) : otherwise);
+    return options;
+}
+
+/// `name` is that of a slave that was given none. What a host's name resolves to is known when it connects.
+/// *Errors*: Error (bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
+inline SlaveOptions checked(const std::vector<MasterAddress>& masters, SlaveOptions options, const std::string& name,
+                            const Log& otherwise) {
+    Registry::instance().check();
+    require(!masters.empty(), "a slave needs the address of at least one master", Errc::bad_address);
+    for (const MasterAddress& master : masters) {
+        check_host(master.host);
+        if (!options.insecure_plaintext && is_address(master.host) && !is_loopback(master.host))
+            throw Error::with_text(Errc::needs_credentials, beyond_this_machine(master.to_string()));
+        if (master.port == 0) throw Error::with_text(Errc::bad_address, master.to_string() + " has no port");
+    }
+    options.link = checked(options.link);
+    if (!options.slots) options.slots = options.work_executor.slots_for(usable_processors());
+    require(*options.slots != 0, "SlaveOptions::slots must be positive", Errc::zero_slots);
+    require(*options.slots <= slave_window, "SlaveOptions::slots must be at most 1,048,576");
+    require(options.reconnect_after.count() > 0 && options.reconnect_at_most >= options.reconnect_after,
+            "SlaveOptions::reconnect_after must be positive, and at most reconnect_at_most");
+    options.reconnect_after = std::min(options.reconnect_after, longest_time);
+    options.reconnect_at_most = std::min(options.reconnect_at_most, longest_time);
+    if (options.name.empty()) options.name = name;
+    options.log = guarded(options.log ? std::move(options.log) : otherwise, "Slave " + options.name + ": ");
+    return options;
+}
+
+inline SessionSettings session_settings(const LinkOptions& link, Role role, const std::string& name, const Log& log) {
+    SessionSettings settings;
+    settings.role = role;
+    settings.types = std::make_shared<RoleTypes>();
+    settings.name = name.substr(0, max_name_bytes);
+    settings.handshake_timeout = link.handshake_timeout;
+    settings.heartbeat = link.heartbeat;
+    settings.dead_after = link.dead_after;
+    settings.stalled_after = link.stalled_after;
+    settings.max_frame_bytes = link.max_frame_bytes;
+    settings.max_outbox_bytes = link.max_outbox_bytes;
+    settings.limits = link.archive;
+    // An answer has a head before its value.
+    settings.limits.max_bytes = link.max_frame_bytes - reply_head_bytes;
+    settings.log = log;
+    return settings;
+}
+
+inline std::shared_ptr<const SessionSettings> settings_of(const MasterOptions& options) {
+    auto settings = session_settings(options.link, Role::master, options.name, options.log);
+    settings.window = options.max_slave_works;
+    return std::make_shared<const SessionSettings>(std::move(settings));
+}
+
+inline std::shared_ptr<const SessionSettings> settings_of(const SlaveOptions& options) {
+    auto settings = session_settings(options.link, Role::slave, options.name, options.log);
+    settings.slots = static_cast<std::uint32_t>(*options.slots);
+    settings.window = slave_window;
+    settings.labels = options.labels;
+    return std::make_shared<const SessionSettings>(std::move(settings));
+}
+
+}  // namespace distwork::detail

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <span>
+#include <utility>
+
+#include "../base/type_name.hpp"
+#include "../calls/peer.hpp"
+#include "../dispatch/submission.hpp"
+#include "../error.hpp"
+#include "../wire/byte_buffer.hpp"
+#include "../wire/frame.hpp"
+#include "../wire/reply.hpp"
+#include "../work.hpp"
+
+namespace distwork::detail {
+
+/// A work that a work on a slave has its master distribute. What becomes of it is told to that slave, in the bytes in
+/// which it came: a value is not decoded on its way.
+class NestedSubmission final : public Submission {
+public:
+    /// `to` awaits the outcome by this number. It inherits from its parent who may execute it, and how urgent it is; but
+    /// for that of a work which the master's own called, and no selector chose.
+    NestedSubmission(const WorkType& type, std::unique_ptr<IWork> work, std::weak_ptr<Peer> to, std::uint64_t number,
+                     const Call& parent)
+        : Submission{type}, work_{std::move(work)}, to_{std::move(to)}, number_{number} {
+        depth = 1;
+        if (parent.chosen()) inherit(static_cast<const Submission&>(parent));
+    }
+
+    const IWork& work() const noexcept override { return *work_; }
+
+    void succeed(std::span<const std::byte> value, const std::shared_ptr<Peer>&) noexcept override {
+        error_ = exception_of([&] {
+            answer_.extend(reply_head_bytes);
+            write_execution_time(answer_, {});
+            answer_.append(value.data(), value.size());
+        });
+        if (error_) outcome(Errc::too_large);
+    }
+    void fail(std::exception_ptr error) noexcept override { error_ = std::move(error); }
+
+    void deliver(std::shared_ptr<Call>) override {
+        const auto to = to_.lock();
+        if (!to) return;
+        try {
+            if (!error_) to->reply({.kind = FrameKind::answer, .id = number_}, std::move(answer_));
+            else to->reply({.kind = FrameKind::error, .id = number_}, error_body());
+        } catch (...) {
+            to->fail(std::current_exception());
+        }
+    }
+
+private:
+    void inherit(const Submission& parent) {
+        depth = parent.depth + 1;
+        options.priority(parent.options.priority()).max_attempts(parent.options.max_attempts());
+        for (const std::string& label : parent.options.labels()) options.label(label);
+    }
+
+    /// What the work threw is told as if it had been executed by the master.
+    ByteBuffer error_body() const {
+        try {
+            std::rethrow_exception(error_);
+        } catch (const RemoteError& error) {
+            return distwork::detail::error_body({}, Errc::work_failed, error.type(), error.text());
+        } catch (const Error& error) {
+            return distwork::detail::error_body({}, errc_of(error.code(), Errc::lost), "", error.what());
+        } catch (...) {
+            return distwork::detail::error_body({}, Errc::malformed, "", describe(error_).text);
+        }
+    }
+
+    const std::unique_ptr<IWork> work_;
+    const std::weak_ptr<Peer> to_;
+    const std::uint64_t number_;
+    ByteBuffer answer_;
+    std::exception_ptr error_;
+};
+
+}  // namespace distwork::detail

@@ -1,0 +1,367 @@
+#pragma once
+
+#include <any>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "../archive/archive_bounds.hpp"
+#include "../base/asio.hpp"
+#include "../base/probe.hpp"
+#include "../base/run_once.hpp"
+#include "../base/surely.hpp"
+#include "../base/timer_queue.hpp"
+#include "../base/type_name.hpp"
+#include "../calls/call.hpp"
+#include "../calls/deliver.hpp"
+#include "../dispatch/admission.hpp"
+#include "../dispatch/socket_container.hpp"
+#include "../dispatch/submission.hpp"
+#include "../error.hpp"
+#include "../link/session_handler.hpp"
+#include "../log.hpp"
+#include "../role_options.hpp"
+#include "../statistics.hpp"
+#include "../types/registry.hpp"
+#include "../wire/byte_buffer.hpp"
+#include "no_slave_alarm.hpp"
+#include "outcome_counts.hpp"
+
+namespace distwork::detail {
+
+/// What a master does with works, whatever their connections: how they come in, when they go again, and how they end.
+///
+/// *Thread-safety*: all functions.
+template <class Selector, class Transport>
+class Scheduler : public std::enable_shared_from_this<Scheduler<Selector, Transport>> {
+public:
+    using Container = SocketContainer<Selector>;
+
+    Container& container() noexcept { return container_; }
+    const typename Transport::Strand& strand() const noexcept { return strand_; }
+    const asio::any_io_executor& executor() const noexcept { return executor_; }
+    const ArchiveLimits& limits() const noexcept { return settings_->limits; }
+    Registry& registry() const noexcept { return settings_->types->registry(); }
+
+    void log(LogLevel level, std::string_view line) const {
+        if (options_.log) options_.log(level, line);
+    }
+    /// `text()` makes the line. Where memory lacks it is lost, and nothing else.
+    template <class Text>
+    requires std::is_invocable_v<Text>
+    void log(LogLevel level, Text text) const noexcept {
+        static_cast<void>(exception_of([&] { log(level, std::string_view{text()}); }));
+    }
+
+    /// Encodes and submits; what is refused completes with the reason. `may_wait`: for room in the backlog.
+    void submit(const SubmissionPtr& call, bool may_wait = true) noexcept {
+        ByteBuffer room;
+        submit_as(call, may_wait, [&] { enter(call, room); });
+    }
+    void submit_encoded(const SubmissionPtr& call, bool may_wait = true) noexcept {
+        submit_as(call, may_wait, [] {});
+    }
+
+    /// The same at once, or not at all. Throws Error (backlog_full, no_slave, too_large, …).
+    void submit_now(const SubmissionPtr& call) {
+        ByteBuffer room;
+        Admission admission{};
+        auto error = exception_of([&] {
+            enter(call, room);
+            watch(call);
+            admission = container_.submit(call, false);
+            if (!is_admission(admission)) throw refusal_of(*call, admission);
+        });
+        notice();
+        if (!error) return;
+        if (call->claim(Errc::backlog_full)) outcomes_.count_refused();
+        std::rethrow_exception(error);
+    }
+
+    void cancel(const SubmissionPtr& call) noexcept { end(call, Errc::cancelled); }
+
+    Statistics statistics() const {
+        // First: what completes meanwhile was admitted before.
+        Statistics outcomes;
+        outcomes_.add_to(outcomes);
+        Statistics all = container_.statistics();
+        all.refused += outcomes.refused;
+        all.succeeded = outcomes.succeeded;
+        all.failed = outcomes.failed;
+        all.cancelled = outcomes.cancelled;
+        all.timed_out = outcomes.timed_out;
+        all.lost = outcomes.lost;
+        return all;
+    }
+
+    bool update_socket_information(std::uint64_t socket, std::any value) {
+        const bool found = container_.update_socket_information(socket, std::move(value));
+        notice();
+        return found;
+    }
+
+    void socket_selector(Selector selector) {
+        container_.socket_selector(std::move(selector));
+        notice();
+    }
+
+protected:
+    Scheduler(Transport transport, MasterOptions options, Selector selector)
+        : options_{checked(std::move(options), transport.default_log())},
+          settings_{settings_of(options_)},
+          executor_{transport.get_executor()},
+          transport_{std::move(transport)},
+          strand_{transport_.make_strand()},
+          container_{std::move(selector), options_.waiting, [transport = transport_] { return transport.now(); }},
+          outcomes_{transport_},
+          timers_{std::make_shared<TimerQueue<Transport>>(transport_, strand_)},
+          no_slave_{timers_} {}
+    ~Scheduler() = default;
+
+    /// What `watch_for_quiet` asked for: nothing waits, and nothing is in flight. From any thread, perhaps again.
+    virtual void quiet() noexcept = 0;
+
+    void watch_for_quiet() noexcept { stopping_ = true; }
+
+    /// Works that answers took out: those that threw, and those that were recalled.
+    void go_again(const AgainWorks& works) noexcept {
+        for (const SubmissionPtr& work : works.recalled)
+            post_surely(strand_, [self = this->shared_from_this(), work] { self->send_again(work); });
+        for (const SubmissionPtr& work : works.retries)
+            send_later(work, work->options.retry_on_error().pause(work->retries(), transport_.random()));
+    }
+
+    /// Works of a slave that was lost.
+    void send_elsewhere(const std::list<SubmissionPtr>& works) noexcept {
+        for (const SubmissionPtr& work : works) send_later(work, work->pause_after_loss(transport_.random()));
+    }
+
+    /// Claims and fails those that were in flight on a session and nobody claimed before.
+    void fail_all(std::vector<std::shared_ptr<Call>> calls, const std::string& slave, Errc reason,
+                  std::string_view why) noexcept {
+        const auto text = [&](const Call& call) { return (attempts_of(call, slave) + ": ").append(why); };
+        outcomes_.fail_all(std::move(calls), reason, text);
+    }
+
+    /// Stands from before works are taken out of the container until their outcomes are counted: a drain that finds the
+    /// container quiet has to wait for that, too. To be followed by `notice`.
+    class Settling {
+    public:
+        explicit Settling(Scheduler& all) noexcept : all_{all} { all_.begin_settling(); }
+        Settling(const Settling&) = delete;
+        ~Settling() { all_.end_settling(); }
+
+    private:
+        Scheduler& all_;
+    };
+    void begin_settling() noexcept { ++settling_; }
+    void end_settling() noexcept { --settling_; }
+
+    bool is_quiet() const { return container_.quiet() && settling_ == 0; }
+
+    void deliver_settled(std::vector<std::shared_ptr<Call>> settled) noexcept { outcomes_.deliver(std::move(settled)); }
+
+    /// Settles what waits; nothing goes again.
+    void abandon_waiting() noexcept {
+        timers_->stop();
+        for (const SubmissionPtr& work : container_.take_waiting())
+            if (work->claim(Errc::stopped))
+                fail(work, error_of(*work, Errc::stopped, [] { return std::string{"the master stopped"}; }));
+    }
+
+    /// What the container did under its lock and others must hear of outside.
+    void notice() noexcept {
+        if (container_.has_news() || stopping_.load(std::memory_order_relaxed)) take_notice();
+    }
+
+    const MasterOptions options_;
+    const std::shared_ptr<const SessionSettings> settings_;
+    const asio::any_io_executor executor_;
+    Transport transport_;
+    const typename Transport::Strand strand_;
+    RunOnce once_;
+    Container container_;
+
+private:
+    /// It seldom has to: `notice` comes with every work.
+    [[gnu::cold]] void take_notice() noexcept {
+        if (container_.has_news()) tell(container_.take_news());
+        if (stopping_.load(std::memory_order_relaxed) && is_quiet()) quiet();
+    }
+
+    template <class Enter>
+    void submit_as(const SubmissionPtr& call, bool may_wait, Enter enter_it) noexcept {
+        Admission admission = Admission::stopped;
+        auto error = exception_of([&] {
+            enter_it();
+            watch(call);
+            admission = container_.submit(call, may_wait);
+            if (admission != Admission::waiting && !is_admission(admission)) throw refusal_of(*call, admission);
+        });
+        if (error) refuse(call, std::move(error));
+        else if (admission != Admission::waiting && call->is_admitted) call->admitted();  // else it was claimed before
+        notice();
+    }
+
+    static bool is_admission(Admission admission) noexcept {
+        return admission == Admission::sent || admission == Admission::queued;
+    }
+
+    void tell(const News& news) noexcept {
+        if (news.look) look_later();
+        for (const auto& work : news.admitted) work->admitted();
+        static_cast<void>(exception_of([&] { log_news(news); }));  // out of memory: a line is lost, and nothing else
+    }
+
+    void log_news(const News& news) {
+        if (news.selector_error) log(LogLevel::error, "The selector threw: " + what_of(news.selector_error));
+        for (const Stranded& kind : news.stranded) {
+            log(kind.no_slave ? LogLevel::info : LogLevel::warning, kind.text);
+            if (!kind.no_slave) continue;
+            no_slave_.set([core = this->weak_from_this()] {
+                if (const auto there = core.lock()) there->tell_of_no_slave();
+            });
+        }
+    }
+
+    void tell_of_no_slave() {
+        const std::string text = no_slave_.text(container_.waiting(), once_.was_asked());
+        if (!text.empty()) log(LogLevel::warning, text);
+    }
+
+    // Works that wait at their slave
+
+    void look_later() noexcept {
+        const auto act = [core = this->weak_from_this()] {
+            if (const auto there = core.lock()) there->look();
+        };
+        const auto failed = exception_of([&] { timers_->set(container_.time_between_looks(), act, next_look_); });
+        if (failed) container_.forget_look();  // out of memory
+    }
+
+    void look() noexcept {
+        if (container_.look(transport_.now())) look_later();
+        notice();
+    }
+
+    void enter(const SubmissionPtr& call, ByteBuffer& room) const {
+        call->enter(registry());
+        call->encode(room, limits());
+    }
+
+    // Works that wait for a time, or for another attempt
+
+    /// Has the submission end when its times are over.
+    void watch(const SubmissionPtr& call) {
+        const SubmitOptions& options = call->options;
+        if (options.queue_timeout().count() != 0)
+            set(call->timers().queue_timeout, options.queue_timeout(), call, &Scheduler::expire);
+        if (options.deadline().count() != 0)
+            set(call->timers().deadline, options.deadline(), call, &Scheduler::overdue);
+    }
+
+    /// The submission does not live longer for it.
+    void set(std::shared_ptr<void>& alarm, std::chrono::nanoseconds after, const SubmissionPtr& call,
+             void (Scheduler::*action)(const SubmissionPtr&) noexcept) {
+        const auto act = [core = this->weak_from_this(), weak = std::weak_ptr{call}, action] {
+            const auto there = core.lock();
+            const auto still = weak.lock();
+            if (there && still) (*there.*action)(still);
+        };
+        timers_->set(after, act, alarm);
+    }
+
+    void expire(const SubmissionPtr& call) noexcept {
+        {
+            const Settling settling{*this};
+            auto error = error_of(*call, Errc::queue_timeout, [&] {
+                return over("queue_timeout", call->options.queue_timeout()) + container_.why(*call);
+            });
+            if (!container_.expire(*call)) return;
+            fail(call, std::move(error));
+        }
+        notice();
+    }
+
+    void overdue(const SubmissionPtr& call) noexcept {
+        if (!DISTWORK_PLANTED(ignore_deadline)) end(call, Errc::deadline);
+    }
+
+    void send_later(const SubmissionPtr& work, std::chrono::nanoseconds pause) noexcept {
+        auto error = exception_of([&] { set(work->timers().next_attempt, pause, work, &Scheduler::send_again); });
+        if (error) fail_waiting(work, std::move(error));
+    }
+
+    void send_again(const SubmissionPtr& work) noexcept {
+        ByteBuffer room;
+        auto error = exception_of([&] {
+            work->encode(room, limits());
+            static_cast<void>(container_.send_again(work));
+        });
+        // It changed since it was encoded first, and does not encode any more; or memory lacks for it.
+        if (error) fail_waiting(work, std::move(error));
+        else notice();
+    }
+
+    /// It was to go again, and cannot.
+    void fail_waiting(const SubmissionPtr& work, std::exception_ptr error) noexcept {
+        if (!work->claim(Errc::malformed)) return;
+        {
+            const Settling settling{*this};
+            container_.cancel(*work);
+            fail(work, std::move(error));
+        }
+        notice();
+    }
+
+    // How submissions end here
+
+    void end(const SubmissionPtr& call, Errc reason) noexcept {
+        auto error = error_of(*call, reason, [&] {
+            if (reason != Errc::deadline) return std::string{};
+            return over("deadline", call->options.deadline()) + container_.why(*call);
+        });
+        if (!call->claim(reason)) {
+            DISTWORK_MARK(cancel_lost_the_race);
+            return;
+        }
+        if (reason == Errc::deadline) DISTWORK_MARK(deadline);
+        {
+            const Settling settling{*this};
+            container_.cancel(*call);
+            if (!DISTWORK_PLANTED(drop_on_cancel)) fail(call, std::move(error));
+        }
+        notice();
+    }
+
+    void refuse(const SubmissionPtr& call, std::exception_ptr error) noexcept {
+        if (call->claim(Errc::backlog_full)) fail(call, std::move(error));
+    }
+
+    void fail(const SubmissionPtr& call, std::exception_ptr error) noexcept {
+        if (call->take_refusal(error)) outcomes_.count(*call);
+        else outcomes_.fail(call, std::move(error));
+    }
+
+    Error refusal_of(const Submission& call, Admission admission) const {
+        return refusal(admission, call.name(), admission == Admission::no_slave ? container_.why(call) : "");
+    }
+
+    OutcomeCounts<Transport> outcomes_;
+    const std::shared_ptr<TimerQueue<Transport>> timers_;
+    std::shared_ptr<void> next_look_;
+    NoSlaveAlarm<Transport> no_slave_;
+    std::atomic<bool> stopping_{false};
+    std::atomic<std::size_t> settling_{0};
+};
+
+}  // namespace distwork::detail

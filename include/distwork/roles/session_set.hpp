@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "../link/session.hpp"
+
+namespace distwork::detail {
+
+/// The sessions of a master, strangers' too, until each has ended.
+///
+/// *Thread-safety*: all functions.
+template <class Transport>
+class SessionSet {
+public:
+    using SessionPtr = std::shared_ptr<Session<Transport>>;
+
+    /// False: there are `most` already, or all were taken.
+    bool add(const SessionPtr& session, std::size_t most) {
+        const std::lock_guard lock{mutex_};
+        if (ended_ || sessions_.size() >= most) return false;
+        session->place = sessions_.size();
+        sessions_.push_back(session);
+        return true;
+    }
+
+    void remove(const Session<Transport>& session) {
+        const std::lock_guard lock{mutex_};
+        const std::size_t place = session.place;
+        if (place >= sessions_.size() || sessions_[place].get() != &session) return;
+        sessions_[place] = std::move(sessions_.back());
+        sessions_[place]->place = place;
+        sessions_.pop_back();
+    }
+
+    std::vector<SessionPtr> all() const {
+        const std::lock_guard lock{mutex_};
+        return sessions_;
+    }
+
+    /// All of them; none is added any more.
+    std::vector<SessionPtr> take() {
+        const std::lock_guard lock{mutex_};
+        ended_ = true;
+        return std::exchange(sessions_, {});
+    }
+
+private:
+    mutable std::mutex mutex_;
+    // guarded by mutex_
+    std::vector<SessionPtr> sessions_;
+    bool ended_ = false;
+};
+
+}  // namespace distwork::detail

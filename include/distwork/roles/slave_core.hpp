@@ -1,0 +1,336 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "../base/asio.hpp"
+#include "../base/pause.hpp"
+#include "../base/probe.hpp"
+#include "../base/run_once.hpp"
+#include "../base/surely.hpp"
+#include "../base/type_name.hpp"
+#include "../calls/call.hpp"
+#include "../calls/deliver.hpp"
+#include "../error.hpp"
+#include "../execution/work_queue.hpp"
+#include "../link/session.hpp"
+#include "../role_options.hpp"
+#include "../types/registry.hpp"
+#include "../work_executor.hpp"
+#include "checked_options.hpp"
+#include "connector.hpp"
+#include "reconnect_policy.hpp"
+#include "shutdown.hpp"
+
+namespace distwork::detail {
+
+/// What stands behind a Slave: it lives until its last session has ended, whatever becomes of the handle.
+template <class Transport>
+class SlaveCore final : public SessionHandler<Transport>,
+                        public RegistryObserver,
+                        public std::enable_shared_from_this<SlaveCore<Transport>> {
+    using typename SessionHandler<Transport>::SessionPtr;
+    using Timer = typename Transport::Timer;
+    using Milliseconds = std::chrono::milliseconds;
+
+public:
+    SlaveCore(Transport transport, std::vector<MasterAddress> masters, SlaveOptions options)
+        : options_{checked(masters, std::move(options), transport.process_name(), transport.default_log())},
+          executor_{transport.get_executor()},
+          transport_{std::move(transport)},
+          strand_{transport_.make_strand()},
+          settings_{settings_of(options_)},
+          connector_{std::make_shared<Connector<Transport>>(transport_, strand_, options_.link.dead_after)},
+          search_{std::move(masters), options_.reconnect_after, options_.reconnect_at_most},
+          timer_{strand_},
+          shutdown_{transport_, strand_} {
+        const WorkExecutor& where = options_.work_executor;
+        if (where.is_own_pool()) pool_ = transport_.make_work_pool(where.threads_for(*options_.slots));
+        asio::any_io_executor works = where.executor();
+        if (where.is_in_place()) works = strand_;
+        if (pool_) works = pool_->get_executor();
+        works_ = std::make_shared<WorkQueue<Transport>>(transport_, works, where.is_in_place(), *options_.slots,
+                                                        options_.max_suspended);
+    }
+
+    const typename Transport::Strand& strand() const noexcept { return strand_; }
+    const asio::any_io_executor& executor() const noexcept { return executor_; }
+
+    void log(LogLevel level, std::string_view line) const {
+        if (options_.log) options_.log(level, line);
+    }
+
+    /// `text()` makes the line. Where memory lacks it is lost, and nothing else.
+    template <class Text>
+    requires std::is_invocable_v<Text>
+    void log(LogLevel level, Text text) const noexcept {
+        static_cast<void>(exception_of([&] { log(level, std::string_view{text()}); }));
+    }
+
+    bool is_connected() const noexcept { return connected_; }
+
+    /// Has its master told of types that libraries register, from now on, and until `forget_registry`.
+    void observe_registry() { settings_->types->observe(*this); }
+    void forget_registry() noexcept { settings_->types->forget(*this); }
+
+    void types_grew() override {
+        if (const auto session = current_session()) session->types_grew();
+    }
+
+    /// Connects, and connects again; throws what no further attempt would change.
+    static asio::awaitable<void> run(std::shared_ptr<SlaveCore> self) {
+        self->begin();
+        co_await self->run();
+    }
+    static asio::awaitable<void> run_begun(std::shared_ptr<SlaveCore> self) { co_await self->run(); }
+
+    /// That it will run. *Errors*: already_running.
+    void begin() { once_.begin("slave " + options_.name); }
+    void ask_to_run() noexcept { once_.ask(); }
+
+    /// Takes nothing new, finishes what it has, for at most `timeout`, and leaves.
+    static asio::awaitable<void> stop(std::shared_ptr<SlaveCore> self, Milliseconds timeout) {
+        self->stop_running();
+        if (self->shutdown_.begin(timeout)) {
+            const auto ended = [self](const std::exception_ptr& failed) {
+                if (!failed) return;
+                if (const auto session = self->current_session()) session->close(Errc::stopped);
+                self->shutdown_.end();
+            };
+            ended(exception_of([&] { asio::co_spawn(self->strand_, drain(self), ended); }));
+        }
+        co_await self->shutdown_.ended("a slave's stop");
+    }
+
+    static asio::awaitable<void> drain(std::shared_ptr<SlaveCore> self) {
+        const auto session = self->current_session();
+        if (session && self->connected_) {
+            session->send_drain();
+            if (!self->works_->is_idle()) DISTWORK_MARK(drain_with_works);
+            if (DISTWORK_PLANTED(drain_at_once)) self->master_drained_ = true, self->works_->stop();
+            co_await self->shutdown_.until([&self, &session] {
+                const bool idle = self->works_->is_idle();
+                // Children of its works may still come: then it looks again when those are done.
+                if (!idle && self->master_drained_) self->works_->when_idle(self->shutdown_.looking_again(self));
+                const bool quiet = self->master_drained_ && idle && session->awaiting() == 0;
+                return quiet || self->current_session() != session;
+            });
+        }
+        if (session) {
+            session->leave(Errc::connection_closed, "the slave left");
+            co_await self->shutdown_.until([&self, &session] { return self->current_session() != session; });
+        }
+        self->shutdown_.end();
+    }
+
+    /// Ends all at once: every call of its works is settled when this returns, whether or not the strand runs again.
+    void abort() noexcept {
+        if (!once_.was_asked())
+            log(LogLevel::warning, [] { return "It ends and never ran: it needs start(), or async_run()"; });
+        works_->stop();
+        if (const auto session = current_session()) settle(session->give_up(), Errc::stopped, "the slave ended");
+        post_surely(strand_, [self = this->shared_from_this()] {
+            self->stop_running();
+            if (const auto session = self->current_session()) session->close(Errc::stopped);
+        });
+    }
+
+    void join() {
+        if (pool_) pool_->join();
+    }
+
+    // SessionHandler: session strand, which is the slave's
+
+    std::error_code admit(const Greeting&, std::string&) override { return Errc::wrong_role; }
+
+    void opened(const SessionPtr& session, const Introduction&, const PeerTypes&) override {
+        served_ = connected_ = true;
+        is_unreachable_ = false;
+        if (!search_.is_first()) DISTWORK_MARK(second_master);
+        log(LogLevel::info, [&] { return "Connected to: " + to_string(session->remote_endpoint()); });
+    }
+
+    void types_changed(const SessionPtr&, const PeerTypes&) override {}
+    void answered(const SessionPtr&, std::span<Answer>) noexcept override { shutdown_.look_again(); }
+    void deliver(std::vector<std::shared_ptr<Call>> settled) noexcept override {
+        deliver_all(executor_, std::move(settled));
+    }
+    bool accepts(const WorkType&) const override { return true; }
+    std::shared_ptr<WorkQueue<Transport>> works() noexcept override { return works_; }
+    std::uint32_t occupied_slots(const SessionPtr& session) override { return works_->hold(session); }
+    void has_room(const SessionPtr&) override {}
+    void round_trip(const SessionPtr&, std::chrono::nanoseconds, const SlaveState&) override {}
+    std::optional<SlaveState> own_state() override {
+        SlaveState state = works_->state();
+        const MachineLoad machine = transport_.machine_load();
+        state.load_average = machine.load_average;
+        state.free_memory = machine.free_memory;
+        return state;
+    }
+    void peer_drains(const SessionPtr&) override {
+        master_drained_ = true;
+        works_->when_idle(shutdown_.looking_again(this->shared_from_this()));
+    }
+
+    void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
+                std::vector<std::shared_ptr<Call>> unanswered) noexcept override {
+        connected_ = false;
+        reason_ = reason;
+        detail_ = surely([&] { return detail; });
+        const std::string text = surely([&] { return why_ended(reason, detail); });
+        // What kept a session from being opened is told as well by who asks the next master.
+        log(served_ && !is_clean_end(reason) ? LogLevel::warning : LogLevel::info,
+            [&] { return "Disconnected from: " + to_string(session->remote_endpoint()) + ": " + text; });
+        settle(std::move(unanswered), Errc::lost, surely([&] { return "its master was lost: " + text; }));
+        current_session({});
+        shutdown_.look_again();
+    }
+
+private:
+    asio::awaitable<void> run() {
+        while (!stopped_) {
+            std::exception_ptr failed;
+            try {
+                co_await attempt();
+            } catch (...) {
+                failed =
+                    exception_of([this] { rethrow_naming("No connection to " + search_.master().to_string() + ": "); });
+            }
+            if (stopped_ || (!failed && !options_.reconnect) || DISTWORK_PLANTED(no_reconnect)) break;
+            const auto state = co_await asio::this_coro::cancellation_state;
+            if (state.cancelled() != asio::cancellation_type::none) throw Error{Errc::cancelled, "a slave's run"};
+            const Milliseconds pause = failed ? after_failure(failed) : search_.lost();
+            if (pause.count() == 0) continue;
+            try {
+                co_await detail::pause(timer_, DISTWORK_PLANTED(knock_at_once) ? Milliseconds{1} : jittered(pause));
+            } catch (const std::bad_alloc&) {
+                wait_for_memory();
+            }
+        }
+    }
+
+    /// One connection to one master, from its beginning to its end. Throws unless a session was opened, and the two
+    /// understood each other.
+    asio::awaitable<void> attempt() {
+        reason_.clear();
+        served_ = false;
+        auto socket = co_await connector_->connect(search_.master());
+        if (stopped_) co_return;
+        check_peer(socket);
+        co_await serve(std::move(socket));
+    }
+
+    /// How long to pause until the next attempt. Throws `failed` where there is to be none.
+    Milliseconds after_failure(const std::exception_ptr& failed) {
+        const auto pause = passes(failed) ? search_.failed() : search_.strike();
+        if (!pause || (!options_.reconnect && pause->count() != 0)) std::rethrow_exception(failed);
+        // Attempts go on: the first round of them is told of aloud.
+        log(is_unreachable_ && passes(failed) ? LogLevel::info : LogLevel::warning,
+            [&] { return what_of(failed) + (passes(failed) ? "" : "; it is not asked again"); });
+        if (pause->count() != 0) is_unreachable_ = true;
+        return *pause;
+    }
+
+    void stop_running() {
+        stopped_ = true;
+        timer_.cancel();
+        connector_->stop();
+    }
+
+    /// A name may resolve to anything.
+    void check_peer(const typename Transport::Socket& socket) const {
+        if (!options_.insecure_plaintext && !socket.remote_endpoint().address().is_loopback())
+            throw Error::with_text(Errc::needs_credentials, beyond_this_machine(to_string(socket.remote_endpoint())));
+    }
+
+    asio::awaitable<void> serve(typename Transport::Socket socket) {
+        const auto session = std::make_shared<Session<Transport>>(transport_, executor_, std::move(socket), settings_,
+                                                                  this->shared_from_this());
+        current_session(session);
+        co_await Session<Transport>::run(session);
+        if (!served_ || !passes(reason_) || is_broken(reason_))
+            throw Error::with_text(reason_, why_ended(reason_, detail_));
+    }
+
+    SessionPtr current_session() const {
+        const std::lock_guard lock{session_mutex_};
+        return session_.lock();
+    }
+    void current_session(const SessionPtr& session) {
+        const std::lock_guard lock{session_mutex_};
+        session_ = session;
+    }
+
+    void settle(std::vector<std::shared_ptr<Call>> calls, Errc reason, std::string_view text) noexcept {
+        fail_unclaimed(calls, reason, [&](const Call& call) { return (std::string{call.name()} + ": ").append(text); });
+        deliver_all(executor_, std::move(calls));
+    }
+
+    /// Whether a later attempt may do better.
+    static bool passes(std::error_code reason) noexcept {
+        for (const Errc final : {Errc::version_mismatch, Errc::not_distwork, Errc::wrong_role, Errc::needs_credentials})
+            if (reason == final) return false;
+        return true;
+    }
+    /// Whether the two did not understand each other. As if the master had not taken it: others of the list would never
+    /// have their turn, were it asked first again.
+    static bool is_broken(std::error_code reason) noexcept {
+        return reason == Errc::protocol_violation || reason == Errc::frame_too_large;
+    }
+    static bool passes(const std::exception_ptr& failed) {
+        try {
+            std::rethrow_exception(failed);
+        } catch (const std::system_error& error) {
+            return passes(error.code());
+        } catch (...) {  // out of memory, say
+            return true;
+        }
+    }
+
+    /// From half of the pause to all of it: slaves that lost one master do not all come back at once.
+    Milliseconds jittered(Milliseconds pause) const {
+        const auto half = static_cast<std::uint64_t>(pause.count()) / 2;
+        return pause - Milliseconds{transport_.random() % (half + 1)};
+    }
+
+    const SlaveOptions options_;
+    const asio::any_io_executor executor_;
+    Transport transport_;
+    const typename Transport::Strand strand_;
+    const std::shared_ptr<const SessionSettings> settings_;
+    std::unique_ptr<typename Transport::WorkPool> pool_;
+    std::shared_ptr<WorkQueue<Transport>> works_;
+    RunOnce once_;
+    std::atomic<bool> connected_{false};
+
+    // strand_
+    const std::shared_ptr<Connector<Transport>> connector_;
+    ReconnectPolicy search_;
+    Timer timer_;  // until the next attempt to connect
+    Shutdown<Transport> shutdown_;
+    bool master_drained_ = false;  // it sends nothing more
+    std::error_code reason_;       // why the last session ended
+    std::string detail_;
+    bool stopped_ = false;
+    bool served_ = false;          // the last session was opened
+    bool is_unreachable_ = false;  // no master of the list took it, in a whole round
+
+    mutable std::mutex session_mutex_;
+    // guarded by session_mutex_
+    std::weak_ptr<Session<Transport>> session_;  // held by serve()
+};
+
+}  // namespace distwork::detail

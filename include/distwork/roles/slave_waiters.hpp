@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "../base/asio.hpp"
+#include "../base/completion.hpp"
+#include "../error.hpp"
+
+namespace distwork::detail {
+
+/// Those who wait until a master has so many slaves. On its strand only.
+class SlaveWaiters {
+    struct AnyWaiter {
+        explicit AnyWaiter(std::size_t wanted) : count{wanted} {}
+        virtual ~AnyWaiter() = default;
+        virtual void complete(std::exception_ptr error) noexcept = 0;
+        const std::size_t count;
+    };
+
+public:
+    template <class Handler>
+    struct Waiter final : AnyWaiter {
+        Waiter(std::size_t wanted, Handler& handler, const asio::any_io_executor& fallback)
+            : AnyWaiter{wanted}, completion{std::move(handler), fallback} {}
+        void complete(std::exception_ptr error) noexcept override { completion.post(std::move(error)); }
+        Completion<Handler> completion;
+    };
+
+    void add(const std::shared_ptr<AnyWaiter>& waiter) noexcept {
+        if (ended_) fail(*waiter, Errc::stopped);
+        else surely([&] { waiters_.push_back(waiter); });
+    }
+
+    void wake(std::size_t connected) noexcept {
+        std::erase_if(waiters_, [connected](const auto& waiter) {
+            if (waiter->count > connected) return false;
+            waiter->complete(nullptr);
+            return true;
+        });
+    }
+
+    /// Nothing if it waits no longer.
+    void cancel(const std::shared_ptr<AnyWaiter>& waiter) noexcept {
+        if (std::erase(waiters_, waiter) != 0) fail(*waiter, Errc::cancelled);
+    }
+
+    /// The master stops: nobody waits any more.
+    void end() noexcept {
+        ended_ = true;
+        for (const auto& waiter : waiters_) fail(*waiter, Errc::stopped);
+        waiters_.clear();
+    }
+
+private:
+    static void fail(AnyWaiter& waiter, Errc reason) noexcept {
+        waiter.complete(exception_of([reason] { throw Error{reason, "waiting for slaves"}; }));
+    }
+
+    std::vector<std::shared_ptr<AnyWaiter>> waiters_;
+    bool ended_ = false;
+};
+
+}  // namespace distwork::detail

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <system_error>
+
+#include "../base/asio.hpp"
+#include "../error.hpp"
+
+namespace distwork::detail {
+
+/// A default one if the connection is gone already.
+template <class Socket>
+asio::ip::tcp::endpoint remote_endpoint_of(const Socket& socket) {
+    std::error_code ignored;
+    return socket.remote_endpoint(ignored);
+}
+
+/// As people write it, and programs read it: an IPv6 address in brackets.
+inline std::string host_and_port(const std::string& host, std::uint16_t port) {
+    const bool is_v6 = host.find(':') != std::string::npos;
+    return (is_v6 ? '[' + host + ']' : host) + ':' + std::to_string(port);
+}
+
+inline std::string to_string(const asio::ip::tcp::endpoint& endpoint) {
+    return host_and_port(endpoint.address().to_string(), endpoint.port());
+}
+
+/// Whether an address or host name stays on this machine; names other than localhost may not.
+inline bool is_loopback(const std::string& host) {
+    if (host == "localhost") return true;
+    std::error_code error;
+    const auto address = asio::ip::make_address(host, error);
+    return !error && address.is_loopback();
+}
+
+inline bool is_address(const std::string& host) {
+    std::error_code error;
+    static_cast<void>(asio::ip::make_address(host, error));
+    return !error;
+}
+
+/// Throws Error (bad_address) unless `host` is an address, or could be a host's name.
+inline void check_host(const std::string& host) {
+    if (is_address(host)) return;
+    const bool only_digits_and_dots = host.find_first_not_of("0123456789.") == std::string::npos;
+    const bool only_name_letters =
+        host.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") ==
+        std::string::npos;
+    if (host.empty() || host.size() > 253 || only_digits_and_dots || !only_name_letters)
+        throw Error::with_text(Errc::bad_address, '"' + host + "\" is neither an address nor a host's name");
+}
+
+}  // namespace distwork::detail

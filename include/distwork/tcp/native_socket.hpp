@@ -1,0 +1,128 @@
+#pragma once
+
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "../base/asio.hpp"
+
+#ifndef _WIN32
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#endif
+
+// What a program that the host begins must not keep: our ports and connections. A socket that is marked after it was made
+// is inherited by who is begun in between, by another thread; so the system makes it marked, where it can.
+
+namespace distwork::detail {
+
+/// The system makes sockets that a program which is begun does not inherit.
+#if defined(SOCK_CLOEXEC) && !defined(_WIN32)
+#define DISTWORK_HAS_SOCK_CLOEXEC 1
+#endif
+
+/// Where the system cannot do better.
+template <class Socket>
+void close_on_exec([[maybe_unused]] Socket& socket) {
+#ifndef _WIN32
+    if (socket.is_open()) fcntl(socket.native_handle(), F_SETFD, FD_CLOEXEC);
+#endif
+}
+
+#ifdef DISTWORK_HAS_SOCK_CLOEXEC
+
+inline std::error_code last_system_error() noexcept {
+    return {errno, asio::error::get_system_category()};
+}
+
+/// Gives it a handle, which is closed if that fails.
+template <class Socket>
+std::error_code assign(Socket& socket, const asio::ip::tcp& protocol, int handle) {
+    std::error_code error;
+    static_cast<void>(socket.assign(protocol, handle, error));
+    if (error) ::close(handle);
+    return error;
+}
+
+template <class Socket>
+std::error_code open(Socket& socket, const asio::ip::tcp& protocol) {
+    const int handle = ::socket(protocol.family(), protocol.type() | SOCK_CLOEXEC, protocol.protocol());
+    return handle < 0 ? last_system_error() : assign(socket, protocol, handle);
+}
+
+/// would_block: nobody waits to be accepted any more. The acceptor must be non-blocking, natively.
+template <class Acceptor, class Socket>
+std::error_code accept_now(Acceptor& acceptor, Socket& socket) {
+    sockaddr_storage address{};
+    socklen_t bytes = sizeof address;
+    const int handle = ::accept4(acceptor.native_handle(), reinterpret_cast<sockaddr*>(&address), &bytes, SOCK_CLOEXEC);
+    if (handle >= 0)
+        return assign(socket, address.ss_family == AF_INET6 ? asio::ip::tcp::v6() : asio::ip::tcp::v4(), handle);
+    const bool is_gone_again = errno == EINTR || errno == ECONNABORTED || errno == EPROTO;
+    return is_gone_again ? asio::error::would_block : last_system_error();
+}
+
+template <class Acceptor, class Socket>
+asio::awaitable<void> accept(Acceptor& acceptor, Socket& socket) {
+    std::error_code error = asio::error::would_block;
+    while (error == asio::error::would_block) {
+        co_await acceptor.async_wait(Acceptor::wait_read, asio::use_awaitable);
+        error = accept_now(acceptor, socket);
+    }
+    if (error) throw std::system_error{error};
+}
+
+#else
+
+template <class Socket>
+std::error_code open(Socket& socket, const asio::ip::tcp& protocol) {
+    std::error_code error;
+    static_cast<void>(socket.open(protocol, error));
+    close_on_exec(socket);
+    return error;
+}
+
+template <class Acceptor, class Socket>
+asio::awaitable<void> accept(Acceptor& acceptor, Socket& socket) {
+    co_await acceptor.async_accept(socket, asio::use_awaitable);
+    close_on_exec(socket);
+}
+
+#endif
+
+/// A socket or an acceptor that is shut down before it is closed: a process that was forked holds a copy, which would
+/// keep the connection alive, or the port taken. Such a copy may be closed, and ends nothing.
+template <class Base>
+class ShutDownFirst : public Base {
+public:
+    using Base::Base;
+    ShutDownFirst(ShutDownFirst&&) = default;
+    ShutDownFirst& operator=(ShutDownFirst&& other) {
+        shut_down();
+        Base::operator=(std::move(other));
+        return *this;
+    }
+    ~ShutDownFirst() { shut_down(); }
+
+    std::error_code close(std::error_code& error) {
+        shut_down();
+        static_cast<void>(Base::close(error));
+        return error;
+    }
+
+private:
+    void shut_down() noexcept {
+#ifdef _WIN32
+        if (this->is_open()) ::shutdown(this->native_handle(), SD_BOTH);
+#else
+        if (this->is_open() && process_ == ::getpid()) ::shutdown(this->native_handle(), SHUT_RDWR);
+#endif
+    }
+
+#ifndef _WIN32
+    pid_t process_ = ::getpid();
+#endif
+};
+
+}  // namespace distwork::detail

@@ -1,0 +1,166 @@
+#pragma once
+
+#include <algorithm>
+#include <cereal/types/string.hpp>
+#include <cereal/types/utility.hpp>
+#include <cereal/types/vector.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "../error.hpp"
+#include "../log.hpp"
+#include "../version.hpp"
+#include "registry.hpp"
+#include "type_table.hpp"
+
+namespace distwork::detail {
+
+/// The body of a types frame: what a peer that was accepted says of itself, through the archive.
+struct Introduction {
+    std::uint32_t slots = 0;            ///< works it executes at a time; 0 for a master
+    std::uint32_t window = 0;           ///< works it holds at a time, unanswered
+    std::uint32_t max_frame_bytes = 0;  ///< bodies it takes
+    std::vector<std::string> labels;
+    /// By number: name and fingerprint. Behind them those of the polymorphic classes that they may hold: see part_mark.
+    std::vector<std::pair<std::string, std::uint64_t>> types;
+    std::uint16_t version = newest_protocol_version;  ///< that was agreed on; not a part of the body
+    std::uint32_t held_slots = 0;  ///< of `slots`, occupied by works of an earlier session; since version 2
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(slots, window, max_frame_bytes, labels, types);
+        if (version >= 2) archive(held_slots);
+    }
+};
+
+/// Before the name of a polymorphic class that works may hold, in the table of types: behind the works, so that it has no
+/// number that a work could carry. Who does not know of them has no type of that name.
+inline constexpr char part_mark = '*';
+
+/// Our table of types as the peer was last told of it: its works carry these numbers.
+class OwnTypes {
+public:
+    /// Takes the table as it is now, and has the peer told.
+    void tell(RoleTypes& types, Introduction& introduction) {
+        told_ = types.table();
+        introduction.types.clear();
+        for (std::size_t number = 0; number < told_->types.size(); ++number)
+            introduction.types.emplace_back(told_->types[number]->name, told_->fingerprints[number]);
+        for (const auto& [name, fingerprint] : told_->parts)
+            introduction.types.emplace_back(part_mark + name, fingerprint);
+    }
+
+    /// Whether it has grown since the peer was told. False, until it was told first.
+    bool grew(const RoleTypes& types) const { return told_ && !types.is_current(*told_); }
+
+    const std::shared_ptr<const TypeTable>& told() const noexcept { return told_; }
+    const WorkType* find(std::size_t number) const noexcept {
+        return told_ && number < told_->types.size() ? told_->types[number] : nullptr;
+    }
+
+private:
+    std::shared_ptr<const TypeTable> told_;
+};
+
+/// The receiver's numbers for our types.
+class PeerTypes {
+public:
+    static constexpr std::uint32_t unknown = 0x1'0000;
+    static constexpr std::uint32_t differs = 0x1'0001;
+    static constexpr std::uint32_t foreign = 0x1'0002;
+
+    PeerTypes() = default;
+
+    PeerTypes(std::shared_ptr<const TypeTable> ours, const Introduction& peer) : ours_{std::move(ours)} {
+        std::unordered_map<std::string_view, std::uint32_t> theirs;
+        for (std::uint32_t number = 0; number < peer.types.size() && number < unknown; ++number)
+            theirs.emplace(peer.types[number].first, number);
+        std::vector<bool> part_differs;
+        for (const auto& [name, fingerprint] : ours_->parts) {
+            const auto found = theirs.find(part_mark + name);
+            part_differs.push_back(found != theirs.end() && peer.types[found->second].second != fingerprint);
+        }
+        for (std::size_t number = 0; number < ours_->types.size(); ++number) {
+            const std::string& name = ours_->types[number]->name;
+            const auto found = theirs.find(name);
+            if (found == theirs.end()) {
+                numbers_.push_back(unknown);
+                unknown_.push_back(name);
+                continue;
+            }
+            numbers_.push_back(found->second);
+            if (peer.types[found->second].second != ours_->fingerprints[number]) {
+                numbers_.back() = differs;
+                differing_.push_back(name);
+            }
+            for (const std::size_t part : ours_->parts_of[number]) {
+                if (!part_differs[part] || numbers_.back() == differs) continue;
+                numbers_.back() = differs;
+                differing_parts_.push_back(name + " may hold " + ours_->parts[part].first);
+            }
+            theirs.erase(found);
+        }
+        for (const auto& [name, number] : theirs)
+            if (!name.starts_with(part_mark)) not_ours_.emplace_back(name);
+        std::sort(not_ours_.begin(), not_ours_.end());
+    }
+
+    /// The peer's number, or why there is none. A number of ours is looked up only for the type that has it here.
+    std::uint32_t number(const WorkType& type) const noexcept {
+        if (type.number >= numbers_.size() || ours_->types[type.number] != &type) [[unlikely]]
+            return type.registry ? absent(type) : foreign;
+        return numbers_[type.number];
+    }
+    std::error_code why_unknown(const WorkType& type) const noexcept {
+        switch (number(type)) {
+            case differs: return Errc::shape_differs;
+            case foreign: return Errc::foreign_type;
+            default: return Errc::unknown_type;
+        }
+    }
+    bool knows(const WorkType& type) const noexcept { return number(type) < unknown; }
+
+    /// For each of our types by number: whether the peer has it.
+    std::vector<bool> known() const {
+        std::vector<bool> known(numbers_.size());
+        for (std::size_t number = 0; number < numbers_.size(); ++number) known[number] = numbers_[number] < unknown;
+        return known;
+    }
+
+    void log_differences(const Log& log, const std::string& peer) const {
+        if (!log) return;
+        for (const std::string& name : differing_)
+            log(LogLevel::warning, "Type " + name + " has another shape at " + peer + ": it is not exchanged");
+        for (const std::string& names : differing_parts_)
+            log(LogLevel::warning, "Type " + names + ", which has another shape at " + peer + ": it is not exchanged");
+        for (const std::string& name : unknown_) log(LogLevel::info, "Type " + name + " is not known at " + peer);
+        for (const std::string& name : not_ours_)
+            log(LogLevel::info, "Type " + name + " of " + peer + " is not known here");
+    }
+
+    const std::vector<std::string>& differing() const noexcept { return differing_; }
+    const std::vector<std::string>& unknown_names() const noexcept { return unknown_; }
+
+private:
+    /// It came after the peer was told, or is of another registry.
+    std::uint32_t absent(const WorkType& type) const noexcept {
+        const bool is_ours = !ours_ || ours_->types.empty() || type.registry == ours_->types.front()->registry;
+        return is_ours ? unknown : foreign;
+    }
+
+    std::shared_ptr<const TypeTable> ours_;
+    std::vector<std::uint32_t> numbers_;  // by our number
+    std::vector<std::string> differing_;
+    std::vector<std::string> differing_parts_;
+    std::vector<std::string> unknown_;
+    std::vector<std::string> not_ours_;
+};
+
+}  // namespace distwork::detail

@@ -1,0 +1,138 @@
+#pragma once
+
+#include <dlfcn.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <typeindex>
+#include <utility>
+#include <vector>
+
+#include "../archive/polymorphic_types.hpp"
+#include "../archive/shape.hpp"
+#include "../archive/type_growth.hpp"
+#include "../base/type_name.hpp"
+#include "registry.hpp"
+
+namespace distwork::detail {
+
+/// A registry's types at one moment, with all that peers are told of them.
+struct TypeTable {
+    std::vector<const WorkType*> types;                        ///< by number
+    std::vector<std::uint64_t> fingerprints;                   ///< theirs
+    std::vector<std::pair<std::string, std::uint64_t>> parts;  ///< classes that come by name: name and fingerprint
+    std::vector<std::vector<std::size_t>> parts_of;            ///< of each type: which of them it may hold
+    std::vector<std::string> opaque;                           ///< classes that were not seen to their end, and why
+    std::uint64_t growth = 0;                                  ///< what TypeGrowth counted before it was made
+};
+
+/// Returns when no other thread is opening a library: what it registered may need what it has not constructed yet.
+/// Every question to the loader waits for that.
+inline void await_opening() noexcept {
+    Dl_info ignored;
+    static_cast<void>(dladdr(&this_library, &ignored));
+}
+
+/// Makes a TypeTable: follows pointers to polymorphic classes to all registered classes that may be behind them.
+class TypeTableMaker {
+public:
+    explicit TypeTableMaker(std::vector<const WorkType*> types) : loaders_{PolymorphicTypes::instance().loaders()} {
+        for (const WorkType* type : types) {
+            table_.fingerprints.push_back(type->fingerprint());
+            std::set<std::size_t> parts;
+            for (const TypeShape* shape : type->shapes()) follow(*shape, parts);
+            table_.parts_of.emplace_back(parts.begin(), parts.end());
+        }
+        table_.types = std::move(types);
+        table_.opaque.assign(opaque_.begin(), opaque_.end());
+    }
+
+    TypeTable take() { return std::move(table_); }
+
+private:
+    void follow(const TypeShape& shape, std::set<std::size_t>& parts) {
+        opaque_.insert(shape.opaque.begin(), shape.opaque.end());
+        for (const TypeShape::Base& base : shape.bases)
+            for (const std::size_t part : behind(base))
+                if (parts.insert(part).second) follow(*shapes_[part], parts);
+    }
+
+    const std::vector<std::size_t>& behind(const TypeShape::Base& base) {
+        const auto [found, is_new] = behind_.try_emplace(*base.type);
+        if (!is_new) return found->second;
+        std::vector<std::size_t>& parts = found->second;
+        if (base.shape) parts.push_back(part(type_name(*base.type), base.shape()));
+        for (const PolymorphicLoader* loader : loaders_)
+            if (loader->derives_from(*base.type)) parts.push_back(part(loader->name, loader->shape()));
+        return parts;
+    }
+
+    std::size_t part(const std::string& name, const TypeShape& shape) {
+        const auto [found, is_new] = numbers_.try_emplace({name, shape.fingerprint}, shapes_.size());
+        if (is_new) {
+            shapes_.push_back(&shape);
+            table_.parts.emplace_back(name, shape.fingerprint);
+        }
+        return found->second;
+    }
+
+    const std::vector<const PolymorphicLoader*> loaders_;
+    TypeTable table_;
+    std::vector<const TypeShape*> shapes_;  // of the parts
+    std::map<std::pair<std::string, std::uint64_t>, std::size_t> numbers_;
+    std::map<std::type_index, std::vector<std::size_t>> behind_;
+    std::set<std::string> opaque_;
+};
+
+/// What a role goes by: the registry of its constructor, and the table that its peers are told of it.
+///
+/// *Thread-safety*: all functions.
+class RoleTypes {
+public:
+    RoleTypes() = default;
+
+    Registry& registry() const noexcept { return registry_; }
+
+    /// Has it told of types that libraries register from now on, until it is forgotten.
+    void observe(RegistryObserver& observer) { growth_.observe(observer); }
+    void forget(RegistryObserver& observer) noexcept { growth_.forget(observer); }
+
+    /// The table as it is now; made when it is asked for first, and when something was registered since.
+    std::shared_ptr<const TypeTable> table() {
+        const std::lock_guard lock{mutex_};
+        if (table_ && is_current(*table_)) return table_;
+        await_opening();
+        const std::uint64_t growth = growth_.count();
+        TypeTable table = TypeTableMaker{registry_.types()}.take();
+        table.growth = growth;
+        return table_ = std::make_shared<const TypeTable>(std::move(table));
+    }
+
+    bool is_current(const TypeTable& table) const noexcept { return table.growth == growth_.count(); }
+
+    /// What the log has not been told yet of the classes that were not seen to their end.
+    std::vector<std::string> take_opaque() {
+        const std::lock_guard lock{mutex_};
+        std::vector<std::string> fresh;
+        if (!table_) return fresh;
+        for (const std::string& text : table_->opaque)
+            if (logged_.insert(text).second) fresh.push_back(text);
+        return fresh;
+    }
+
+private:
+    Registry& registry_ = Registry::instance();
+    TypeGrowth& growth_ = TypeGrowth::instance();
+
+    std::mutex mutex_;
+    // guarded by mutex_
+    std::shared_ptr<const TypeTable> table_;
+    std::set<std::string> logged_;
+};
+
+}  // namespace distwork::detail

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#include "../base/type_name.hpp"
+#include "../error.hpp"
+#include "byte_buffer.hpp"
+#include "frame.hpp"
+#include "plain_fields.hpp"
+
+namespace distwork::detail {
+
+// What comes back for a work.
+//
+// | bytes | answer | error |
+// | --- | --- | --- |
+// | 8 | execution time in nanoseconds | the same |
+// | 2 | the value … | Errc |
+// | 2 + n | | the exception's type, n ≤ 256; empty unless the work threw |
+// | rest | | a text for people, at most 64 KiB |
+
+inline constexpr std::size_t reply_head_bytes = 8;
+inline constexpr std::size_t max_error_text_bytes = 64 * 1024 - 1024;
+
+/// What a frame says. It refers to the frame's body.
+struct Reply {
+    std::chrono::nanoseconds execution_time{};
+    std::span<const std::byte> value;
+    Errc error{};          ///< zero for an answer
+    bool goes_on = false;  ///< the work is still executed, and answered once more
+    std::string_view exception_type;
+    std::string_view text;
+};
+
+/// Fills in the head that was left free at the start of an answer.
+inline void write_execution_time(ByteBuffer& answer, std::chrono::nanoseconds time) {
+    store(answer.data(), static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0)));
+}
+
+inline ByteBuffer error_body(std::chrono::nanoseconds time, Errc error, std::string_view exception_type,
+                             std::string_view text) {
+    const auto plain = PlainWriter{}
+                           .put(static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0)))
+                           .put(static_cast<std::uint16_t>(error))
+                           .text(exception_type)
+                           .raw(text.substr(0, max_error_text_bytes))
+                           .take();
+    ByteBuffer body;
+    body.append(plain.data(), plain.size());
+    return body;
+}
+
+/// For a work that was cancelled before it began.
+inline ByteBuffer cancelled_body() {
+    return error_body({}, Errc::cancelled, "", "it was cancelled before it began");
+}
+
+/// For what kept a work from being executed, or its value from travelling.
+inline ByteBuffer error_body(std::chrono::nanoseconds time, const std::exception_ptr& broken, const std::string& work) {
+    try {
+        std::rethrow_exception(broken);
+    } catch (const Error& error) {
+        return error_body(time, errc_of(error.code(), Errc::malformed), "", work + ": " + error.what());
+    } catch (...) {
+        // std::bad_alloc, or a constructor of the user's that throws: the body cannot become a work here.
+        return error_body(time, Errc::malformed, "", work + ": " + what_of(broken));
+    }
+}
+
+/// Replaces an answer that is too long for a frame by the error that says so.
+inline void bound_answer(FrameKind& kind, ByteBuffer& body, std::size_t max_bytes) {
+    if (body.size() <= max_bytes) return;
+    body = error_body({}, Errc::too_large, "",
+                      "its answer of " + std::to_string(body.size()) +
+                          " bytes is beyond LinkOptions::max_frame_bytes of one end, which is " +
+                          std::to_string(max_bytes));
+    kind = FrameKind::error;
+}
+
+/// Reads the body of an answer or error frame, which must outlive the reply.
+inline std::error_code decode(FrameKind kind, std::span<const std::byte> body, Reply& reply) {
+    if (body.size() < reply_head_bytes) return Errc::protocol_violation;
+    constexpr std::uint64_t a_year = 365ull * 24 * 3600 * 1'000'000'000;
+    reply.execution_time = std::chrono::nanoseconds{std::min(load<std::uint64_t>(body.data()), a_year)};
+    body = body.subspan(reply_head_bytes);
+    reply.error = {};
+    if (kind == FrameKind::answer) {
+        reply.value = body;
+        return {};
+    }
+    PlainReader reader{body};
+    std::uint16_t error = 0;
+    if (!reader.get(error) || error == 0 || !reader.text(reply.exception_type)) return Errc::protocol_violation;
+    reply.error = static_cast<Errc>(error);
+    reader.raw(reply.text, reader.left());
+    return {};
+}
+
+}  // namespace distwork::detail
