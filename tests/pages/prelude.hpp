@@ -1,0 +1,32 @@
+#pragma once
+
+// What the code blocks of the pages use without saying so: headers, and a few objects. The objects are declared and
+// never defined, since the blocks are compiled and not run.
+
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/use_future.hpp>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <distwork.hpp>
+#include <distwork/sim/simulation.hpp>
+#include <exception>
+#include <future>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+using namespace std::chrono_literals;
+
+extern asio::io_context io;
+extern distwork::Master<> master;
+extern distwork::Slave<> slave;
+extern distwork::Context& peer;
