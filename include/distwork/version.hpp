@@ -3,9 +3,9 @@
 #include "base/requirements.hpp"
 
 #define DISTWORK_VERSION_MAJOR 0
-#define DISTWORK_VERSION_MINOR 1
+#define DISTWORK_VERSION_MINOR 2
 #define DISTWORK_VERSION_PATCH 0
-#define DISTWORK_VERSION "0.1.0"
+#define DISTWORK_VERSION "0.2.0"
 
 #include <cstdint>
 
