@@ -1,6 +1,22 @@
 #pragma once
 
-/// distwork: a master distributes works to the slaves that connect to it, and their answers come back.
+/// \file
+/// All that a program with a master or a slave includes.
+
+/// \mainpage
+/// A master distributes works to the slaves that connect to it, and their answers come back. Namespace distwork has the
+/// classes and functions, register.hpp the macros that make a class or a function known. Begin with:
+///
+/// | | |
+/// | --- | --- |
+/// | distwork::Master, distwork::Slave | the two roles |
+/// | distwork::IWork, distwork::RpcWork, distwork::CoroutineWork | what is distributed |
+/// | DISTWORK_REGISTER_WORK, DISTWORK_REGISTER_FUNCTION | what makes it known to both programs |
+/// | distwork::MasterOptions, distwork::SlaveOptions, distwork::SubmitOptions | what can be set |
+/// | distwork::Error, distwork::RemoteError, distwork::Errc | what is thrown, and what calls complete with |
+
+/// \namespace distwork
+/// A master distributes works to the slaves that connect to it, and their answers come back.
 
 #include "distwork/base/asio.hpp"
 

@@ -14,13 +14,14 @@ struct BroadcastOutcome {
     std::uint64_t socket = 0;  ///< SocketInformation::id
     std::string slave;         ///< its name
     std::exception_ptr error;  ///< null: it succeeded
-    R value{};
+    R value{};                 ///< what the work returned there
 };
+/// The same for works that return nothing.
 template <>
 struct BroadcastOutcome<void> {
-    std::uint64_t socket = 0;
-    std::string slave;
-    std::exception_ptr error;
+    std::uint64_t socket = 0;  ///< SocketInformation::id
+    std::string slave;         ///< its name
+    std::exception_ptr error;  ///< null: it succeeded
 };
 
 }  // namespace distwork

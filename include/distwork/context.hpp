@@ -43,12 +43,14 @@ public:
         virtual std::uint64_t id() const noexcept = 0;
         /// A call begins; an error keeps it from that. Each that began ends once.
         virtual std::error_code begin_call() noexcept = 0;
+        /// A call that began has ended.
         virtual void end_call() noexcept = 0;
     };
 
     /// What stands behind `stop_token`: made by whoever executes the work.
     class Execution {
     public:
+        /// See Context::stop_token.
         virtual std::stop_token stop_token() = 0;
         /// Null: the work is no coroutine.
         virtual std::shared_ptr<Calls> calls() const { return nullptr; }
@@ -57,6 +59,7 @@ public:
         ~Execution() = default;
     };
 
+    /// Made by the library, for each execution.
     explicit Context(const std::shared_ptr<detail::Peer>& peer, Execution* execution = nullptr)
         : peer_{peer}, execution_{execution} {}
     Context(const Context&) = delete;
@@ -126,6 +129,7 @@ public:
             std::forward<Rest>(rest)...);
     }
 
+    /// The other end of the connection to the peer.
     asio::ip::tcp::endpoint remote_endpoint() const { return peer_->remote_endpoint(); }
 
     /// What the peer calls itself.
@@ -203,6 +207,7 @@ private:
     std::shared_ptr<Context::Calls> calls_;
 };
 
+/// \cond
 template <class Base, class Work, class Handler, class Delivered>
 void detail::TypedCall<Base, Work, Handler, Delivered>::call_execute_return() {
     Context context{peer_};
@@ -216,5 +221,6 @@ void detail::TypedCall<Base, Work, Handler, Delivered>::call_execute_return() {
         else original->execute_return(result(), context);
     }
 }
+/// \endcond
 
 }  // namespace distwork

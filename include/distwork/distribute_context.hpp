@@ -24,9 +24,13 @@ public:
     /// The connected slaves that have credit, the work's type and its labels; at least one, in no order.
     std::span<const SocketInformation* const> sockets() const noexcept { return sockets_; }
 
+    /// The work that is to be sent.
     const IWork& work() const noexcept { return submission_.work(); }
+    /// SubmitOptions::name, by default the name of its type.
     std::string_view name() const noexcept { return submission_.name(); }
+    /// The name that its type is registered under.
     const std::string& type_name() const noexcept { return submission_.type().name; }
+    /// The options of its submission.
     const SubmitOptions& options() const noexcept { return submission_.options; }
 
     /// The first of `sockets()` at this place in the round of all sockets, or behind it, going round.

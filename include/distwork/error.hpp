@@ -66,8 +66,10 @@ enum class Errc : std::uint16_t {
 
 }  // namespace distwork
 
+/// \cond
 template <>
 struct std::is_error_code_enum<distwork::Errc> : std::true_type {};
+/// \endcond
 
 namespace distwork {
 namespace detail {
@@ -144,11 +146,13 @@ public:
 
 }  // namespace detail
 
+/// The category of the codes of Errc; its name is "distwork".
 DISTWORK_EXPORT inline const std::error_category& error_category() noexcept {
     static const detail::ErrorCategory category;
     return category;
 }
 
+/// The code of an Errc. Called when an Errc is converted to a std::error_code.
 inline std::error_code make_error_code(Errc error) noexcept {
     return {static_cast<int>(error), error_category()};
 }
@@ -174,23 +178,26 @@ std::exception_ptr exception_of(Action&& action) noexcept {
 /// is about: the work, the slave, the option or the address.
 class Error : public std::system_error {
 public:
+    /// Its text is what the code means.
     explicit Error(Errc error)
         : Error{make_error_code(error), error_category().message(static_cast<int>(error)), whole} {}
-    /// `subject: ` and what the code means.
+    /// Its text is `subject: ` and what the code means.
     Error(Errc error, const std::string& subject) : Error{make_error_code(error), subject} {}
+    /// The same for a code of any category.
     Error(std::error_code error, const std::string& subject)
         : Error{error, subject + (subject.empty() ? "" : ": ") + error.message(), whole} {}
 
-    /// Whose text says all that there is to say.
+    /// An error with exactly this text.
     static Error with_text(std::error_code error, const std::string& text) { return {error, text, whole}; }
 
-    // Not the standard's, which would append what the code means to every text.
+    /// One sentence. Not the standard's text, which would append what the code means.
     const char* what() const noexcept override { return text_.what(); }
 
 protected:
-    struct Whole {};
-    static constexpr Whole whole{};
+    struct Whole {};                 ///< says that a text is complete
+    static constexpr Whole whole{};  ///< says that a text is complete
 
+    /// With a text that is complete.
     Error(std::error_code error, const std::string& text, Whole) : std::system_error{error}, text_{text} {}
 
 private:
@@ -211,6 +218,7 @@ private:
 /// A work threw on its slave. Carries what is known of the exception, and where it happened.
 class RemoteError : public Error {
 public:
+    /// Made where the answer arrives; tests may make one, too.
     RemoteError(std::string type, std::string text, std::string work, std::string slave, unsigned attempt)
         : Error{make_error_code(Errc::work_failed),
                 work + " on " + slave + ", attempt " + std::to_string(attempt) + ": " + type +

@@ -18,6 +18,7 @@
 
 namespace distwork {
 
+/// The name of a level, as it is written in logs.
 inline std::string_view to_string(LogLevel level) noexcept {
     switch (level) {
         case LogLevel::debug: return "debug";
@@ -34,8 +35,9 @@ inline std::string_view to_string(LogLevel level) noexcept {
 /// throw, or call the role. Behind a QueuedLog it may block.
 using Log = std::function<void(LogLevel, std::string_view line)>;
 
-/// Nowhere.
+/// A log that is written nowhere.
 struct NoLog {
+    /// Drops the line.
     void operator()(LogLevel, std::string_view) const noexcept {}
 };
 
@@ -46,6 +48,7 @@ struct NoLog {
 /// waits for its call under way.
 class QueuedLog {
 public:
+    /// `hook` is called on the thread of this log only, one line at a time.
     explicit QueuedLog(Log hook)
         : hook_{std::make_shared<const Log>(std::move(hook))},
           queue_{
@@ -53,6 +56,7 @@ public:
                   (*hook)(line.level, line.text);
               })} {}
 
+    /// Queues the line.
     void operator()(LogLevel level, std::string_view line) const {
         if (!queue_->push({level, {}, std::string{line}})) (*hook_)(level, line);
     }
@@ -70,8 +74,10 @@ private:
 /// QueuedLog. At the end of the process it has half a second for what waits.
 class ConsoleLog {
 public:
+    /// Lines below `least` are dropped.
     explicit ConsoleLog(LogLevel least = LogLevel::info) : least_{least} {}
 
+    /// Queues the line.
     void operator()(LogLevel level, std::string_view line) const {
         if (level < least_) return;
         detail::LogLine said{level, std::chrono::system_clock::now(), std::string{line}};

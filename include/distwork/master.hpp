@@ -67,9 +67,11 @@ public:
         core_->observe_registry();
     }
 
+    /// What was moved from may only be destroyed.
     Master(Master&&) noexcept = default;
     Master& operator=(Master&&) = delete;
 
+    /// Ends all connections; what has no outcome completes with Errc::stopped.
     ~Master() {
         if (!core_) return;
         core_->forget_registry();
@@ -158,6 +160,7 @@ public:
             },
             token, detail::kept_t<W>(std::forward<W>(work)), std::move(options));
     }
+    /// The same with the default options.
     template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_distribute_work(W&& work, Token&& token = Token{}) {
         return async_distribute_work(std::forward<W>(work), SubmitOptions{}, std::forward<Token>(token));
@@ -194,6 +197,7 @@ public:
         return detail::initiate_call<Result>(std::move(initiated), token, Kept(std::forward<W>(work)),
                                              std::move(options));
     }
+    /// The same with the default options.
     template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_call(W&& work, Token&& token = Token{}) {
         return async_call(std::forward<W>(work), SubmitOptions{}, std::forward<Token>(token));
@@ -245,6 +249,7 @@ public:
             },
             token, Kept(std::forward<W>(work)), std::move(options));
     }
+    /// The same with the default options.
     template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_broadcast_work(W&& work, Token&& token = Token{}) {
         return async_broadcast_work(std::forward<W>(work), SubmitOptions{}, std::forward<Token>(token));
@@ -267,6 +272,7 @@ public:
             token);
     }
 
+    /// Slaves that are connected now.
     std::size_t connected_slave_count() const { return core_->container().size(); }
 
     /// Admitted works that wait for a slave.
@@ -297,6 +303,7 @@ public:
     /// Where it listens: the port too, if that was left open.
     asio::ip::tcp::endpoint local_endpoint() const { return core_->local_endpoint(); }
 
+    /// The executor that it was made with.
     asio::any_io_executor get_executor() const { return core_->executor(); }
 
 private:
@@ -350,8 +357,10 @@ private:
     CorePtr core_;
 };
 
+/// `Master master{executor, port, selector}` is a `Master<Selector, Tcp>`.
 template <class Selector>
 Master(detail::RoleExecutor, std::uint16_t, Selector) -> Master<Selector>;
+/// `Master master{executor, options, selector}` is a `Master<Selector, Tcp>`.
 template <class Selector>
 Master(detail::RoleExecutor, MasterOptions, Selector) -> Master<Selector>;
 

@@ -1,5 +1,8 @@
 #pragma once
 
+/// \file
+/// The macros that make works and functions known to a program.
+
 #include "base/requirements.hpp"
 
 #include <cereal/types/polymorphic.hpp>

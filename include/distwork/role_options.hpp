@@ -28,6 +28,7 @@ struct LinkOptions {
     ArchiveLimits archive{};
 };
 
+/// The options of a master. Its constructor checks them.
 struct MasterOptions {
     std::string address = "127.0.0.1";     ///< to listen on, or a name of this machine; "0.0.0.0": all of IPv4
     std::uint16_t port = 0;                ///< 0: any free one; see local_endpoint
@@ -39,18 +40,20 @@ struct MasterOptions {
     std::size_t slots = 4;                 ///< works of slaves executed at a time
     std::uint32_t max_slave_works = 4096;  ///< of each slave, unanswered here; each up to link.max_frame_bytes
     WorkExecutor work_executor = WorkExecutor::own_pool();  ///< for works that slaves send
-    LinkOptions link{};
+    LinkOptions link{};                                     ///< of its connections
     Log log{};  ///< default: warnings and errors to the standard error; NoLog{}: nowhere
 };
 
 /// Where a slave finds a master.
 struct MasterAddress {
-    std::string host;
-    std::uint16_t port = 0;
+    std::string host;        ///< a name, or an address of IPv4 or IPv6
+    std::uint16_t port = 0;  ///< must be set
 
+    /// `host:port`; an IPv6 address stands in brackets.
     std::string to_string() const { return detail::host_and_port(host, port); }
 };
 
+/// The options of a slave. Its constructor checks them.
 struct SlaveOptions {
     std::string name{};  ///< what the master is told; default: host:pid
     /// Works executed at a time. By default one for each thread of `own_pool(n)`, in place one, else one for each processor
@@ -64,7 +67,7 @@ struct SlaveOptions {
     bool reconnect = true;                           ///< false: its run ends with its first session, or without one
     std::chrono::milliseconds reconnect_after{100};  ///< when no master of the list took it; doubles, with jitter,
     std::chrono::milliseconds reconnect_at_most{30'000};  ///< up to this, until a session is opened
-    LinkOptions link{};
+    LinkOptions link{};                                   ///< of its connection
     Log log{};  ///< as MasterOptions::log; its lines begin with `Slave name: `
 };
 

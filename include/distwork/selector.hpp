@@ -23,6 +23,7 @@ const SocketInformation* > ;
 /// Each slave in turn, in the order in which they connected. The default.
 class RoundRobin {
 public:
+    /// Selects a slave.
     const SocketInformation* operator()(const DistributeContext& context) noexcept {
         const SocketInformation* const socket = context.from(next_);
         next_ = socket->place + 1;
@@ -36,6 +37,7 @@ private:
 /// The slave with the fewest works in flight for each of its slots. Looks at all of them.
 class LeastLoaded {
 public:
+    /// Selects a slave.
     const SocketInformation* operator()(const DistributeContext& context) const noexcept {
         const SocketInformation* best = context.sockets().front();
         for (const SocketInformation* socket : context.sockets())
@@ -48,8 +50,10 @@ public:
 /// *Source*: M. Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001.
 class PowerOfTwoChoices {
 public:
+    /// Equal seeds make equal choices.
     explicit PowerOfTwoChoices(std::uint64_t seed = 0x9e3779b97f4a7c15) : random_{seed} {}
 
+    /// Selects a slave.
     const SocketInformation* operator()(const DistributeContext& context) noexcept {
         const auto sockets = context.sockets();
         const SocketInformation* const one = sockets[below(sockets.size())];
@@ -69,12 +73,15 @@ private:
 /// Any selector, to be exchanged while the master runs: `Master<AnySelector>`, then `socket_selector(f)`.
 class AnySelector {
 public:
+    /// RoundRobin, until it is told otherwise.
     AnySelector() : select_{RoundRobin{}} {}
 
+    /// Any functor that is a SocketSelector.
     template <SocketSelector S>
     requires(!std::same_as<std::remove_cvref_t<S>, AnySelector>) AnySelector(S&& selector)
         : select_{std::forward<S>(selector)} {}
 
+    /// Selects a slave.
     const SocketInformation* operator()(DistributeContext& context) { return select_(context); }
 
 private:

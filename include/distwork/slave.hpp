@@ -45,12 +45,14 @@ public:
     /// *Errors*: the same.
     Slave(detail::RoleExecutor executor, std::vector<MasterAddress> masters, SlaveOptions options = SlaveOptions{})
         : Slave{Transport{std::move(executor).take()}, std::move(masters), std::move(options)} {}
+    /// Of several masters, on a transport that is more than an executor. *Errors*: the same.
     Slave(std::type_identity_t<Transport> transport, std::vector<MasterAddress> masters,
           SlaveOptions options = SlaveOptions{})
         : core_{std::make_shared<Core>(std::move(transport), std::move(masters), std::move(options))} {
         core_->observe_registry();
     }
 
+    /// What was moved from may only be destroyed.
     Slave(Slave&&) noexcept = default;
     Slave& operator=(Slave&&) = delete;
 
@@ -100,15 +102,19 @@ public:
     /// Whether its session is open now.
     bool is_connected() const { return core_->is_connected(); }
 
+    /// The executor that it was made with.
     asio::any_io_executor get_executor() const { return core_->executor(); }
 
 private:
     std::shared_ptr<Core> core_;
 };
 
+/// `Slave slave{executor, …}` is a `Slave<Tcp>`.
+///@{
 Slave(detail::RoleExecutor, std::string, std::uint16_t)->Slave<>;
 Slave(detail::RoleExecutor, std::string, std::uint16_t, SlaveOptions)->Slave<>;
 Slave(detail::RoleExecutor, std::vector<MasterAddress>)->Slave<>;
 Slave(detail::RoleExecutor, std::vector<MasterAddress>, SlaveOptions)->Slave<>;
+///@}
 
 }  // namespace distwork

@@ -16,7 +16,7 @@ struct Statistics {
     std::uint64_t refused = 0;    ///< submissions that were not admitted, or cancelled before
     std::uint64_t succeeded = 0;  ///< outcomes, by kind
     std::uint64_t failed = 0;     ///< the work threw, or could not be executed or decoded
-    std::uint64_t cancelled = 0;
+    std::uint64_t cancelled = 0;  ///< by their callers, after they were admitted
     std::uint64_t timed_out = 0;  ///< queue_timeout, execution_timeout and deadline
     std::uint64_t lost = 0;       ///< with its slaves, or because the master stopped
 
@@ -27,9 +27,10 @@ struct Statistics {
     std::uint64_t recalled = 0;      ///< works that were taken back from a slave before they began: no attempt counts
     std::uint64_t late_answers = 0;  ///< answers that nobody waited for: late, doubled or invented
 
-    std::uint64_t bytes_sent = 0;
-    std::uint64_t bytes_received = 0;
+    std::uint64_t bytes_sent = 0;      ///< on all connections
+    std::uint64_t bytes_received = 0;  ///< on all connections
 
+    /// All outcomes.
     std::uint64_t completed() const noexcept { return succeeded + failed + cancelled + timed_out + lost; }
 };
 
@@ -43,6 +44,7 @@ enum class WaitReason {
     pause,         ///< it goes again after a loss or an exception, when its pause is over
 };
 
+/// The reason in words.
 inline std::string_view to_string(WaitReason reason) noexcept {
     switch (reason) {
         case WaitReason::no_slave: return "no slave is connected";
@@ -57,11 +59,11 @@ inline std::string_view to_string(WaitReason reason) noexcept {
 
 /// Works of one kind that wait.
 struct Waiting {
-    WaitReason reason{};
-    std::string type;
-    std::vector<std::string> labels;
-    int priority = 0;
-    std::size_t works = 0;
+    WaitReason reason{};              ///< why they wait
+    std::string type;                 ///< the name of their type
+    std::vector<std::string> labels;  ///< that they ask for
+    int priority = 0;                 ///< SubmitOptions::priority
+    std::size_t works = 0;            ///< how many they are
 };
 
 }  // namespace distwork

@@ -23,19 +23,21 @@ enum class WhenUnavailable {
 ///
 /// *Source*: M. Brooker, "Exponential Backoff And Jitter", 2015 (full jitter).
 struct RetryPolicy {
-    using Milliseconds = std::chrono::milliseconds;
+    using Milliseconds = std::chrono::milliseconds;  ///< short for the declarations below
 
     // A constructor instead of braces: g++ 12 frees aggregates twice that are made inside an awaited call.
+    /// No retry.
     RetryPolicy() = default;
+    /// At most `retries`, with pauses from `first` to `longest`.
     explicit RetryPolicy(unsigned retries, Milliseconds first = Milliseconds{100},
                          Milliseconds longest = Milliseconds{10'000})
         : count{retries}, first_pause{first}, longest_pause{longest} {}
 
-    unsigned count = 0;
-    Milliseconds first_pause{100};
-    Milliseconds longest_pause{10'000};
+    unsigned count = 0;                  ///< retries at most
+    Milliseconds first_pause{100};       ///< the longest pause before the first retry
+    Milliseconds longest_pause{10'000};  ///< the longest pause before any retry
 
-    /// Before that retry, 1 for the first; `random` is any number.
+    /// The pause before that retry, 1 for the first; `random` is any number.
     std::chrono::nanoseconds pause(unsigned retry, std::uint64_t random) const noexcept {
         const auto most = std::min(longest_pause.count(), first_pause.count() << std::min(retry - 1, 20u));
         const auto nanoseconds = static_cast<std::uint64_t>(std::max<std::int64_t>(most, 0)) * 1'000'000;
@@ -64,6 +66,7 @@ public:
         rare().name = std::move(value);
         return *this;
     }
+    /// What happens when no slave is connected that can take it. Default: it waits for one.
     SubmitOptions& when_unavailable(WhenUnavailable value) {
         when_unavailable_ = value;
         return *this;
@@ -98,15 +101,16 @@ public:
         return *this;
     }
 
-    int priority() const noexcept { return priority_; }
-    unsigned max_attempts() const noexcept { return max_attempts_; }
-    const RetryPolicy& retry_on_error() const noexcept { return set().retry; }
+    int priority() const noexcept { return priority_; }                         ///< what was set, or the default
+    unsigned max_attempts() const noexcept { return max_attempts_; }            ///< what was set, or the default
+    const RetryPolicy& retry_on_error() const noexcept { return set().retry; }  ///< what was set, or no retry
     std::chrono::milliseconds queue_timeout() const noexcept { return time(&Rare::queue_timeout); }  ///< zero: none
+    /// Zero: none.
     std::chrono::milliseconds execution_timeout() const noexcept { return time(&Rare::execution_timeout); }
-    std::chrono::milliseconds deadline() const noexcept { return time(&Rare::deadline); }
-    WhenUnavailable when_unavailable() const noexcept { return when_unavailable_; }
+    std::chrono::milliseconds deadline() const noexcept { return time(&Rare::deadline); }  ///< zero: none
+    WhenUnavailable when_unavailable() const noexcept { return when_unavailable_; }   ///< what was set, or the default
     const std::vector<std::string>& labels() const noexcept { return set().labels; }  ///< sorted, each once
-    const std::string& name() const noexcept { return set().name; }
+    const std::string& name() const noexcept { return set().name; }  ///< empty: its type's name is used
 
 private:
     /// What few submissions set, behind a pointer: the others cost nothing to pass on.

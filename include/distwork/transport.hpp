@@ -68,6 +68,8 @@ concept DelaysWorks = requires(const T transport, std::string_view type, std::fu
 /// TCP and the machine's own clock.
 class Tcp {
 public:
+    /// The types of this transport; see the concept Transport.
+    ///@{
     using Strand = asio::strand<asio::any_io_executor>;
     using Socket = detail::ShutDownFirst<asio::basic_stream_socket<asio::ip::tcp, Strand>>;
     using Acceptor = detail::ShutDownFirst<asio::basic_socket_acceptor<asio::ip::tcp, Strand>>;
@@ -75,13 +77,16 @@ public:
     using Timer = asio::basic_waitable_timer<Clock, asio::wait_traits<Clock>, Strand>;
 
     using WorkPool = detail::WorkPool;
+    ///@}
 
     /// `look_up` finds the addresses of a host's name, on a thread of its own.
     explicit Tcp(asio::any_io_executor executor, detail::LookUp look_up = &detail::look_up)
         : executor_{std::move(executor)}, look_up_{std::move(look_up)} {}
 
+    /// The executor that it was made with.
     const asio::any_io_executor& get_executor() const noexcept { return executor_; }
 
+    /// The time.
     Clock::time_point now() const noexcept { return Clock::now(); }
 
     /// Random enough for jitter: where a thread's own data lies, and when it asked first, differ from process to process.
@@ -92,12 +97,16 @@ public:
         return engine.next();
     }
 
+    /// How busy this machine is.
     detail::MachineLoad machine_load() const { return detail::machine_load(); }
 
+    /// For a role, or one connection.
     Strand make_strand() const { return asio::make_strand(executor_); }
 
+    /// Threads for WorkExecutor::own_pool.
     std::unique_ptr<WorkPool> make_work_pool(std::size_t threads) const { return std::make_unique<WorkPool>(threads); }
 
+    /// `host:pid`: the name of a slave that was given none.
     std::string process_name() const { return host_name() + ':' + std::to_string(detail::process_id()); }
 
     /// Warnings and errors, to the standard error.

@@ -25,11 +25,14 @@ public:
     virtual void execute(Context& peer) = 0;
 
 protected:
+    /// Works are made, copied and moved as their own classes say.
+    ///@{
     IWork() = default;
     IWork(const IWork&) = default;
     IWork(IWork&&) = default;
     IWork& operator=(const IWork&) = default;
     IWork& operator=(IWork&&) = default;
+    ///@}
 };
 
 namespace detail {
@@ -73,7 +76,7 @@ protected:
 template <class R>
 class RpcWork : public IWork, public detail::Returning<R> {
 public:
-    using result_type = R;
+    using result_type = R;  ///< what a call of it completes with
 
     /// Called at the other end; its value travels back.
     virtual R execute_work(Context& peer) = 0;
@@ -86,7 +89,7 @@ public:
 template <class R>
 class CoroutineWork : public IWork, public detail::Returning<R> {
 public:
-    using result_type = R;
+    using result_type = R;  ///< what a call of it completes with
 
     /// Called at the other end and resumed on the work executor. *Lifetime*: the object and `peer` are valid until the
     /// coroutine ends.

@@ -24,8 +24,9 @@ public:
     template <std::convertible_to<asio::any_io_executor> Executor>
     WorkExecutor(Executor executor) : WorkExecutor{asio::any_io_executor{std::move(executor)}, Kind::host, 0} {}
 
-    bool is_own_pool() const noexcept { return kind_ == Kind::own_pool; }
-    bool is_in_place() const noexcept { return kind_ == Kind::in_place; }
+    bool is_own_pool() const noexcept { return kind_ == Kind::own_pool; }  ///< made by own_pool
+    bool is_in_place() const noexcept { return kind_ == Kind::in_place; }  ///< made by in_place
+    /// Threads of an own pool for that many slots.
     std::size_t threads_for(std::size_t slots) const noexcept {
         return threads_ ? threads_ : std::min<std::size_t>(slots, 64);
     }
@@ -34,6 +35,7 @@ public:
         if (is_in_place()) return 1;
         return threads_ ? threads_ : processors;
     }
+    /// The host's; else empty.
     const asio::any_io_executor& executor() const noexcept { return executor_; }
 
 private:
