@@ -22,14 +22,17 @@ class FunctionWork final : public detail::FunctionBase<F> {
     using Result = typename Traits::Result;
 
 public:
+    /// What travels: a tuple of values that own what the parameters refer to.
     using Arguments = typename Traits::Arguments;
 
     /// The function as its source spells it, with its namespaces.
     static constexpr std::string_view function_name() noexcept { return detail::function_name<F>(); }
 
     FunctionWork() = default;
+    /// A call with these arguments.
     explicit FunctionWork(Arguments arguments) : arguments_{std::move(arguments)} {}
 
+    /// Calls the function, at the other end.
     std::conditional_t<Traits::is_coroutine, asio::awaitable<Result>, Result> execute_work(Context& peer) override {
         return [&]<std::size_t... I>(std::index_sequence<I...>) {
             if constexpr (Traits::takes_context) return call(peer, pass<I>()...);
@@ -38,6 +41,7 @@ public:
         (std::make_index_sequence<Traits::arity>{});
     }
 
+    /// For cereal: the arguments.
     template <class Archive>
     void serialize(Archive& archive) {
         archive(arguments_);

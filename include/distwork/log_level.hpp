@@ -4,6 +4,7 @@
 
 namespace distwork {
 
+/// How much a log line matters, from least to most.
 enum class LogLevel { debug, info, warning, error };
 
 }  // namespace distwork

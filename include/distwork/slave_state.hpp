@@ -21,6 +21,7 @@ struct SlaveState {
     double load_average = 0;        ///< of its machine, over the last minute; 0 where nobody knows
     std::uint64_t free_memory = 0;  ///< of its machine, in bytes, to be had without swapping; 0 where nobody knows
 
+    /// Whether all of them are equal.
     friend bool operator==(const SlaveState&, const SlaveState&) = default;
 };
 

@@ -7,7 +7,7 @@
 
 namespace distwork::detail {
 
-/// What a frame is for. The numbers are the wire's; see README, "The wire".
+/// What a frame is for. The numbers are the wire's; see wire/README.md.
 enum class FrameKind : std::uint8_t {
     hello = 1,      ///< who connects: magic, versions, role, name
     welcome = 2,    ///< the answer to hello: the version chosen, role, name
