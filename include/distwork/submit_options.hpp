@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/backoff.hpp"
 #include "error.hpp"
 
 namespace distwork {
@@ -39,7 +40,7 @@ struct RetryPolicy {
 
     /// The pause before that retry, 1 for the first; `random` is any number.
     std::chrono::nanoseconds pause(unsigned retry, std::uint64_t random) const noexcept {
-        const auto most = std::min(longest_pause.count(), first_pause.count() << std::min(retry - 1, 20u));
+        const auto most = detail::backoff(first_pause, retry - 1, longest_pause).count();
         const auto nanoseconds = static_cast<std::uint64_t>(std::max<std::int64_t>(most, 0)) * 1'000'000;
         return std::chrono::nanoseconds{static_cast<std::int64_t>(random % (nanoseconds + 1))};
     }

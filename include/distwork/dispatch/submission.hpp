@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "../base/backoff.hpp"
 #include "../base/probe.hpp"
 #include "../calls/call.hpp"
 #include "../submit_options.hpp"
@@ -90,11 +91,10 @@ public:
     /// Before it goes again after a loss. Slaves that died together are missed one after the other: at once it would go
     /// from each to the next, until all its attempts were spent on the dead. `random` is any number.
     std::chrono::nanoseconds pause_after_loss(std::uint64_t random) const noexcept {
-        constexpr std::uint64_t first = 100'000'000;
-        constexpr unsigned most_doublings = 6;
         const unsigned losses = history_ ? history_->losses : 0;
         if (losses == 0) return {};
-        const std::uint64_t most = first << std::min(losses - 1, most_doublings);
+        constexpr std::chrono::nanoseconds first = std::chrono::milliseconds{100};
+        const auto most = static_cast<std::uint64_t>(backoff(first, losses - 1, first * 64).count());
         return std::chrono::nanoseconds{static_cast<std::int64_t>(most - random % (most / 2))};
     }
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <new>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "../base/asio.hpp"
+#include "../base/backoff.hpp"
 #include "../base/pause.hpp"
 #include "../base/surely.hpp"
 #include "../base/type_name.hpp"
@@ -36,12 +36,12 @@ public:
     /// Until it is closed; throws Error (cancelled). `accepted(Socket)` may throw; `failed(text)` is told why accepting failed.
     template <class Accepted, class Failed>
     asio::awaitable<void> run(Accepted accepted, Failed failed) {
-        auto pause = shortest_pause;
+        unsigned failures = 0;
         while (acceptor_.is_open()) {
             std::exception_ptr error;
             try {
                 accepted(co_await transport_.accept(acceptor_));
-                pause = shortest_pause;
+                failures = 0;
             } catch (...) {
                 error = std::current_exception();
             }
@@ -51,11 +51,10 @@ public:
             // Out of descriptors or memory, as a rule: accepting again at once would fail again, millions of times a second.
             static_cast<void>(exception_of([&] { failed(what_of(error)); }));
             try {
-                co_await detail::pause(timer_, pause);
+                co_await pause(timer_, backoff(shortest_pause, failures++, longest_pause));
             } catch (const std::bad_alloc&) {
                 wait_for_memory();
             }
-            pause = std::min(pause * 2, longest_pause);
         }
     }
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <optional>
@@ -8,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "../base/backoff.hpp"
 #include "../base/probe.hpp"
 #include "../role_options.hpp"
 
@@ -19,7 +19,7 @@ class ReconnectPolicy {
 
 public:
     ReconnectPolicy(std::vector<MasterAddress> masters, Milliseconds after, Milliseconds at_most)
-        : masters_{std::move(masters)}, after_{after}, at_most_{at_most}, pause_{after} {}
+        : masters_{std::move(masters)}, after_{after}, at_most_{at_most} {}
 
     /// The one whose turn it is; there is one until `strike` says otherwise.
     const MasterAddress& master() const { return masters_[at_]; }
@@ -30,7 +30,7 @@ public:
     /// A session was opened, and ended: begins anew, with the first.
     Milliseconds lost() {
         at_ = 0;
-        pause_ = after_;
+        rounds_ = 0;
         return grow();
     }
 
@@ -54,13 +54,13 @@ private:
         return grow();
     }
 
-    Milliseconds grow() { return std::exchange(pause_, std::min(pause_ * 2, at_most_)); }
+    Milliseconds grow() { return backoff(after_, rounds_++, at_most_); }
 
     std::vector<MasterAddress> masters_;
     const Milliseconds after_;
     const Milliseconds at_most_;
     std::size_t at_ = 0;
-    Milliseconds pause_;  // after the next round that fails
+    unsigned rounds_ = 0;  // that failed
 };
 
 }  // namespace distwork::detail
