@@ -1,26 +1,26 @@
 #pragma once
 
 /// \file
-/// All that a program with a master or a slave includes.
+/// Everything that a program with a master or a slave needs to include.
 
 /// \mainpage
-/// A master distributes works to the slaves that connect to it, and their answers come back. Namespace distwork has the
-/// classes and functions, register.hpp the macros that make a class or a function known. Begin with:
+/// A master distributes works to the slaves that connect to it, and receives their answers. The classes and functions
+/// are in namespace distwork. The macros that register a class or a function are in register.hpp. Begin with:
 ///
 /// | | |
 /// | --- | --- |
 /// | distwork::Master, distwork::Slave | the two roles |
 /// | distwork::IWork, distwork::RpcWork, distwork::CoroutineWork | what is distributed |
-/// | DISTWORK_REGISTER_WORK, DISTWORK_REGISTER_FUNCTION | what makes it known to both programs |
-/// | distwork::MasterOptions, distwork::SlaveOptions, distwork::SubmitOptions | what can be set |
-/// | distwork::Error, distwork::RemoteError, distwork::Errc | what is thrown, and what calls complete with |
+/// | DISTWORK_REGISTER_WORK, DISTWORK_REGISTER_FUNCTION | register a work or a function in both programs |
+/// | distwork::MasterOptions, distwork::SlaveOptions, distwork::SubmitOptions | the options |
+/// | distwork::Error, distwork::RemoteError, distwork::Errc | the errors that are thrown, or that calls complete with |
 
 /// \namespace distwork
-/// A master distributes works to the slaves that connect to it, and their answers come back.
+/// A master distributes works to the slaves that connect to it, and receives their answers.
 
 #include "distwork/base/asio.hpp"
 
-// What a program that uses it needs of Asio.
+// The parts of Asio that a program with a master or a slave needs.
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
 #include <asio/io_context.hpp>

@@ -8,20 +8,20 @@
 
 namespace distwork {
 
-/// How one slave's part of a broadcast ended.
+/// The outcome of a broadcast on one slave.
 template <class R>
 struct BroadcastOutcome {
     std::uint64_t socket = 0;  ///< SocketInformation::id
-    std::string slave;         ///< its name
-    std::exception_ptr error;  ///< null: it succeeded
-    R value{};                 ///< what the work returned there
+    std::string slave;         ///< SlaveOptions::name
+    std::exception_ptr error;  ///< null if the part succeeded
+    R value{};                 ///< what the work returned; default-constructed if the part failed
 };
-/// The same for works that return nothing.
+/// The outcome on one slave of a work that returns nothing.
 template <>
 struct BroadcastOutcome<void> {
     std::uint64_t socket = 0;  ///< SocketInformation::id
-    std::string slave;         ///< its name
-    std::exception_ptr error;  ///< null: it succeeded
+    std::string slave;         ///< SlaveOptions::name
+    std::exception_ptr error;  ///< null if the part succeeded
 };
 
 }  // namespace distwork

@@ -28,47 +28,49 @@ namespace detail {
 class AwaitedCall;
 }
 
-/// One work while it is executed, as the work itself sees it: the peer that sent it, and whether it is still wanted.
+/// An execution of a work, as seen by the work: the peer that sent it, and whether its outcome is still wanted.
 ///
-/// *Thread-safety*: all functions. *Lifetime*: as long as the execution.
+/// *Thread-safety*: all functions. No function blocks. *Lifetime*: the duration of the execution.
 class Context {
 public:
-    /// The calls of a coroutine work to its peer: while it only waits for them it has no slot.
+    /// The calls of a coroutine work to its peer. While the work only waits for such calls, it holds no slot.
     class Calls {
     public:
         virtual ~Calls() = default;
-        /// Where handlers run that have no executor of their own.
+        /// The executor of handlers that have none of their own.
         virtual asio::any_io_executor get_executor() const = 0;
-        /// Of the work, in the session that brought it.
+        /// The id of the work in the session that received it.
         virtual std::uint64_t id() const noexcept = 0;
-        /// A call begins; an error keeps it from that. Each that began ends once.
+        /// Begins a call, or returns the error that prevents it. `end_call` is called once for each call that began.
         virtual std::error_code begin_call() noexcept = 0;
-        /// A call that began has ended.
+        /// Ends a call that began.
         virtual void end_call() noexcept = 0;
     };
 
-    /// What stands behind `stop_token`: made by whoever executes the work.
+    /// The state of one execution. The code that executes the work makes it.
     class Execution {
     public:
         /// See Context::stop_token.
         virtual std::stop_token stop_token() = 0;
-        /// Null: the work is no coroutine.
+        /// Null if the work is no coroutine.
         virtual std::shared_ptr<Calls> calls() const { return nullptr; }
 
     protected:
         ~Execution() = default;
     };
 
-    /// Made by the library, for each execution.
+    /// Made by the library for each execution.
     explicit Context(const std::shared_ptr<detail::Peer>& peer, Execution* execution = nullptr)
         : peer_{peer}, execution_{execution} {}
     Context(const Context&) = delete;
     Context& operator=(const Context&) = delete;
 
-    /// Queues a work for the peer, who executes it; never blocks. False when it was not queued: the session is closed,
-    /// its outbox full, or the peer has no such type. If the work fails there, the log says so.
+    /// Queues a work that the peer is to execute, and returns at once. Returns false if the work was not queued: the
+    /// session is closed, its outbox is full, the peer does not have the type or has it with another shape, or the body
+    /// exceeds the peer's `max_frame_bytes`. If the work fails at the peer, that is logged.
     ///
-    /// *Errors*: throws Error (unregistered_type, too_large, shared_pointer, null_work).
+    /// *Errors*: throws Error (unregistered_type, foreign_type, null_work, too_large, shared_pointer, malformed), and
+    /// what saving the work throws.
     template <detail::work_argument W>
     bool send_work(W&& work) {
         detail::require_registered(work);
@@ -79,12 +81,16 @@ public:
     }
 
     /// Has the peer execute a work, and completes with its value: `void(std::exception_ptr, R)`, or
-    /// `void(std::exception_ptr)` where R is void. Only a coroutine may await it: anything else would keep its slot
-    /// while it waits.
+    /// `void(std::exception_ptr)` if R is void. Only a coroutine work may await the call: any other work would keep its
+    /// slot while it waits.
     ///
-    /// *Executor*: completes on the handler's. *Cancellation*: completes at once with Errc::cancelled.
-    /// *Errors*: RemoteError; Error (lost, unknown_type, shape_differs, not_accepted, malformed, too_large, …), also
-    /// outbox_full: it does not wait for room.
+    /// *Executor*: completes on the handler's, else on the work's. *Cancellation*: completes at once with
+    /// Errc::cancelled.
+    ///
+    /// *Errors*: throws Error (unregistered_type, foreign_type, null_work). Completes with RemoteError if the work
+    /// threw, or with Error: lost (the session ended), stopped, cancelled, unknown_type, shape_differs, foreign_type,
+    /// not_accepted, malformed, too_large, shared_pointer; outbox_full and too_many_waiting, since the call does not
+    /// wait for room; too_many_suspended. Completes with what saving the work or `execute_return` throws.
     template <detail::work_argument W, class Token = asio::use_awaitable_t<>>
     auto async_call(W&& work, Token&& token = Token{}) {
         static_cast<void>(detail::TokenOfCall<Token, detail::kept_result_t<detail::kept_t<W>>>{});
@@ -92,7 +98,7 @@ public:
         return initiate(detail::kept_t<W>(std::forward<W>(work)), token);
     }
 
-    /// The same for a registered function; its arguments, then optionally the token.
+    /// Has the peer call a registered function. Takes its arguments, then optionally the token.
     template <auto F, class... Rest>
     auto async_call(Rest&&... rest) {
         return detail::call_function<F, false>(
@@ -102,14 +108,18 @@ public:
             std::forward<Rest>(rest)...);
     }
 
-    /// Has the master distribute a work to any of its slaves, and completes with its value. Only a coroutine work on a
-    /// slave may; while it waits it holds no slot, so that a tree of works may be deeper than there are slots. The work
-    /// inherits labels, priority and max_attempts of the one that submits it, goes before all that are less deep, and ends
-    /// with it: what has no outcome by then is cancelled.
+    /// Has the master distribute a work to any of its slaves, and completes with the value, as async_call does. Only a
+    /// coroutine work on a slave may call this. While it waits it holds no slot, so a tree of works may be deeper than
+    /// the number of slots. The new work inherits labels, priority and max_attempts of the work that submits it. Deeper
+    /// works go before all that are less deep, whatever their priority. When the submitting work ends, its submissions
+    /// without an outcome are cancelled.
     ///
-    /// *Executor*, *Cancellation*: as async_call. *Errors*: the same; also not_accepted (see
-    /// Master::accept_submission), backlog_full, and version_mismatch where the master is older. A bound that is reached
-    /// is an error (too_many_suspended, too_many_waiting), never a wait.
+    /// *Executor*, *Cancellation*: as async_call.
+    ///
+    /// *Errors*: as async_call. Also throws Error (not_accepted) unless a coroutine work on a slave calls it. Also
+    /// completes with Error: not_accepted (see Master::accept_submission), backlog_full, and version_mismatch if the
+    /// master speaks only version 1 of the protocol. No limit makes the call wait: a limit that is reached is an error
+    /// (backlog_full, outbox_full, too_many_suspended, too_many_waiting).
     template <detail::work_argument W, class Token = asio::use_awaitable_t<>>
     auto async_submit(W&& work, Token&& token = Token{}) {
         static_cast<void>(detail::TokenOfCall<Token, detail::kept_result_t<detail::kept_t<W>>>{});
@@ -119,7 +129,7 @@ public:
         return initiate(detail::kept_t<W>(std::forward<W>(work)), token, true);
     }
 
-    /// The same for a registered function; its arguments, then optionally the token.
+    /// Has the master distribute a call of a registered function. Takes its arguments, then optionally the token.
     template <auto F, class... Rest>
     auto async_submit(Rest&&... rest) {
         return detail::call_function<F, false>(
@@ -129,13 +139,14 @@ public:
             std::forward<Rest>(rest)...);
     }
 
-    /// The other end of the connection to the peer.
+    /// The peer's end of the connection.
     asio::ip::tcp::endpoint remote_endpoint() const { return peer_->remote_endpoint(); }
 
-    /// What the peer calls itself.
+    /// The peer's name: SlaveOptions::name or MasterOptions::name.
     const std::string& peer_name() const { return peer_->name(); }
 
-    /// Asked to stop when the caller cancelled the work, its connection was lost, or this role stops.
+    /// Tells the work to stop. That is requested when the caller cancels the work, its connection is lost, its time
+    /// limit is over, or this role stops.
     std::stop_token stop_token() const { return execution_ ? execution_->stop_token() : std::stop_token{}; }
 
 private:
@@ -181,13 +192,13 @@ private:
     Execution* execution_;
 };
 
-/// A call of a work to its peer. While it is outstanding a coroutine work needs no slot.
+/// A call of a work to its peer. A coroutine work holds no slot while it waits for such a call.
 class detail::AwaitedCall : public detail::Call {
 public:
     using detail::Call::Call;
     ~AwaitedCall() override { delivered(); }
 
-    /// Before it is sent. An error keeps it from that.
+    /// Called before the call is sent. On an error the call is not sent.
     std::error_code begin(std::shared_ptr<Context::Calls> calls, bool is_submission) noexcept {
         if (!calls) return {};
         if (is_submission) parent_id = calls->id();
@@ -198,7 +209,7 @@ public:
         return {};
     }
 
-    /// Its handler is about to be called.
+    /// Called just before the handler.
     void delivered() noexcept {
         if (const auto calls = std::move(calls_)) calls->end_call();
     }

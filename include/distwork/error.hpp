@@ -13,54 +13,59 @@
 
 namespace distwork {
 
-/// Why a submission was refused or did not succeed, a session ended, or an argument was not taken.
-/// The numbers travel on the wire (error and refuse frames): they are never reused.
+/// Why a submission was refused or failed, why a session ended, or why an argument was rejected. The numbers are sent
+/// in error, refuse and bye frames, so they are never reused.
 enum class Errc : std::uint16_t {
     // how a submission ended, or why it was not admitted
-    work_failed = 1,        ///< the work threw: see RemoteError
-    cancelled = 2,          ///< the caller cancelled it; equivalent to std::errc::operation_canceled
-    lost = 3,               ///< each slave that it was sent to was lost before it answered; or it may go only once
-    backlog_full = 4,       ///< no slave has credit, and the backlog is at its bound
-    too_many_waiting = 5,   ///< the backlog is full, and so is the line of submissions that wait for room in it; or as
-                            ///< many works of a slave are unanswered at its master as may be
-    no_slave = 6,           ///< no slave is connected, and the submission asked to be refused then
+    work_failed = 1,        ///< the work threw; the error is a RemoteError
+    cancelled = 2,          ///< the caller cancelled it; equal to std::errc::operation_canceled
+    lost = 3,               ///< its slaves were lost before they answered, and no attempt is left; or the session of a
+                            ///< call ended
+    backlog_full = 4,       ///< no slave has credit, and the backlog is full
+    too_many_waiting = 5,   ///< the backlog is full, and max_waiting submissions wait for room; or max_slave_works are
+                            ///< unanswered
+    no_slave = 6,           ///< no connected slave can take it, and the submission asks to be refused then
     stopped = 7,            ///< the role stopped, or was destroyed, before the outcome was known
     queue_timeout = 8,      ///< it was not sent to a slave within its queue_timeout
-    execution_timeout = 9,  ///< its execution took longer than its execution_timeout
-    deadline = 10,          ///< its outcome did not come before its deadline
+    execution_timeout = 9,  ///< an attempt took longer than its execution_timeout
+    deadline = 10,          ///< it had no outcome at its deadline
     failed_for_good = 11,   ///< on the wire only: the work threw a NoRetry; callers see work_failed
     // what is wrong with the work itself
-    malformed = 16,     ///< its bytes do not decode to its type
-    too_large = 17,     ///< it, or its answer, is beyond a bound: the frame, a name, the nesting, the allocation budget
-    unknown_type = 18,  ///< the peer has no type of that name
-    shape_differs = 19,   ///< the peer's type of that name serializes differently: the two builds do not match
-    not_accepted = 20,    ///< the master was not told to accept works of that type
-    null_work = 21,       ///< there is no work behind the pointer
-    shared_pointer = 22,  ///< one object is reached by two shared pointers: aliasing does not travel
-    foreign_type = 23,    ///< a library registered it that has a registry of its own, or a name that another had before
-    too_many_suspended = 24,  ///< as many works as may be suspended on the slave await calls already
+    malformed = 16,       ///< its bytes do not decode to its type, or cereal cannot encode it
+    too_large = 17,       ///< it, or its answer, exceeds a limit of the frame or of ArchiveLimits
+    unknown_type = 18,    ///< the peer has no type of that name
+    shape_differs = 19,   ///< the peer's type of that name has another shape: the two builds do not match
+    not_accepted = 20,    ///< the master was not told to accept works, or submissions, of that type; or a work that may
+                          ///< not submit called async_submit
+    null_work = 21,       ///< the pointer to the work is null
+    shared_pointer = 22,  ///< two shared pointers reach one object, which the archive does not support
+    foreign_type = 23,    ///< a library with its own registry registered the type, or another library registered its
+                          ///< name first
+    too_many_suspended = 24,  ///< `max_suspended` works on the slave await calls already
     // why a session ended
     connection_closed = 32,   ///< the peer closed the connection
     peer_silent = 33,         ///< no byte came from the peer for longer than `dead_after`
     protocol_violation = 34,  ///< the peer sent a frame that has no meaning, or none in this state
-    version_mismatch = 35,    ///< the two peers share no version of the wire
-    not_distwork = 36,        ///< the peer does not speak this protocol at all
-    wrong_role = 37,          ///< a master met a master, or a slave a slave
-    handshake_timeout = 38,   ///< the peer did not introduce itself in time
-    too_many_slaves = 39,     ///< the master holds as many connections as it may
-    frame_too_large = 40,     ///< the peer announced a frame beyond `max_frame_bytes`
-    outbox_full = 41,         ///< what waits to leave on the connection is at its bound
-    draining = 42,            ///< the peer takes nothing new
-    session_failed = 43,      ///< this end could not go on: out of memory, or a hook of the host's threw
+    version_mismatch = 35,    ///< the peers share no version of the protocol; or the master's version has no nested
+                              ///< submissions
+    not_distwork = 36,        ///< the peer does not speak this protocol
+    wrong_role = 37,          ///< a master is connected to a master, or a slave to a slave
+    handshake_timeout = 38,   ///< the peer did not introduce itself within `handshake_timeout`
+    too_many_slaves = 39,     ///< the master holds `max_slaves` slaves
+    frame_too_large = 40,     ///< the peer announced a frame larger than `max_frame_bytes`
+    outbox_full = 41,         ///< the outbox of the connection holds `max_outbox_bytes`
+    draining = 42,            ///< reserved: the peer accepts nothing new
+    session_failed = 43,      ///< this end could not continue: out of memory, or a function of the application threw
     peer_stalled = 44,        ///< the peer took no byte for longer than `stalled_after`
     // arguments
-    address_in_use = 64,     ///< another socket listens there
-    bad_address = 65,        ///< the address does not parse or resolve, or is not of this machine
-    needs_credentials = 66,  ///< an address beyond loopback, without credentials or `insecure_plaintext`
-    zero_slots = 67,         ///< a slave without slots would never execute anything
-    duplicate_type = 68,     ///< two work types are registered under one name, or one under two
-    unregistered_type = 69,  ///< the type was not registered with DISTWORK_REGISTER_WORK
-    bad_option = 70,         ///< an option has a value that makes no sense
+    address_in_use = 64,     ///< another socket listens at the address
+    bad_address = 65,        ///< the address does not parse or resolve, or is not of this machine; or a slave has no
+                             ///< master or port
+    needs_credentials = 66,  ///< an address beyond loopback without `insecure_plaintext`
+    zero_slots = 67,         ///< a role without slots would never execute a work
+    duplicate_type = 68,     ///< two types are registered under one name, or one type under two names
+    unregistered_type = 69,  ///< the type is not registered (DISTWORK_REGISTER_WORK, DISTWORK_REGISTER_FUNCTION)
+    bad_option = 70,         ///< an option is out of its range
     already_running = 71,    ///< `start` or `async_run` was called twice
 };
 
@@ -87,7 +92,7 @@ public:
                 return "no slave has credit, and the backlog is full: async_distribute_work and async_call wait for "
                        "room";
             case Errc::too_many_waiting:
-                return "the backlog is full, and as many submissions wait for room in it as may (max_waiting)";
+                return "the backlog is full, and max_waiting submissions wait for room in it already";
             case Errc::no_slave: return "no slave is connected that can take it";
             case Errc::stopped: return "the role stopped";
             case Errc::queue_timeout: return "no slave took it within its queue_timeout";
@@ -95,19 +100,18 @@ public:
             case Errc::deadline: return "it had no outcome at its deadline";
             case Errc::failed_for_good: return "the work threw an exception that is not to be retried";
             case Errc::malformed: return "the bytes do not decode to the type";
-            case Errc::too_large: return "it is larger than a bound allows";
+            case Errc::too_large: return "it exceeds a size limit";
             case Errc::unknown_type:
                 return "the peer has no work type of that name: register it there, under the same name";
             case Errc::shape_differs:
                 return "the peer's type of that name has another shape: build both programs from the same source";
             case Errc::not_accepted: return "the master does not accept works of that type (accept_work)";
             case Errc::null_work: return "there is no work behind the pointer";
-            case Errc::shared_pointer: return "an object that two shared pointers reach does not travel";
-            case Errc::too_many_suspended:
-                return "as many works as may be suspended on the slave await calls already (max_suspended)";
+            case Errc::shared_pointer: return "two shared pointers reach one object, which cannot be sent";
+            case Errc::too_many_suspended: return "max_suspended works on the slave await calls already";
             case Errc::foreign_type:
-                return "the library that registered the work type has a registry of its own, or another had the name "
-                       "before";
+                return "the library that registered the work type has a registry of its own, or another library "
+                       "registered its name first";
             case Errc::connection_closed: return "the peer closed the connection";
             case Errc::peer_silent: return "the peer has been silent for too long (dead_after)";
             case Errc::protocol_violation: return "the peer broke the protocol";
@@ -117,7 +121,7 @@ public:
             case Errc::handshake_timeout: return "the peer did not introduce itself within handshake_timeout";
             case Errc::too_many_slaves: return "the master holds as many slaves as it may (max_slaves)";
             case Errc::frame_too_large: return "the peer announced a frame beyond max_frame_bytes";
-            case Errc::outbox_full: return "as much waits to leave on the connection as may (max_outbox_bytes)";
+            case Errc::outbox_full: return "the outbox of the connection is full (max_outbox_bytes)";
             case Errc::draining: return "the peer is draining, and takes nothing new";
             case Errc::session_failed: return "the session failed at this end";
             case Errc::peer_stalled: return "the peer does not read: it took no byte for longer than stalled_after";
@@ -126,7 +130,8 @@ public:
             case Errc::needs_credentials:
                 return "an address beyond this machine needs credentials, or insecure_plaintext in the role's options";
             case Errc::zero_slots: return "a role needs at least one slot to execute works";
-            case Errc::duplicate_type: return "two work types are registered under one name, or one under two";
+            case Errc::duplicate_type:
+                return "two work types are registered under one name, or one type under two names";
             case Errc::unregistered_type: return "the work type is not registered (DISTWORK_REGISTER_WORK)";
             case Errc::bad_option: return "an option has an unusable value";
             case Errc::already_running: return "the role was started before";
@@ -146,24 +151,24 @@ public:
 
 }  // namespace detail
 
-/// The category of the codes of Errc; its name is "distwork".
+/// The category of the codes of Errc. Its name is "distwork".
 DISTWORK_EXPORT inline const std::error_category& error_category() noexcept {
     static const detail::ErrorCategory category;
     return category;
 }
 
-/// The code of an Errc. Called when an Errc is converted to a std::error_code.
+/// The std::error_code of an Errc. Converting an Errc calls it.
 inline std::error_code make_error_code(Errc error) noexcept {
     return {static_cast<int>(error), error_category()};
 }
 
-/// The Errc behind an error code; `otherwise` for a code of another category.
+/// The Errc of an error code; `otherwise` for a code of another category.
 inline Errc errc_of(std::error_code error, Errc otherwise) noexcept {
     return error.category() == error_category() ? static_cast<Errc>(error.value()) : otherwise;
 }
 
-/// What `action` throws; null for nothing. Outside of the handler nobody else holds the exception: whoever is given it
-/// may be another thread.
+/// The exception that `action` throws; null if it throws none. After this returns no other code holds the exception, so
+/// it may be passed to another thread.
 template <class Action>
 std::exception_ptr exception_of(Action&& action) noexcept {
     try {
@@ -174,14 +179,14 @@ std::exception_ptr exception_of(Action&& action) noexcept {
     }
 }
 
-/// What distwork throws, and completes operations with. `code()` is an Errc; `what()` is one sentence that names what it
-/// is about: the work, the slave, the option or the address.
+/// The exception that distwork throws and completes operations with. `code()` is an Errc, or the system's code if a
+/// slave could not connect. `what()` is one sentence that names the work, the slave, the option or the address.
 class Error : public std::system_error {
 public:
-    /// Its text is what the code means.
+    /// `what()` is the meaning of the code.
     explicit Error(Errc error)
         : Error{make_error_code(error), error_category().message(static_cast<int>(error)), whole} {}
-    /// Its text is `subject: ` and what the code means.
+    /// `what()` is `subject: ` and the meaning of the code.
     Error(Errc error, const std::string& subject) : Error{make_error_code(error), subject} {}
     /// The same for a code of any category.
     Error(std::error_code error, const std::string& subject)
@@ -190,21 +195,22 @@ public:
     /// An error with exactly this text.
     static Error with_text(std::error_code error, const std::string& text) { return {error, text, whole}; }
 
-    /// One sentence. Not the standard's text, which would append what the code means.
+    /// The text. The text of std::system_error would repeat the meaning of the code.
     const char* what() const noexcept override { return text_.what(); }
 
 protected:
-    struct Whole {};                 ///< says that a text is complete
-    static constexpr Whole whole{};  ///< says that a text is complete
+    struct Whole {};                 ///< tells that a text is complete
+    static constexpr Whole whole{};  ///< tells that a text is complete
 
-    /// With a text that is complete.
+    /// With a complete text.
     Error(std::error_code error, const std::string& text, Whole) : std::system_error{error}, text_{text} {}
 
 private:
-    std::runtime_error text_;  // whose copies throw nothing, as those of an exception must not
+    std::runtime_error text_;  // a std::runtime_error, since copying an exception must not throw
 };
 
-/// To be called within a handler: throws what that handles, an error with `subject` before its text.
+/// Call it in a catch block: rethrows the current exception, an error with `subject` before its text. Returns if the
+/// exception is no std::system_error.
 [[noreturn]] inline void rethrow_naming(const std::string& subject) {
     try {
         throw;
@@ -215,10 +221,10 @@ private:
     }
 }
 
-/// A work threw on its slave. Carries what is known of the exception, and where it happened.
+/// A work threw on its slave. Tells what is known of the exception, and where it happened.
 class RemoteError : public Error {
 public:
-    /// Made where the answer arrives; tests may make one, too.
+    /// The library makes it when the answer arrives; tests may make one, too.
     RemoteError(std::string type, std::string text, std::string work, std::string slave, unsigned attempt)
         : Error{make_error_code(Errc::work_failed),
                 work + " on " + slave + ", attempt " + std::to_string(attempt) + ": " + type +
@@ -231,10 +237,10 @@ public:
           attempt_{attempt} {}
 
     const std::string& type() const noexcept { return type_; }    ///< the exception's type, e.g. "std::out_of_range"
-    const std::string& text() const noexcept { return text_; }    ///< its what()
-    const std::string& work() const noexcept { return work_; }    ///< the submission's name, else the work type's
+    const std::string& text() const noexcept { return text_; }    ///< the exception's what(), if it has one
+    const std::string& work() const noexcept { return work_; }    ///< SubmitOptions::name, else the type's name
     const std::string& slave() const noexcept { return slave_; }  ///< the slave's name and address
-    unsigned attempt() const noexcept { return attempt_; }        ///< 1 for the first
+    unsigned attempt() const noexcept { return attempt_; }        ///< counted from 1
 
 private:
     std::string type_;

@@ -6,7 +6,8 @@
 
 namespace distwork {
 
-/// To be specialised for a type whose shape its own functions do not show: its fingerprint is then this number.
+/// Specialise this for a type whose members do not show its shape; the number then replaces the computed fingerprint. 0
+/// means no override.
 /// `template <> inline constexpr std::uint64_t distwork::fingerprint_override<Picture> = 2;`
 template <class T>
 inline constexpr std::uint64_t fingerprint_override = 0;

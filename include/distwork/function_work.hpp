@@ -11,28 +11,30 @@
 
 namespace distwork {
 
-/// A call of the plain function `F` as a work: its arguments travel, its value comes back. Made by `async_call<F>`;
-/// registered by DISTWORK_REGISTER_FUNCTION.
+/// A call of the plain function `F` as a work: its arguments are sent, and its value is sent back. Made by
+/// `async_call<F>`; registered by DISTWORK_REGISTER_FUNCTION.
 ///
-/// The function may take a `Context&` first, the peer that called it, and may be a coroutine, which returns
-/// `asio::awaitable<R>`. What its parameters refer to lives until it returns, of a coroutine until that has ended.
+/// The function may take a `Context&`, the peer that called it, as its first parameter. It may be a coroutine that
+/// returns `asio::awaitable<R>`. The objects that its parameters refer to live until the function returns, or the
+/// coroutine ends.
 template <auto F>
 class FunctionWork final : public detail::FunctionBase<F> {
     using Traits = detail::traits_of<F>;
     using Result = typename Traits::Result;
 
 public:
-    /// What travels: a tuple of values that own what the parameters refer to.
+    /// The arguments as they are sent: a tuple of values. A parameter that is a view or a reference refers to such a
+    /// value.
     using Arguments = typename Traits::Arguments;
 
-    /// The function as its source spells it, with its namespaces.
+    /// The function's name as the source spells it, with its namespaces.
     static constexpr std::string_view function_name() noexcept { return detail::function_name<F>(); }
 
     FunctionWork() = default;
     /// A call with these arguments.
     explicit FunctionWork(Arguments arguments) : arguments_{std::move(arguments)} {}
 
-    /// Calls the function, at the other end.
+    /// Calls the function, at the receiver.
     std::conditional_t<Traits::is_coroutine, asio::awaitable<Result>, Result> execute_work(Context& peer) override {
         return [&]<std::size_t... I>(std::index_sequence<I...>) {
             if constexpr (Traits::takes_context) return call(peer, pass<I>()...);
@@ -41,7 +43,7 @@ public:
         (std::make_index_sequence<Traits::arity>{});
     }
 
-    /// For cereal: the arguments.
+    /// Serializes the arguments, for cereal.
     template <class Archive>
     void serialize(Archive& archive) {
         archive(arguments_);

@@ -2,7 +2,7 @@
 
 #include "base/requirements.hpp"
 
-// Names and default template arguments, for headers that only mention them.
+// Forward declarations, with the default template arguments.
 
 namespace distwork {
 

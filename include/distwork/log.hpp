@@ -29,26 +29,27 @@ inline std::string_view to_string(LogLevel level) noexcept {
     return "?";
 }
 
-/// Where a role writes what it does: one line, without a line break or any other control character.
+/// Receives the log lines of a role: each call has one line. A line contains no line break and no other control
+/// character.
 ///
-/// *Thread-safety*: called from any thread that runs the role, also from several at once; must not block for long,
-/// throw, or call the role. Behind a QueuedLog it may block.
+/// *Thread-safety*: called from any thread that runs the role, and from several at once. It must not block, throw, or
+/// call the role. A function behind a QueuedLog may block.
 using Log = std::function<void(LogLevel, std::string_view line)>;
 
-/// A log that is written nowhere.
+/// A log that discards its lines.
 struct NoLog {
-    /// Drops the line.
+    /// Discards the line.
     void operator()(LogLevel, std::string_view) const noexcept {}
 };
 
-/// Calls a hook on a thread of its own, so that it may block: at most 1,024 lines, or 1 MiB of them, wait for it. What
-/// comes beyond that is left out, and a warning says how many lines that were.
+/// Calls a function on a thread of its own, so that the function may block. At most 1,024 lines, of at most 1 MiB in
+/// total, wait for the thread. Further lines are dropped, and a warning tells how many.
 ///
-/// *Lifetime*: copies share thread and hook. The end of the last gives the hook what waits, for at most a second, and
-/// waits for its call under way.
+/// *Lifetime*: copies share the thread and the function. The destructor of the last copy blocks: for at most one second
+/// while the waiting lines are passed on, and then until the call in progress returns.
 class QueuedLog {
 public:
-    /// `hook` is called on the thread of this log only, one line at a time.
+    /// `hook` is called only on this log's thread, one line at a time.
     explicit QueuedLog(Log hook)
         : hook_{std::make_shared<const Log>(std::move(hook))},
           queue_{
@@ -56,7 +57,7 @@ public:
                   (*hook)(line.level, line.text);
               })} {}
 
-    /// Queues the line.
+    /// Queues the line. Does not block.
     void operator()(LogLevel level, std::string_view line) const {
         if (!queue_->push({level, {}, std::string{line}})) (*hook_)(level, line);
     }
@@ -66,28 +67,30 @@ private:
     std::shared_ptr<detail::LogQueue> queue_;
 };
 
-/// Writes `[yyyy-mm-dd hh:mm:ss +hhmm] line`, as the ancestor's Logger did, with the time zone: warnings and errors,
-/// marked so, to the standard error, others to the standard output.
+/// Writes `[yyyy-mm-dd hh:mm:ss +hhmm] line` with the local time and its offset from UTC. Warnings and errors are
+/// marked and go to the standard error, other lines to the standard output.
 ///
-/// It neither blocks nor ends the process where nobody reads that: a thread, one for all in the process, does the
-/// writing, and what it cannot keep up with, or comes beyond 1,000 lines of a level a second, is left out and counted, as by
-/// QueuedLog. At the end of the process it has half a second for what waits.
+/// It does not block if the output is not read, and does not end the process if the output was closed: one thread of
+/// the process does all the writing. Lines are dropped and counted, as by QueuedLog, if more than 1,024 lines or 1 MiB
+/// wait, or more than 1,000 lines of one level come in a second. At exit the process waits at most half a second for
+/// waiting lines.
 class ConsoleLog {
 public:
     /// Lines below `least` are dropped.
     explicit ConsoleLog(LogLevel least = LogLevel::info) : least_{least} {}
 
-    /// Queues the line.
+    /// Queues the line. Does not block.
     void operator()(LogLevel level, std::string_view line) const {
         if (level < least_) return;
         detail::LogLine said{level, std::chrono::system_clock::now(), std::string{line}};
-        // Asked for here, so that no process is forked while our thread asks.
+        // Determines the UTC offset on this thread, so that no process is forked while the writing thread asks the
+        // system.
         static_cast<void>(detail::utc_offset(std::chrono::floor<std::chrono::seconds>(said.time)));
         if (!detail::console_queue(&write).push(said)) write(said, no_patience);
     }
 
 private:
-    /// Not on the thread of the others, which is not there: without waiting.
+    /// For lines that the queue's thread cannot take because it has ended: they are written here, without waiting.
     static inline const std::atomic<bool> no_patience{true};
 
     static void write(const detail::LogLine& line, const std::atomic<bool>& given_up) {
@@ -102,7 +105,7 @@ private:
 
 namespace detail {
 
-/// As it is written: a peer's name, or a user's text, may contain what would look like other lines.
+/// Escapes control characters: a peer's name or a user's text could otherwise forge log lines.
 inline std::string escaped(std::string_view line) {
     constexpr std::string_view digits = "0123456789abcdef";
     std::string safe;
@@ -122,7 +125,8 @@ inline bool is_plain(std::string_view line) noexcept {
     return true;
 }
 
-/// Of a failure that nobody waits for: what ended because it was asked to is none.
+/// The level for logging a failure that no caller waits for. An end that was asked for (stopped, cancelled) is only
+/// info.
 inline LogLevel level_of_failure(const std::exception_ptr& error) {
     try {
         std::rethrow_exception(error);
@@ -134,7 +138,8 @@ inline LogLevel level_of_failure(const std::exception_ptr& error) {
     }
 }
 
-/// The log of a role, whose lines begin with `prefix`. One that throws all the same costs its line, and nothing else.
+/// Wraps a role's log: prefixes each line with `prefix` and escapes control characters. If the log throws, the line is
+/// lost, and nothing else happens.
 inline Log guarded(Log log, std::string prefix = {}) {
     if (!log) return log;
     return [log = std::move(log), prefix = std::move(prefix)](LogLevel level, std::string_view line) {

@@ -4,7 +4,7 @@
 
 namespace distwork {
 
-/// How much a log line matters, from least to most.
+/// How important a log line is, in ascending order.
 enum class LogLevel { debug, info, warning, error };
 
 }  // namespace distwork

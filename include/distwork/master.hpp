@@ -41,37 +41,40 @@ concept completion_token = !std::same_as<std::remove_cvref_t<Token>, SubmitOptio
 
 /// Accepts slaves and distributes works to them.
 ///
-/// *Executor*: any, or an execution context; its I/O runs there, each connection on a strand of its own. *Thread-safety*:
-/// all functions. *Lifetime*: the executor's context must outlive the master. Its end, like `async_stop`, settles every
-/// submission: no handler stays uncalled while its executor runs.
+/// *Executor*: any executor or execution context. Its I/O runs there, each connection on a strand of its own.
+/// *Thread-safety*: all functions. Only the constructors and the destructor may block. *Lifetime*: the context of the
+/// executor must outlive the master. The destructor, like `async_stop`, settles every submission: each handler is
+/// called while its executor runs.
 ///
-/// Asynchronous functions take any completion token as their last argument, by default asio::use_awaitable, and
-/// complete on the handler's executor, by default the master's. Their cancellation completes them at once with
+/// Asynchronous functions take any completion token as their last argument, by default asio::use_awaitable. They
+/// complete on the handler's executor, by default the master's. Cancelling one completes it at once with
 /// Errc::cancelled.
 template <class Selector, class Transport>
 class Master {
     using Core = detail::MasterCore<Selector, Transport>;
 
 public:
-    /// Listens on loopback. *Errors*: Error (address_in_use, duplicate_type).
+    /// Listens on loopback. *Errors*: throws Error (address_in_use, bad_address, bad_option, duplicate_type).
     Master(detail::RoleExecutor executor, std::uint16_t port, Selector selector = Selector{})
         : Master{std::move(executor), on_port(port), std::move(selector)} {}
 
-    /// *Errors*: Error (address_in_use, bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
+    /// Listens on `options.address`. Blocks while the name in it is resolved. *Errors*: throws Error (address_in_use,
+    /// bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
     Master(detail::RoleExecutor executor, MasterOptions options, Selector selector = Selector{})
         : Master{Transport{std::move(executor).take()}, std::move(options), std::move(selector)} {}
 
-    /// On a transport that is more than an executor. *Errors*: the same.
+    /// With a transport other than one made from an executor alone. *Errors*: the same.
     Master(std::type_identity_t<Transport> transport, MasterOptions options, Selector selector = Selector{})
         : core_{std::make_shared<Core>(std::move(transport), std::move(options), std::move(selector))} {
         core_->observe_registry();
     }
 
-    /// What was moved from may only be destroyed.
+    /// A master that was moved from may only be destroyed.
     Master(Master&&) noexcept = default;
     Master& operator=(Master&&) = delete;
 
-    /// Ends all connections; what has no outcome completes with Errc::stopped.
+    /// Ends all connections. Submissions without an outcome complete with Errc::stopped. Blocks until works of slaves
+    /// that run on the master's own threads have returned.
     ~Master() {
         if (!core_) return;
         core_->forget_registry();
@@ -79,7 +82,8 @@ public:
         core_->join();
     }
 
-    /// Runs until stopped; how it ended is logged. *Errors*: Error (already_running).
+    /// Begins to accept slaves, and returns at once. The master runs until it is stopped; how it ended is logged.
+    /// *Errors*: throws Error (already_running).
     void start() {
         core_->begin();
         core_->log(LogLevel::info, "Listening on: " + detail::to_string(local_endpoint()));
@@ -89,7 +93,7 @@ public:
         });
     }
 
-    /// Accepts slaves until the master is stopped, and completes when the stop does, or with the master's end:
+    /// Accepts slaves until the master is stopped. Completes when the stop does, or when the master is destroyed:
     /// `void(std::exception_ptr)`. *Errors*: Error (already_running, cancelled).
     template <detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_run(Token&& token = Token{}) {
@@ -97,15 +101,17 @@ public:
         return asio::co_spawn(core_->strand(), Core::run(core_), std::forward<Token>(token));
     }
 
-    /// Admits nothing more, waits until all that was admitted has its outcome, at most for `timeout`, then ends all
-    /// connections; what is left is settled with Errc::stopped. `void(std::exception_ptr)`. Who is cancelled only waits
-    /// no longer. *Errors*: Error (cancelled).
+    /// Admits nothing more, waits up to `timeout` until each admitted submission has an outcome, then ends all
+    /// connections. What is left completes with Errc::stopped. `void(std::exception_ptr)`. Any `timeout` is allowed;
+    /// more than a year counts as a year. Calling it again joins the same shutdown; a shorter timeout takes effect.
+    /// Cancelling a waiter does not cancel the shutdown. *Errors*: Error (cancelled).
     template <detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_stop(std::chrono::milliseconds timeout, Token&& token = Token{}) {
         return asio::co_spawn(core_->strand(), Core::stop(core_, timeout), std::forward<Token>(token));
     }
 
-    /// Has the master execute works of this type that slaves send: others are answered with Errc::not_accepted.
+    /// Lets the master execute works of this type that slaves send. Works of other types are answered with
+    /// Errc::not_accepted. *Errors*: throws Error (unregistered_type, foreign_type).
     template <std::derived_from<IWork> Work>
     void accept_work() {
         core_->accept_work(detail::work_type<Work>());
@@ -116,8 +122,8 @@ public:
         core_->accept_work(detail::work_type<FunctionWork<F>>());
     }
 
-    /// Lets works that run on slaves have this type distributed: see Context::async_submit. Others are answered with
-    /// Errc::not_accepted.
+    /// Lets works that run on slaves submit works of this type: see Context::async_submit. Other types are answered
+    /// with Errc::not_accepted. *Errors*: throws Error (unregistered_type, foreign_type).
     template <std::derived_from<IWork> Work>
     void accept_submission() {
         core_->accept_submission(detail::work_type<Work>());
@@ -128,9 +134,10 @@ public:
         core_->accept_submission(detail::work_type<FunctionWork<F>>());
     }
 
-    /// Admits a work whose outcome nobody waits for: a failure is logged. Returns at once.
+    /// Admits a work without waiting for its outcome, and returns at once. A failure is logged.
     ///
-    /// *Errors*: throws Error (backlog_full, no_slave, stopped, too_large, null_work, unregistered_type, …).
+    /// *Errors*: throws Error (backlog_full, no_slave, stopped, too_large, shared_pointer, malformed, null_work,
+    /// unregistered_type, foreign_type), and what moving or saving the work throws.
     template <detail::work_argument W>
     void distribute_work(W&& work, SubmitOptions options = SubmitOptions{}) {
         detail::require_registered(work);
@@ -139,8 +146,12 @@ public:
         core_->submit_now(make<detail::Submission>(core_, Kept(std::forward<W>(work)), report, std::move(options)));
     }
 
-    /// The same, waiting for room where the backlog is full; completes when the work was admitted:
-    /// `void(std::exception_ptr)`. *Errors*: Error (too_many_waiting, no_slave, stopped, cancelled, too_large, …).
+    /// The same, but waits for room if the backlog is full. Completes when the work is admitted:
+    /// `void(std::exception_ptr)`.
+    ///
+    /// *Errors*: throws Error (null_work, unregistered_type, foreign_type). Completes with Error: too_many_waiting,
+    /// no_slave, stopped, too_large, shared_pointer, malformed, foreign_type; cancelled, queue_timeout or deadline
+    /// while it waits. Or with what moving or saving the work throws.
     template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_distribute_work(W&& work, SubmitOptions options, Token&& token = Token{}) {
         detail::require_registered(work);
@@ -166,17 +177,20 @@ public:
         return async_distribute_work(std::forward<W>(work), SubmitOptions{}, std::forward<Token>(token));
     }
 
-    /// Refused by the compiler: the options come before the token.
+    /// The compiler refuses this order: the options come before the token.
     template <detail::work_argument W, detail::completion_token Token>
     auto async_distribute_work(W&&, Token&&, SubmitOptions) {
         static_cast<void>(detail::OptionsBehindToken<Token>{});
     }
 
-    /// Has a slave execute a work, and completes with its value: `void(std::exception_ptr, R)`, or
-    /// `void(std::exception_ptr)` where R is void or the work is behind a `std::unique_ptr<IWork>`, of whose class
-    /// nothing is known.
+    /// Has a slave execute a work, and completes with its value: `void(std::exception_ptr, R)`. Without a value
+    /// (`void(std::exception_ptr)`) if R is void, or if the work is passed as a `std::unique_ptr<IWork>`, whose class
+    /// is unknown.
     ///
-    /// *Errors*: RemoteError; Error (lost, too_many_waiting, no_slave, stopped, cancelled, malformed, too_large, …).
+    /// *Errors*: throws Error (null_work, unregistered_type, foreign_type). Completes with RemoteError if the work
+    /// threw. Or with Error: too_many_waiting, no_slave (not admitted); lost, stopped, cancelled, queue_timeout,
+    /// execution_timeout, deadline; malformed, too_large, shared_pointer (the work, or its answer); foreign_type. Or
+    /// with what moving or saving the work, or `execute_return`, throws.
     template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_call(W&& work, SubmitOptions options, Token&& token = Token{}) {
         using Kept = detail::kept_t<W>;
@@ -203,14 +217,15 @@ public:
         return async_call(std::forward<W>(work), SubmitOptions{}, std::forward<Token>(token));
     }
 
-    /// Refused by the compiler: the options come before the token.
+    /// The compiler refuses this order: the options come before the token.
     template <detail::work_argument W, detail::completion_token Token>
     auto async_call(W&&, Token&&, SubmitOptions) {
         static_cast<void>(detail::OptionsBehindToken<Token>{});
     }
 
-    /// Has a slave call a registered function: `async_call<area>(3.0, 4.0)`. The arguments, then optionally
-    /// SubmitOptions, then optionally the token.
+    /// Has a slave call a registered function: `async_call<area>(3.0, 4.0)`. Takes the function's arguments, then
+    /// optionally SubmitOptions, then optionally the token. *Errors*: the same; also throws bad_option if a
+    /// `const char*` is null.
     template <auto F, class... Rest>
     auto async_call(Rest&&... rest) {
         return detail::call_function<F, true>(
@@ -220,9 +235,9 @@ public:
             std::forward<Rest>(rest)...);
     }
 
-    /// Sends a work to every slave that is connected now; a failure is logged. Returns at once.
+    /// Sends a work to every slave that is connected now and has the labels, and returns at once. Failures are logged.
     ///
-    /// *Errors*: as distribute_work; backlog_full when there is not room for all.
+    /// *Errors*: as distribute_work. It throws backlog_full if the backlog has no room for all parts.
     template <detail::work_argument W>
     void broadcast_work(W&& work, SubmitOptions options = SubmitOptions{}) {
         detail::require_registered(work);
@@ -234,8 +249,13 @@ public:
         broadcast(core_, Kept(std::forward<W>(work)), options, report, false);
     }
 
-    /// The same, completing when all slaves' parts have: `void(std::exception_ptr, std::vector<BroadcastOutcome<R>>)`.
-    /// A part is sent once: there is no second attempt. No slave: no outcome.
+    /// The same, but completes when every part has an outcome:
+    /// `void(std::exception_ptr, std::vector<BroadcastOutcome<R>>)`. Parts wait for room if the backlog is full. A part
+    /// is sent only once. Without a connected slave there are no outcomes.
+    ///
+    /// *Errors*: throws Error (null_work, unregistered_type, foreign_type). Completes with Error: no_slave, stopped,
+    /// too_large, shared_pointer, malformed, foreign_type. Each BroadcastOutcome::error is as of async_call, or
+    /// unknown_type or shape_differs.
     template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_broadcast_work(W&& work, SubmitOptions options, Token&& token = Token{}) {
         using Kept = detail::kept_t<W>;
@@ -255,13 +275,14 @@ public:
         return async_broadcast_work(std::forward<W>(work), SubmitOptions{}, std::forward<Token>(token));
     }
 
-    /// Refused by the compiler: the options come before the token.
+    /// The compiler refuses this order: the options come before the token.
     template <detail::work_argument W, detail::completion_token Token>
     auto async_broadcast_work(W&&, Token&&, SubmitOptions) {
         static_cast<void>(detail::OptionsBehindToken<Token>{});
     }
 
-    /// Completes when at least that many slaves are connected: `void(std::exception_ptr)`.
+    /// Completes when at least `count` slaves are connected: `void(std::exception_ptr)`. *Errors*: Error (cancelled,
+    /// stopped).
     template <detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_wait_for_slaves(std::size_t count, Token&& token = Token{}) {
         return asio::async_initiate<Token, void(std::exception_ptr)>(
@@ -272,38 +293,39 @@ public:
             token);
     }
 
-    /// Slaves that are connected now.
+    /// The number of slaves that are connected now.
     std::size_t connected_slave_count() const { return core_->container().size(); }
 
-    /// Admitted works that wait for a slave.
+    /// The number of admitted works that wait for a slave.
     std::size_t backlog_size() const { return core_->container().backlog_size(); }
 
-    /// What waits for a slave, or for room in the backlog, and why.
+    /// The works that wait for a slave, for room in the backlog, or for a slot of the master, and why they wait.
     std::vector<Waiting> waiting() const { return core_->waiting(); }
 
-    /// What became of everything so far.
+    /// Counts since the master was made.
     Statistics statistics() const { return core_->statistics(); }
 
-    /// All connected slaves, as they are now.
+    /// A copy of what is known of each connected slave.
     std::vector<SocketInformation> sockets() const {
         std::vector<SocketInformation> all;
         core_->container().enumerate_sockets([&](const SocketInformation& socket) { all.push_back(socket); });
         return all;
     }
 
-    /// Sets the host's own value of a slave, for selectors to see; false if it is gone. `sockets()` copies it under the
-    /// lock that selectors run under: that must not call the master.
+    /// Sets the application's value of a slave, which selectors see. Returns false if no slave has this id. Selectors
+    /// run under the container's lock, and `sockets()` copies the value under it: copying the value must not call the
+    /// master.
     bool update_socket_information(std::uint64_t socket, std::any value) {
         return core_->update_socket_information(socket, std::move(value));
     }
 
-    /// Chooses by this one from now on, also for the works that wait.
+    /// Replaces the selector, also for the works that wait already.
     void socket_selector(Selector selector) { core_->socket_selector(std::move(selector)); }
 
-    /// Where it listens: the port too, if that was left open.
+    /// The address and port that the master listens on; the port is the one in use if the option was 0.
     asio::ip::tcp::endpoint local_endpoint() const { return core_->local_endpoint(); }
 
-    /// The executor that it was made with.
+    /// The executor that the master was made with.
     asio::any_io_executor get_executor() const { return core_->executor(); }
 
 private:
@@ -319,7 +341,7 @@ private:
         return {[core](LogLevel level, std::string_view line) { core->log(level, line); }};
     }
 
-    /// Takes the handler last: see TypedCall.
+    /// Moves the handler last: see TypedCall.
     template <class Base, class Delivered, class Kept, class Handler>
     static std::shared_ptr<Base> make(const CorePtr& core, Kept&& work, Handler& handler, SubmitOptions&& options) {
         std::shared_ptr<Base> call = std::make_shared<detail::TypedCall<Base, Kept, Handler, Delivered>>(
@@ -338,7 +360,7 @@ private:
         detail::cancel_through(slot, [core = std::weak_ptr{core}, call = std::weak_ptr{call}] {
             const auto there = core.lock();
             if (!there) return;
-            // The slot's handler only posts: one that settled the call could clear its own slot.
+            // The slot's handler only posts: settling the call here could clear its own slot.
             detail::post_surely(there->executor(), [there, call] {
                 if (const auto still = call.lock()) there->cancel(still);
             });

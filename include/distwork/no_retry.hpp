@@ -7,13 +7,13 @@
 
 namespace distwork {
 
-/// An exception that is not to be retried: the work would throw it again, wherever it goes. Derive your exception from
-/// it as well, publicly and once; then a submission that asked for retries fails at once.
+/// Marks an exception as not worth a retry: the work would throw it again on any slave. Derive your exception from it
+/// as well, publicly and only once. A submission that asked for retries then fails at once.
 struct NoRetry {
     virtual ~NoRetry() = default;
 };
 
-/// The same, ready to be thrown.
+/// A std::runtime_error that is also a NoRetry.
 class FinalError : public std::runtime_error, public NoRetry {
 public:
     using std::runtime_error::runtime_error;

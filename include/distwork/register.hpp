@@ -1,7 +1,7 @@
 #pragma once
 
 /// \file
-/// The macros that make works and functions known to a program.
+/// The macros that register works and functions with a program.
 
 #include "base/requirements.hpp"
 
@@ -15,7 +15,7 @@
 #include "function_work.hpp"
 #include "work.hpp"
 
-// What `distwork_scope` names at global scope: see DISTWORK_DETAIL_REGISTER.
+// `distwork_scope` means this class at global scope only: see DISTWORK_DETAIL_CHECK_SCOPE.
 struct distwork_scope;
 
 #define DISTWORK_DETAIL_JOIN_AGAIN(a, b) a##b
@@ -23,10 +23,12 @@ struct distwork_scope;
 #define DISTWORK_DETAIL_TEXT_AGAIN(a) #a
 #define DISTWORK_DETAIL_TEXT(a) DISTWORK_DETAIL_TEXT_AGAIN(a)
 
-// What a header registers is the same in every library that includes it; what a source file does is its library's own.
+// A registration in a header is the same in every library that includes the header. One in a source file belongs to its
+// library alone; its line is empty.
 #define DISTWORK_DETAIL_HEADER_LINE (__INCLUDE_LEVEL__ == 0 ? "" : __FILE__ ":" DISTWORK_DETAIL_TEXT(__LINE__))
 
-// What is wrong is said here, in one sentence, before cereal comes to it. `|| true`: the sentence stands in the template.
+// Reports mistakes in one sentence, before cereal's own errors. `|| true`: the sentence is in the template's
+// static_assert.
 #define DISTWORK_DETAIL_CHECK_SCOPE(macro, text)                                           \
     struct distwork_scope;                                                                 \
     static_assert(::std::is_same_v<distwork_scope, ::distwork_scope>,                      \
@@ -47,9 +49,9 @@ struct distwork_scope;
 #define DISTWORK_DETAIL_CHECK_FUNCTION(...) \
     static_assert(::distwork::detail::CheckedFunction<__VA_ARGS__>::is_right() || true);
 
-// Cereal's macros take no commas: they get another name of the class. Our own objects are in an anonymous namespace:
-// each translation unit registers, the table takes the type once. An inline variable named by its line would be merged
-// with another header's of the same line, and one of the two types silently lost.
+// Cereal's macros take no commas, so they get an alias of the class. The registration objects are in an anonymous
+// namespace: each translation unit registers, and the table takes each type once. An inline variable named after its
+// line would be merged with that of the same line in another header, and one of the two types would be lost silently.
 #define DISTWORK_DETAIL_REGISTER(name, bind, id, ...)                                                  \
     using DISTWORK_DETAIL_JOIN(distwork_registered_, id) = __VA_ARGS__;                                \
     bind(::DISTWORK_DETAIL_JOIN(distwork_registered_, id), name) CEREAL_REGISTER_POLYMORPHIC_RELATION( \
@@ -58,7 +60,7 @@ struct distwork_scope;
             distwork_registration_, id){name, DISTWORK_DETAIL_HEADER_LINE};                            \
     }
 
-// Instead of CEREAL_REGISTER_TYPE_WITH_NAME: binds a type to our two archives, and to no others that were included.
+// Replaces CEREAL_REGISTER_TYPE_WITH_NAME: binds a type to the two archives of this library, and to no others.
 #define DISTWORK_DETAIL_BIND_TO_WIRE(T, Name)                       \
     namespace cereal {                                              \
     namespace detail {                                              \
@@ -83,39 +85,41 @@ struct distwork_scope;
     DISTWORK_DETAIL_CHECK_FUNCTION(__VA_ARGS__)                         \
     DISTWORK_DETAIL_REGISTER(name, bind, __COUNTER__, ::distwork::FunctionWork<__VA_ARGS__>)
 
-/// Makes a class derived from IWork known, under its name as written. At global scope, in the header that defines the
-/// class, in both programs. The class can then be saved and loaded through a `std::unique_ptr<IWork>` by our archives
-/// and by each of cereal's that was included before.
+/// Registers a class derived from IWork, under its name as it is written here. Use it at global scope, in the header
+/// that defines the class, in both programs. Through a `std::unique_ptr<IWork>` the class can then be saved and loaded
+/// by the archives of this library, and by those of cereal whose headers were included before.
 #define DISTWORK_REGISTER_WORK(...)                                                     \
     DISTWORK_DETAIL_REGISTER_WORK("DISTWORK_REGISTER_WORK", #__VA_ARGS__, #__VA_ARGS__, \
                                   CEREAL_REGISTER_TYPE_WITH_NAME, __VA_ARGS__)
 
-/// The same under a name of its own, which both programs spell alike: `DISTWORK_REGISTER_WORK_AS("resize", app::Resize)`.
-/// At most 256 bytes.
+/// The same under another name, of at most 256 bytes, which both programs must spell alike:
+/// `DISTWORK_REGISTER_WORK_AS("resize", app::Resize)`.
 #define DISTWORK_REGISTER_WORK_AS(name, ...)                                                                       \
     DISTWORK_DETAIL_REGISTER_WORK("DISTWORK_REGISTER_WORK_AS", #__VA_ARGS__, name, CEREAL_REGISTER_TYPE_WITH_NAME, \
                                   __VA_ARGS__)
 
-/// The same as DISTWORK_REGISTER_WORK for our archives alone: for a class that cereal's others cannot save. Where
-/// <cereal/archives/json.hpp> or xml.hpp was included, those are works with `cereal::binary_data` or wide strings.
+/// The same as DISTWORK_REGISTER_WORK, but only for the archives of this library. For classes that cereal's other
+/// archives cannot save: with <cereal/archives/json.hpp> or xml.hpp included, works with `cereal::binary_data` or wide
+/// strings.
 #define DISTWORK_REGISTER_WORK_WIRE_ONLY(...)                                                     \
     DISTWORK_DETAIL_REGISTER_WORK("DISTWORK_REGISTER_WORK_WIRE_ONLY", #__VA_ARGS__, #__VA_ARGS__, \
                                   DISTWORK_DETAIL_BIND_TO_WIRE, __VA_ARGS__)
 
-/// Makes a plain function callable by `async_call<function>(arguments…)`, under its name as written. At global scope.
-/// See FunctionWork for what it may take and return.
+/// Registers a plain function for `async_call<function>(arguments…)`, under its name as it is written here. Use it at
+/// global scope. FunctionWork tells what the function may take and return.
 #define DISTWORK_REGISTER_FUNCTION(...)                                                         \
     DISTWORK_DETAIL_REGISTER_FUNCTION("DISTWORK_REGISTER_FUNCTION", #__VA_ARGS__, #__VA_ARGS__, \
                                       CEREAL_REGISTER_TYPE_WITH_NAME, &__VA_ARGS__)
 
 /// The same for one of several overloads: `DISTWORK_REGISTER_FUNCTION_AS(name, static_cast<int (*)(int)>(&f))` defines
-/// the constant `name`, to be called by `async_call<name>(arguments…)`.
+/// the constant `name`, which is called by `async_call<name>(arguments…)`.
 #define DISTWORK_REGISTER_FUNCTION_AS(name, ...)                                                                     \
     inline constexpr auto name = __VA_ARGS__;                                                                        \
     DISTWORK_DETAIL_REGISTER_FUNCTION("DISTWORK_REGISTER_FUNCTION_AS", #name, #name, CEREAL_REGISTER_TYPE_WITH_NAME, \
                                       name)
 
-/// The same as DISTWORK_REGISTER_FUNCTION for our archives alone: see DISTWORK_REGISTER_WORK_WIRE_ONLY.
+/// The same as DISTWORK_REGISTER_FUNCTION, but only for the archives of this library: see
+/// DISTWORK_REGISTER_WORK_WIRE_ONLY.
 #define DISTWORK_REGISTER_FUNCTION_WIRE_ONLY(...)                                                         \
     DISTWORK_DETAIL_REGISTER_FUNCTION("DISTWORK_REGISTER_FUNCTION_WIRE_ONLY", #__VA_ARGS__, #__VA_ARGS__, \
                                       DISTWORK_DETAIL_BIND_TO_WIRE, &__VA_ARGS__)

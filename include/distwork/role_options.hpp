@@ -15,60 +15,72 @@
 
 namespace distwork {
 
-/// What both roles may be told about their links.
+/// Options of the connections of both roles. A time of more than 100 years counts as 100 years. Values out of range
+/// throw Errc::bad_option from the role's constructor.
 struct LinkOptions {
-    std::chrono::milliseconds handshake_timeout{2000};  ///< until a new connection has introduced itself
-    std::chrono::milliseconds heartbeat{5000};          ///< a ping this often
-    std::chrono::milliseconds dead_after{15000};        ///< a peer that is silent for so long is dead
-    std::chrono::milliseconds stalled_after{10000};     ///< one that does not read for so long is dropped
-    std::size_t max_frame_bytes = 64 * 1024 * 1024;     ///< of one work, or one answer
-    std::size_t max_outbox_bytes = 64 * 1024 * 1024;    ///< of what waits to leave on one connection
-    /// What works and answers may cost to decode: memory, nesting, elements. Checked by who sends and by who receives;
-    /// both ends should have the same.
+    std::chrono::milliseconds handshake_timeout{2000};  ///< for a new connection to introduce itself; positive
+    std::chrono::milliseconds heartbeat{5000};          ///< interval of pings; positive
+    std::chrono::milliseconds dead_after{15000};        ///< a peer that is silent for so long is dead; more than
+                                                        ///< `heartbeat`
+    std::chrono::milliseconds stalled_after{10000};     ///< a peer that takes no byte for so long is dropped; positive
+    std::size_t max_frame_bytes = 64 * 1024 * 1024;     ///< bytes of one work or answer; 64 KiB to 4 GiB less one byte
+    std::size_t max_outbox_bytes = 64 * 1024 * 1024;    ///< bytes that wait to be sent on one connection; any value:
+                                                        ///< one body always passes
+    /// Limits on what works and answers may cost to decode: memory, nesting, elements. The sender and the receiver
+    /// check them: set them equally at both ends.
     ArchiveLimits archive{};
 };
 
-/// The options of a master. Its constructor checks them.
+/// Options of a master. Values out of range throw Errc::bad_option from its constructor, unless another error is named.
 struct MasterOptions {
-    std::string address = "127.0.0.1";     ///< to listen on, or a name of this machine; "0.0.0.0": all of IPv4
-    std::uint16_t port = 0;                ///< 0: any free one; see local_endpoint
-    bool insecure_plaintext = false;       ///< needed for addresses beyond loopback: anyone who reaches them may join
-    std::string name = "master";           ///< what slaves are told
-    std::size_t max_slaves = 10'000;       ///< connected at a time
-    std::size_t max_strangers = 256;       ///< connections held beyond those, of who has not introduced itself yet
+    std::string address = "127.0.0.1";     ///< address or name of this machine to listen on, else bad_address;
+                                           ///< "0.0.0.0": all IPv4 addresses
+    std::uint16_t port = 0;                ///< 0: any free port, see local_endpoint; one in use: address_in_use
+    bool insecure_plaintext = false;       ///< must be true for an address beyond loopback (else needs_credentials):
+                                           ///< everyone who reaches it may join
+    std::string name = "master";           ///< told to slaves; bytes after the 256th are cut off
+    std::size_t max_slaves = 10'000;       ///< slaves connected at a time; any value
+    std::size_t max_strangers = 256;       ///< further connections, of peers that have not introduced themselves yet;
+                                           ///< any value
     ContainerLimits waiting{};             ///< how much may wait for slaves
-    std::size_t slots = 4;                 ///< works of slaves executed at a time
-    std::uint32_t max_slave_works = 4096;  ///< of each slave, unanswered here; each up to link.max_frame_bytes
-    WorkExecutor work_executor = WorkExecutor::own_pool();  ///< for works that slaves send
-    LinkOptions link{};                                     ///< of its connections
-    Log log{};  ///< default: warnings and errors to the standard error; NoLog{}: nowhere
+    std::size_t slots = 4;                 ///< works of slaves executed at a time; positive, else zero_slots
+    std::uint32_t max_slave_works = 4096;  ///< unanswered works of each slave, each of up to link.max_frame_bytes;
+                                           ///< positive
+    WorkExecutor work_executor = WorkExecutor::own_pool();  ///< executes works that slaves send; not in_place
+    LinkOptions link{};                                     ///< options of its connections
+    Log log{};  ///< empty: warnings and errors to the standard error; NoLog{}: discards all lines
 };
 
-/// Where a slave finds a master.
+/// The address of a master, for a slave.
 struct MasterAddress {
-    std::string host;        ///< a name, or an address of IPv4 or IPv6
-    std::uint16_t port = 0;  ///< must be set
+    std::string host;        ///< a host's name, or an IPv4 or IPv6 address; else bad_address
+    std::uint16_t port = 0;  ///< 1 to 65,535; 0: bad_address
 
-    /// `host:port`; an IPv6 address stands in brackets.
+    /// `host:port`, with brackets around an IPv6 address.
     std::string to_string() const { return detail::host_and_port(host, port); }
 };
 
-/// The options of a slave. Its constructor checks them.
+/// Options of a slave. Values out of range throw Errc::bad_option from its constructor, unless another error is named.
 struct SlaveOptions {
-    std::string name{};  ///< what the master is told; default: host:pid
-    /// Works executed at a time. By default one for each thread of `own_pool(n)`, in place one, else one for each processor
-    /// that affinity and the quotas of cgroups leave to the process. More than there are threads are of use to coroutine
-    /// works only: others wait for a thread, and no other slave is given them.
+    std::string name{};  ///< told to the master; bytes after the 256th are cut off; empty: host:pid
+    /// Works executed at a time, 1 to 1,048,576; 0: zero_slots. Default: one for each thread of `own_pool(n)`, one in
+    /// place, else one for each processor that affinity and the quotas of cgroups leave to the process. More slots than
+    /// threads are useful to coroutine works only: other works would wait for a thread, and no other slave would be
+    /// given them.
     std::optional<std::size_t> slots{};
-    std::size_t max_suspended = 10'000;  ///< coroutine works that await calls at a time; beyond: too_many_suspended
-    std::vector<std::string> labels{};   ///< what it has: see SubmitOptions::label
-    bool insecure_plaintext = false;     ///< needed to connect to addresses beyond loopback
-    WorkExecutor work_executor = WorkExecutor::own_pool();  ///< where works are executed
-    bool reconnect = true;                           ///< false: its run ends with its first session, or without one
-    std::chrono::milliseconds reconnect_after{100};  ///< when no master of the list took it; doubles, with jitter,
-    std::chrono::milliseconds reconnect_at_most{30'000};  ///< up to this, until a session is opened
-    LinkOptions link{};                                   ///< of its connection
-    Log log{};  ///< as MasterOptions::log; its lines begin with `Slave name: `
+    std::size_t max_suspended = 10'000;  ///< coroutine works that await calls at a time; any value; beyond it:
+                                         ///< too_many_suspended
+    std::vector<std::string> labels{};   ///< what the slave offers: see SubmitOptions::label
+    bool insecure_plaintext = false;     ///< must be true to connect to an address beyond loopback, else
+                                         ///< needs_credentials
+    WorkExecutor work_executor = WorkExecutor::own_pool();  ///< executes the works
+    bool reconnect = true;                           ///< false: the run ends with the first session, or without one
+    std::chrono::milliseconds reconnect_after{100};  ///< pause when no master of the list took it; positive; doubles,
+                                                     ///< with jitter,
+    std::chrono::milliseconds reconnect_at_most{30'000};  ///< up to this, until a session is opened; at least
+                                                          ///< reconnect_after
+    LinkOptions link{};                                   ///< options of its connection
+    Log log{};  ///< as MasterOptions::log; each line begins with `Slave name: `
 };
 
 }  // namespace distwork

@@ -13,14 +13,14 @@
 
 namespace distwork {
 
-/// A selector names one of `context.sockets()`, or null: "not now", and the work is offered again when credit returns.
-/// It is asked for every work, under the container's lock: it must not block and must not call the master.
+/// A selector returns one of `context.sockets()`, or null for "not now"; then the work is offered again when credit
+/// returns. It is called for every work, under the container's lock: it must not block and must not call the master.
 template <class S>
 concept SocketSelector =
     std::invocable<S&, DistributeContext&> && std::convertible_to < std::invoke_result_t<S&, DistributeContext&>,
 const SocketInformation* > ;
 
-/// Each slave in turn, in the order in which they connected. The default.
+/// Takes the slaves in turn, in the order in which they connected. The default.
 class RoundRobin {
 public:
     /// Selects a slave.
@@ -34,7 +34,7 @@ private:
     std::size_t next_ = 0;
 };
 
-/// The slave with the fewest works in flight for each of its slots. Looks at all of them.
+/// Takes the slave with the fewest works in flight for each of its slots. Its cost grows with the number of slaves.
 class LeastLoaded {
 public:
     /// Selects a slave.
@@ -46,8 +46,8 @@ public:
     }
 };
 
-/// The less loaded of two slaves chosen at random: nearly as even as LeastLoaded, at a cost that does not grow.
-/// *Source*: M. Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001.
+/// Takes the less loaded of two slaves chosen at random: almost as even as LeastLoaded, at a constant cost. *Source*:
+/// M. Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001.
 class PowerOfTwoChoices {
 public:
     /// Equal seeds make equal choices.
@@ -62,7 +62,7 @@ public:
     }
 
 private:
-    /// A random number scaled down without a division.
+    /// Scales a random number to [0, bound) without a division.
     std::size_t below(std::size_t bound) noexcept {
         return static_cast<std::size_t>(((random_.next() >> 32) * bound) >> 32);
     }
@@ -70,13 +70,13 @@ private:
     detail::SplitMix64 random_;
 };
 
-/// Any selector, to be exchanged while the master runs: `Master<AnySelector>`, then `socket_selector(f)`.
+/// Holds any selector, which may be replaced while the master runs: `Master<AnySelector>`, then `socket_selector(f)`.
 class AnySelector {
 public:
-    /// RoundRobin, until it is told otherwise.
+    /// Uses RoundRobin until it is replaced.
     AnySelector() : select_{RoundRobin{}} {}
 
-    /// Any functor that is a SocketSelector.
+    /// Uses any function object that is a SocketSelector.
     template <SocketSelector S>
     requires(!std::same_as<std::remove_cvref_t<S>, AnySelector>) AnySelector(S&& selector)
         : select_{std::forward<S>(selector)} {}

@@ -18,41 +18,42 @@
 
 namespace distwork {
 
-/// Connects to a master, the first of a list that takes it, and executes the works that it sends, `slots` at a time, in
+/// Connects to a master, or to one of several, and executes the works that it sends: `slots` works at a time, begun in
 /// the order of arrival.
 ///
-/// *Executor*: any, or an execution context; all its I/O runs there on one strand, works on its work executor.
-/// *Thread-safety*: all functions. *Lifetime*: the executor's context must outlive the slave. Its end asks works that
-/// run to stop and waits for those on its own threads; those on an executor of the host's may end later, also after that
-/// context, if they do not call their peer any more.
+/// *Executor*: any executor or execution context. Its I/O runs there on one strand, its works on its work executor.
+/// *Thread-safety*: all functions. Only the destructor blocks. *Lifetime*: the context of the executor must outlive the
+/// slave. The destructor asks running works to stop, and blocks until those on the slave's own threads have returned.
+/// Works on an executor of the application may return later, also after that context is gone, if they do not call their
+/// peer any more.
 template <class Transport>
 class Slave {
     using Core = detail::SlaveCore<Transport>;
 
 public:
-    /// A master's name is resolved when the slave connects, an address is checked here.
+    /// An address is checked here; a host's name is resolved when the slave connects.
     ///
-    /// *Errors*: Error (bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
+    /// *Errors*: throws Error (bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
     Slave(detail::RoleExecutor executor, std::string host, std::uint16_t port, SlaveOptions options = SlaveOptions{})
         : Slave{Transport{std::move(executor).take()}, std::move(host), port, std::move(options)} {}
 
-    /// On a transport that is more than an executor. *Errors*: the same.
+    /// With a transport other than one made from an executor alone. *Errors*: the same.
     Slave(std::type_identity_t<Transport> transport, std::string host, std::uint16_t port,
           SlaveOptions options = SlaveOptions{})
         : Slave{std::move(transport), std::vector<MasterAddress>{{std::move(host), port}}, std::move(options)} {}
 
-    /// Of several masters, one at a time: tried in their order, from the first again whenever a connection was lost.
-    /// *Errors*: the same.
+    /// With several masters, of which it uses one at a time. It tries them in their order, and begins with the first
+    /// again whenever a connection is lost. *Errors*: the same.
     Slave(detail::RoleExecutor executor, std::vector<MasterAddress> masters, SlaveOptions options = SlaveOptions{})
         : Slave{Transport{std::move(executor).take()}, std::move(masters), std::move(options)} {}
-    /// Of several masters, on a transport that is more than an executor. *Errors*: the same.
+    /// With several masters and a transport other than one made from an executor alone. *Errors*: the same.
     Slave(std::type_identity_t<Transport> transport, std::vector<MasterAddress> masters,
           SlaveOptions options = SlaveOptions{})
         : core_{std::make_shared<Core>(std::move(transport), std::move(masters), std::move(options))} {
         core_->observe_registry();
     }
 
-    /// What was moved from may only be destroyed.
+    /// A slave that was moved from may only be destroyed.
     Slave(Slave&&) noexcept = default;
     Slave& operator=(Slave&&) = delete;
 
@@ -63,7 +64,8 @@ public:
         core_->join();
     }
 
-    /// Runs until stopped; how it ended is logged. *Errors*: Error (already_running).
+    /// Begins to connect, and returns at once. The slave runs until it is stopped; how it ended is logged. *Errors*:
+    /// throws Error (already_running).
     void start() {
         core_->begin();
         asio::co_spawn(core_->strand(), Core::run_begun(core_), [core = core_](const std::exception_ptr& error) {
@@ -72,37 +74,40 @@ public:
         });
     }
 
-    /// Connects to a master, again whenever the connection is lost, until stopped: `void(std::exception_ptr)`. When all
-    /// masters of the list failed there is a pause, which doubles.
+    /// Connects to a master, and connects again whenever the connection is lost, until the slave is stopped:
+    /// `void(std::exception_ptr)`. After all masters of the list failed it pauses; the pause doubles each time.
     ///
-    /// *Errors*: Error (version_mismatch, not_distwork, wrong_role, needs_credentials): a further attempt would change
-    /// nothing. It strikes that master from the list; that of the last one is thrown. Without `reconnect`, whatever
-    /// kept the last of the list from taking it: its text names that master, its code may be the system's. Also
-    /// already_running and cancelled.
+    /// *Errors*: Error (already_running, cancelled). Error (version_mismatch, not_distwork, wrong_role,
+    /// needs_credentials): another attempt would not help, so the slave removes this master from its list, and
+    /// completes with the error of the last one. Without `reconnect` also the error of the last master of the list:
+    /// protocol_violation, frame_too_large, handshake_timeout, too_many_slaves, connection_closed, peer_silent,
+    /// peer_stalled, session_failed, stopped, or the system's code. The text names the master.
     template <class Token = asio::use_awaitable_t<>>
     auto async_run(Token&& token = Token{}) {
         core_->ask_to_run();
         return asio::co_spawn(core_->strand(), Core::run(core_), std::forward<Token>(token));
     }
 
-    /// Has the master send nothing new, finishes what was sent, for at most `timeout`, and leaves.
-    /// `void(std::exception_ptr)`. Who is cancelled only waits no longer. *Errors*: Error (cancelled).
+    /// Has the master send nothing new, finishes the works that it holds, for at most `timeout`, and disconnects:
+    /// `void(std::exception_ptr)`. Any `timeout` is allowed; more than a year counts as a year. Calling it again joins
+    /// the same shutdown; a shorter timeout takes effect. Cancelling a waiter does not cancel the shutdown. *Errors*:
+    /// Error (cancelled).
     template <class Token = asio::use_awaitable_t<>>
     auto async_stop(std::chrono::milliseconds timeout, Token&& token = Token{}) {
         return asio::co_spawn(core_->strand(), Core::stop(core_, timeout), std::forward<Token>(token));
     }
 
-    /// Has the master send nothing new, finishes and answers what was sent, however long that takes, and leaves: to its
-    /// master that costs nothing. `async_stop` meanwhile gives it a time limit. `void(std::exception_ptr)`.
+    /// The same without a timeout: finishes and answers all works that it holds, so the master loses nothing. A later
+    /// call of `async_stop` sets a timeout. `void(std::exception_ptr)`. *Errors*: Error (cancelled).
     template <class Token = asio::use_awaitable_t<>>
     auto async_drain(Token&& token = Token{}) {
         return async_stop(std::chrono::milliseconds::max(), std::forward<Token>(token));
     }
 
-    /// Whether its session is open now.
+    /// Whether a session is open now.
     bool is_connected() const { return core_->is_connected(); }
 
-    /// The executor that it was made with.
+    /// The executor that the slave was made with.
     asio::any_io_executor get_executor() const { return core_->executor(); }
 
 private:

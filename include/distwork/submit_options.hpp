@@ -13,32 +13,32 @@
 
 namespace distwork {
 
-/// What a submission does when no slave is connected that can take it: that has its type, its labels, and room for it.
+/// What happens to a submission when no connected slave can take it: none has its type, its labels and room for it.
 enum class WhenUnavailable {
-    wait,    ///< for a slave
-    refuse,  ///< Errc::no_slave at once, as the ancestor did
+    wait,    ///< it waits for a slave
+    refuse,  ///< it fails with Errc::no_slave at once
 };
 
-/// How often a work goes again that threw, and how long it waits before: a random time up to `first_pause`, doubled
-/// with each retry up to `longest_pause`.
+/// How often a work that threw is sent again, and after which pause: a random time from 0 to `first_pause`; this bound
+/// doubles with each retry up to `longest_pause`.
 ///
 /// *Source*: M. Brooker, "Exponential Backoff And Jitter", 2015 (full jitter).
 struct RetryPolicy {
     using Milliseconds = std::chrono::milliseconds;  ///< short for the declarations below
 
-    // A constructor instead of braces: g++ 12 frees aggregates twice that are made inside an awaited call.
+    // A constructor is needed: g++ 12 destroys aggregates twice that are made inside an awaited call.
     /// No retry.
     RetryPolicy() = default;
-    /// At most `retries`, with pauses from `first` to `longest`.
+    /// At most `retries`, with pauses of at most `first`, doubling up to `longest`.
     explicit RetryPolicy(unsigned retries, Milliseconds first = Milliseconds{100},
                          Milliseconds longest = Milliseconds{10'000})
         : count{retries}, first_pause{first}, longest_pause{longest} {}
 
-    unsigned count = 0;                  ///< retries at most
-    Milliseconds first_pause{100};       ///< the longest pause before the first retry
-    Milliseconds longest_pause{10'000};  ///< the longest pause before any retry
+    unsigned count = 0;                  ///< the number of retries; any value
+    Milliseconds first_pause{100};       ///< the longest pause before the first retry; any value; below 0 is 0
+    Milliseconds longest_pause{10'000};  ///< the longest pause before any retry; any value; below 0 is 0
 
-    /// The pause before that retry, 1 for the first; `random` is any number.
+    /// The pause before a retry; `retry` is counted from 1, `random` is any number.
     std::chrono::nanoseconds pause(unsigned retry, std::uint64_t random) const noexcept {
         const auto most = detail::backoff(first_pause, retry - 1, longest_pause).count();
         const auto nanoseconds = static_cast<std::uint64_t>(std::max<std::int64_t>(most, 0)) * 1'000'000;
@@ -46,57 +46,59 @@ struct RetryPolicy {
     }
 };
 
-/// How one work wants to be distributed: `SubmitOptions{}.priority(3).label("gpu")`.
+/// Options of one submission: `SubmitOptions{}.priority(3).label("gpu")`. Values out of range throw Error (bad_option).
 class SubmitOptions {
 public:
-    /// Works of a higher priority leave the backlog first. Default 0. It is strict: while works of a higher priority keep
-    /// coming as fast as slaves execute them, those of a lower one never leave.
+    /// Works of a higher priority leave the backlog first. Any int; default 0. Priorities are strict: while works of a
+    /// higher priority keep the slaves busy, works of a lower priority stay in the backlog.
     SubmitOptions& priority(int value) {
         priority_ = value;
         return *this;
     }
-    /// Only slaves that have this label, and every other one asked for, get the work.
+    /// Only slaves with this label get the work. May be called several times: a slave must have all of the labels.
     SubmitOptions& label(std::string value) {
         auto& labels = rare().labels;
         const auto at = std::lower_bound(labels.begin(), labels.end(), value);
         if (at == labels.end() || *at != value) labels.insert(at, std::move(value));
         return *this;
     }
-    /// What errors and the log call it; default its type's name.
+    /// The name in errors and log lines. Default: the name of the work's type.
     SubmitOptions& name(std::string value) {
         rare().name = std::move(value);
         return *this;
     }
-    /// What happens when no slave is connected that can take it. Default: it waits for one.
+    /// What happens when no connected slave can take the work. Default: it waits.
     SubmitOptions& when_unavailable(WhenUnavailable value) {
         when_unavailable_ = value;
         return *this;
     }
 
-    /// How often slaves may begin it: it goes again when its slave is lost. Default 3; 1: at most once, whatever
-    /// happens. When its slave was lost before it began, it goes again without counting, at most 10 times.
+    /// How many attempts the work has: it is sent again when its slave is lost. Positive; default 3. With 1 it is
+    /// executed at most once, always. A loss before the work began counts no attempt; this happens at most 10 times.
     SubmitOptions& max_attempts(unsigned value) {
         if (value == 0) throw Error::with_text(Errc::bad_option, "SubmitOptions::max_attempts must be positive");
         max_attempts_ = value;
         return *this;
     }
-    /// Has it go again when it throws, unless it throws a NoRetry. Default: it does not.
+    /// Sends the work again when it throws, unless it throws a NoRetry. Default: no retries.
     SubmitOptions& retry_on_error(RetryPolicy value) {
         rare().retry = value;
         return *this;
     }
-    /// Until it was first sent to a slave: then Errc::queue_timeout. Default: without end, as for the others.
+    /// Maximum time before the work is first sent; then it fails with Errc::queue_timeout. Positive, in milliseconds;
+    /// more than 49 days count as 49 days. Default: unlimited.
     SubmitOptions& queue_timeout(std::chrono::milliseconds value) {
         rare().queue_timeout = positive(value, "queue_timeout");
         return *this;
     }
-    /// Of each attempt, by the slave's clock from where it begins: then Errc::execution_timeout, and it does not go
-    /// again. The work is asked to stop; its slot stays taken until it returns.
+    /// Maximum time of each attempt, by the slave's clock; then the work fails with Errc::execution_timeout and is not
+    /// sent again. The work is asked to stop, and keeps its slot until it returns. Range and default as queue_timeout.
     SubmitOptions& execution_timeout(std::chrono::milliseconds value) {
         rare().execution_timeout = positive(value, "execution_timeout");
         return *this;
     }
-    /// Altogether, from its submission, by the master's clock: then Errc::deadline.
+    /// Maximum time from the submission to the outcome, by the master's clock; then the work fails with Errc::deadline.
+    /// Range and default as queue_timeout.
     SubmitOptions& deadline(std::chrono::milliseconds value) {
         rare().deadline = positive(value, "deadline");
         return *this;
@@ -114,7 +116,7 @@ public:
     const std::string& name() const noexcept { return set().name; }  ///< empty: its type's name is used
 
 private:
-    /// What few submissions set, behind a pointer: the others cost nothing to pass on.
+    /// Options that few submissions set. They are behind a pointer, so that the other submissions are cheap to copy.
     struct Rare {
         std::vector<std::string> labels;
         std::string name;
@@ -124,14 +126,14 @@ private:
         std::chrono::milliseconds deadline{};
     };
 
-    /// Of a u32 on the wire, too.
+    /// Bounds the value to what a u32 on the wire can hold.
     static std::chrono::milliseconds positive(std::chrono::milliseconds value, const char* name) {
         if (value.count() <= 0)
             throw Error::with_text(Errc::bad_option, std::string{"SubmitOptions::"} + name + " must be positive");
         return std::min(value, std::chrono::milliseconds{0xffff'ffff});
     }
 
-    /// Asked for each work, several times: without a look at the defaults.
+    /// Called several times for each work, so it does not look at the defaults.
     std::chrono::milliseconds time(std::chrono::milliseconds Rare::*which) const noexcept {
         return rare_ ? (*rare_).*which : std::chrono::milliseconds{};
     }
@@ -139,7 +141,7 @@ private:
     static const Rare none;
     const Rare& set() const noexcept { return rare_ ? *rare_ : none; }
     Rare& rare() {
-        rare_ = std::make_shared<Rare>(set());  // copies share what they were copied from
+        rare_ = std::make_shared<Rare>(set());  // copies share the options until one of them changes
         return *rare_;
     }
 

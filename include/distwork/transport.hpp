@@ -26,14 +26,14 @@
 
 namespace distwork {
 
-/// Where links, time, chance, threads for works, and what a machine and a process say of themselves come from. Roles and sessions get all
-/// of these from their Transport and nowhere else, so that another one can simulate them.
+/// The source of connections, time, random numbers, work threads, and what is known of the machine and the process.
+/// Roles and sessions get all of these from their Transport only, so that another Transport can simulate them.
 ///
-/// `Socket` has the part of asio::ip::tcp::socket that is used here: async_read_some, async_write_some, write_some
-/// (would_block instead of blocking), available, remote_endpoint, close. `Timer` has expires_after, async_wait and
-/// cancel. `connect` ends when it is cancelled. `WorkPool` executes works: what is posted to its executor runs until
-/// `join`, which waits for it. `process_name` is what a slave is called that was not given a name, `default_log` where a
-/// role writes that was not told where.
+/// `Socket` has the used part of asio::ip::tcp::socket: async_read_some, async_write_some, write_some (would_block
+/// instead of blocking), available, remote_endpoint, close. `Timer` has expires_after, async_wait and cancel. `listen`
+/// may block while it resolves a name. `connect` ends when it is cancelled. `WorkPool` executes works: functions that
+/// are posted to its executor run until `join`, which blocks until those that run have returned. `process_name` is the
+/// name of a slave that was given none. `default_log` is the log of a role that was given none.
 template <class T>
 concept Transport = std::copy_constructible<T> &&
     requires(T transport, typename T::Strand strand, typename T::Acceptor acceptor, typename T::WorkPool pool,
@@ -58,14 +58,14 @@ concept Transport = std::copy_constructible<T> &&
     pool.join();
 };
 
-/// A transport whose works take time of its own making before they run: `delay_work` calls a function later, never from
-/// inside, or returns false. One thread only.
+/// A transport in which works take time before they run. `delay_work` calls a function later, never from inside the
+/// call; or it returns false and does not call it. One thread only.
 template <class T>
 concept DelaysWorks = requires(const T transport, std::string_view type, std::function<void()> then) {
     { transport.delay_work(type, then) } -> std::same_as<bool>;
 };
 
-/// TCP and the machine's own clock.
+/// TCP, and the clock of the machine.
 class Tcp {
 public:
     /// The types of this transport; see the concept Transport.
@@ -79,17 +79,17 @@ public:
     using WorkPool = detail::WorkPool;
     ///@}
 
-    /// `look_up` finds the addresses of a host's name, on a thread of its own.
+    /// `look_up` finds the addresses of a host's name. It is called on a thread of its own, and may block.
     explicit Tcp(asio::any_io_executor executor, detail::LookUp look_up = &detail::look_up)
         : executor_{std::move(executor)}, look_up_{std::move(look_up)} {}
 
-    /// The executor that it was made with.
+    /// The executor that the transport was made with.
     const asio::any_io_executor& get_executor() const noexcept { return executor_; }
 
-    /// The time.
+    /// The current time.
     Clock::time_point now() const noexcept { return Clock::now(); }
 
-    /// Random enough for jitter: where a thread's own data lies, and when it asked first, differ from process to process.
+    /// Random enough for jitter: the seed is the time of a thread's first call and the address of its data.
     std::uint64_t random() const {
         thread_local char here;
         thread_local detail::SplitMix64 engine{static_cast<std::uint64_t>(Clock::now().time_since_epoch().count()) ^
@@ -100,20 +100,21 @@ public:
     /// How busy this machine is.
     detail::MachineLoad machine_load() const { return detail::machine_load(); }
 
-    /// For a role, or one connection.
+    /// A strand for a role or for one connection.
     Strand make_strand() const { return asio::make_strand(executor_); }
 
-    /// Threads for WorkExecutor::own_pool.
+    /// The threads of WorkExecutor::own_pool.
     std::unique_ptr<WorkPool> make_work_pool(std::size_t threads) const { return std::make_unique<WorkPool>(threads); }
 
-    /// `host:pid`: the name of a slave that was given none.
+    /// `host:pid`: the default name of a slave.
     std::string process_name() const { return host_name() + ':' + std::to_string(detail::process_id()); }
 
-    /// Warnings and errors, to the standard error.
+    /// Writes warnings and errors to the standard error.
     Log default_log() const { return ConsoleLog{LogLevel::warning}; }
 
-    /// On an address of this machine, or the first that a name of it has. A name is resolved here: that may block.
-    /// *Errors*: Error (address_in_use, bad_address; with `loopback_only` also needs_credentials) naming the address.
+    /// Listens on an address of this machine, or on the first address of a name that can be listened on. Blocks while a
+    /// name is resolved. *Errors*: throws Error (address_in_use, bad_address; with `loopback_only` also
+    /// needs_credentials), which names the address.
     Acceptor listen(const Strand& strand, const std::string& host, std::uint16_t port,
                     bool loopback_only = false) const {
         std::error_code error;
@@ -134,12 +135,13 @@ public:
                                        "MasterOptions::insecure_plaintext");
         }
         const Errc reason = error == asio::error::address_in_use ? Errc::address_in_use : Errc::bad_address;
-        throw Error::with_text(reason, "no listening on " + where + ": " + error.message());
+        throw Error::with_text(reason, "cannot listen on " + where + ": " + error.message());
     }
 
-    // Templates, so that only programs which have a role compile Asio's operations, not each file that defines works.
+    // These are templates so that only programs with a role compile Asio's operations, not every file that defines
+    // works.
 
-    /// Each connection gets a strand of its own.
+    /// Accepts a connection, and gives it a strand of its own.
     template <std::same_as<Acceptor> A>
     asio::awaitable<Socket> accept(A& acceptor) const {
         Socket socket{make_strand()};
@@ -148,7 +150,8 @@ public:
         co_return socket;
     }
 
-    /// The first to answer of the addresses that the host has, beginning behind the one that was tried last.
+    /// Connects to the first address of the host that answers. Begins with the address after the one that was tried
+    /// last.
     template <std::same_as<Strand> S>
     asio::awaitable<Socket> connect(S strand, std::string host, std::uint16_t port) const {
         const auto last = last_addresses_;
@@ -169,7 +172,7 @@ private:
         return error || name.empty() ? "localhost" : name;
     }
 
-    /// At least one, unless there is an error.
+    /// At least one address, unless there is an error.
     std::vector<asio::ip::address> resolve(const std::string& host, std::error_code& error) const {
         const auto literal = asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, error);
         if (!error) return {literal};
@@ -189,7 +192,7 @@ private:
         if (!error) static_cast<void>(acceptor.native_non_blocking(true, error));
     }
 
-    /// Batching is done above, where it is known what belongs together.
+    /// Nagle's algorithm is off: the session gathers frames, since it knows which belong together.
     static void set_options(Socket& socket) {
         std::error_code ignored;
         static_cast<void>(socket.set_option(asio::ip::tcp::no_delay{true}, ignored));
