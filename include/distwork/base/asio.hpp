@@ -2,7 +2,7 @@
 
 #include "requirements.hpp"
 
-// The one place that looks at ASIO_VERSION: what differs between Asio 1.22 and 1.30 gets one spelling here.
+// The only header that depends on ASIO_VERSION. It hides the differences between Asio 1.22 and 1.30.
 
 #ifndef ASIO_STANDALONE
 #define ASIO_STANDALONE 1

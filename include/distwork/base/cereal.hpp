@@ -2,8 +2,8 @@
 
 #include "requirements.hpp"
 
-// Every header of this library that needs cereal includes it from here. Works are encoded and decoded on many threads:
-// cereal's table of class versions must be locked, in every translation unit alike.
+// Every header that needs cereal includes it through this one. Works are encoded and decoded on many threads, so cereal
+// must lock its table of class versions, in every translation unit alike.
 #ifndef CEREAL_THREAD_SAFE
 #define CEREAL_THREAD_SAFE 1
 #elif !CEREAL_THREAD_SAFE
@@ -24,8 +24,8 @@ consteval bool is_named_library() {
     return name.starts_with("std::") || name.starts_with("cereal::");
 }
 
-/// Whether T is a type of the standard library's or cereal's own. All other classes are their users'.
-/// Compilers spell names differently, but agree on how these begin.
+/// Whether T is a type of the standard library or of cereal. All other classes belong to users. Compilers spell type
+/// names differently, but the beginnings agree.
 template <class T>
 inline constexpr bool is_library_type = is_named_library<std::remove_cv_t<T>>();
 

@@ -9,14 +9,14 @@
 
 namespace distwork::detail {
 
-/// A handler that will be called later on its own executor, whose context is kept busy until then.
+/// A handler that is to be called later, on its own executor. Until then it keeps the executor's context busy.
 template <class Handler>
 class Completion {
 public:
     Completion(Handler handler, const asio::any_io_executor& fallback)
         : handler_{std::move(handler)}, busy_{asio::get_associated_executor(handler_, fallback)} {}
 
-    /// Posts the call. Once only.
+    /// Posts the call of the handler. Call it only once.
     template <class... Values>
     void post(Values... values) noexcept {
         const auto executor = busy_.get_executor();
@@ -25,7 +25,7 @@ public:
         const auto call =
             surely([&] { return std::make_shared<Posted>(std::move(handler_), std::move(busy_), std::move(given)); });
         post_surely(executor, [call] {
-            Posted here{std::move(*call)};  // the handler finds no memory taken by it
+            Posted here{std::move(*call)};  // frees the memory of `call` before the handler runs
             auto& [handler, busy, with] = here;
             if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) slot.clear();
             std::apply(std::move(handler), std::move(with));
@@ -49,7 +49,7 @@ private:
     Busy busy_;
 };
 
-/// Has `cancel` run when the caller emits a cancellation signal of any type. The slot's handler must only post.
+/// Calls `cancel` when the caller emits a cancellation signal of any type. `cancel` must only post.
 template <class Slot, class Cancel>
 void cancel_through(Slot slot, Cancel cancel) noexcept {
     if (!slot.is_connected()) return;

@@ -23,10 +23,10 @@
 
 namespace distwork::detail {
 
-/// The queue of this process's console. It is never destroyed: static objects may say something at their end. What they
-/// say after the queue's own end, at the exit of the process, `push` does not take.
+/// The queue of log lines for this process's console. It is never destroyed, since destructors of static objects may
+/// log. At exit the queue ends; from then on `push` accepts no lines.
 inline LogQueue& console_queue(LogQueue::Write::result_type (*write)(const LogLine&, const std::atomic<bool>&)) {
-    constexpr std::size_t most_a_second = 1000;  // peers can cause lines, and a log file has its disk
+    constexpr std::size_t most_a_second = 1000;  // peers can cause lines, and a log file needs disk space
     static std::atomic<LogQueue*> current{nullptr};
     LogQueue* queue = current.load(std::memory_order_acquire);
     while (!queue || !queue->is_of_this_process()) {  // the first line, or the first after a fork
@@ -44,8 +44,8 @@ inline LogQueue& console_queue(LogQueue::Write::result_type (*write)(const LogLi
     return *queue;
 }
 
-/// How far the local time is from UTC. It is asked for once in a quarter of an hour, which is where zones change theirs:
-/// the system answers under a lock, and a process that was forked may have inherited that locked, for ever.
+/// The offset of the local time from UTC. It is cached for a quarter of an hour, since zones change only then. The
+/// system call takes a lock, and a forked process may inherit that lock in a locked state, forever.
 inline std::chrono::seconds utc_offset(std::chrono::sys_seconds now) {
     using namespace std::chrono;
     struct Known {
@@ -96,7 +96,7 @@ inline void write_to_console(std::FILE* to, std::string_view text, const std::at
 
 #else
 
-/// A write to a pipe that nobody reads any more fails meanwhile, instead of ending the process.
+/// While this object lives, a write to a pipe without a reader fails on this thread, and does not end the process.
 class NoSigpipe {
 public:
     NoSigpipe() noexcept {
@@ -122,11 +122,11 @@ private:
     bool was_pending_ = false;
 };
 
-/// Writes as long as somebody reads, or nobody gave up; past stdio, whose lock the host's own output needs. The rest is
-/// dropped where there is no reader.
+/// Writes `text`, and blocks until it is written or `given_up` is set. Drops the rest if there is no reader. It
+/// bypasses stdio, whose lock the application's own output needs.
 inline void write_to_console(std::FILE* to, std::string_view text, const std::atomic<bool>& given_up) {
 #ifdef PIPE_BUF
-    constexpr std::size_t most = PIPE_BUF;  // a pipe that has room takes so many bytes at once
+    constexpr std::size_t most = PIPE_BUF;  // a pipe with room takes so many bytes at once
 #else
     constexpr std::size_t most = _POSIX_PIPE_BUF;
 #endif

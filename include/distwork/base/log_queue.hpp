@@ -25,7 +25,7 @@
 
 namespace distwork::detail {
 
-/// A line of a log, and when it was said.
+/// A log line, and the time at which it was logged.
 struct LogLine {
     LogLevel level{};
     std::chrono::system_clock::time_point time{};
@@ -42,7 +42,7 @@ inline int process_id() noexcept {
     return static_cast<int>(getpid());
 }
 
-/// A thread begun meanwhile gets no signal of the process: not the host's, and not SIGPIPE.
+/// A thread that is started while this object lives receives no signals: neither the application's nor SIGPIPE.
 class NoSignals {
 public:
     NoSignals() noexcept {
@@ -58,30 +58,31 @@ private:
 };
 #endif
 
-/// Lines that wait for a thread of their own, which writes them one after the other: who says one never waits. When too
-/// many wait, those that come are left out, and a line in their place says how many.
+/// A queue of log lines, and the thread that writes them in order. A caller that logs never waits. If too many lines
+/// wait, further lines are dropped, and a line in their place tells how many.
 ///
-/// *Thread-safety*: `push`. *Lifetime*: the thread begins with the first line. It shares the queue's state, so that it
-/// may outlast the queue. A process that was forked has no such thread: `push` takes nothing there.
+/// *Thread-safety*: `push`. *Lifetime*: the thread starts with the first line. It shares the state of the queue, and
+/// may outlive the queue. A forked process has no such thread, so `push` accepts no lines there.
 class LogQueue {
 public:
     static constexpr std::size_t most_lines = 1024;
     static constexpr std::size_t most_bytes = 1024 * 1024;
 
-    /// Called on the thread. Once `given_up` is set, it should return.
+    /// Called on the queue's thread. It should return soon after `given_up` is set.
     using Write = std::function<void(const LogLine& line, const std::atomic<bool>& given_up)>;
 
-    /// `most_a_second`: of each level, by their time; zero: any number. `before` is kept, and nothing else.
+    /// `most_a_second`: lines of each level that are accepted in a second, by their times; 0: unlimited. `before` is
+    /// only kept.
     explicit LogQueue(Write write, std::size_t most_a_second = 0, const LogQueue* before = nullptr)
         : state_{std::make_shared<State>(std::move(write))}, most_a_second_{most_a_second}, before_{before} {}
     LogQueue(const LogQueue&) = delete;
     LogQueue& operator=(const LogQueue&) = delete;
-    /// Writes what waits, for at most a second; then waits for the line that is being written.
+    /// Blocks: writes the waiting lines for at most a second, then waits until the line in progress is written.
     ~LogQueue() { end(std::chrono::seconds{1}, true); }
 
     bool is_of_this_process() const noexcept { return process_ == process_id(); }
 
-    /// False: it has ended, or is another process's; the line is the caller's to write.
+    /// Returns false if the queue has ended or belongs to another process; then the caller must write the line.
     bool push(LogLine line) {
         if (!is_of_this_process()) return false;
         State& state = *state_;
@@ -99,12 +100,13 @@ public:
         return true;
     }
 
-    /// Writes what waits, for at most `time`, and ends the thread; nothing is taken any more. A line that is being
-    /// written when the time is over is waited for, or left behind with the thread.
+    /// Blocks: writes the waiting lines for at most `time`, then ends the thread. From now on no line is accepted. If a
+    /// line is still being written after `time`, this waits for it if `waits`; else it detaches the thread.
     void end(std::chrono::milliseconds time, bool waits) noexcept {
         if (!is_of_this_process()) {
             if (thread_.joinable())
-                new std::thread{std::move(thread_)};  // there is no such thread, and no way to say so
+                new std::thread{std::move(thread_)};  // leaked: the thread does not exist in this process, and cannot
+                                                      // be joined or detached
             return;
         }
         State& state = *state_;
@@ -148,7 +150,7 @@ private:
         std::deque<LogLine> waiting;
         std::size_t lines = 0;    // that wait or are being written
         std::size_t bytes = 0;    // of these
-        std::size_t omitted = 0;  // since the last that was taken
+        std::size_t omitted = 0;  // since a line last told of them
         std::chrono::system_clock::time_point omitted_since{};
         bool ending = false;
         bool ended = false;
@@ -161,7 +163,7 @@ private:
         return ++in_second_[static_cast<std::size_t>(line.level)] > most_a_second_;
     }
 
-    /// Should there be no thread to be had, the lines wait until there is, or are left out.
+    /// If no thread can be started, the lines wait until one can, or are dropped.
     void begin() {
         if (thread_.joinable()) return;
         try {
@@ -184,12 +186,12 @@ private:
                 lock.unlock();
                 try {
                     state.write(line, state.given_up);
-                } catch (...) {  // costs its line
+                } catch (...) {  // this line is lost
                 }
                 lock.lock();
                 --state.lines;
                 state.bytes -= bytes;
-            } catch (const std::bad_alloc&) {  // nothing tells of those that were left out
+            } catch (const std::bad_alloc&) {  // the dropped lines are not reported
                 state.omitted = 0;
             }
         }
@@ -200,7 +202,8 @@ private:
     const int process_ = process_id();
     const std::shared_ptr<State> state_;
     const std::size_t most_a_second_;
-    [[maybe_unused]] const LogQueue* const before_;  // a forked process has its parent's: the leak check shall find it
+    [[maybe_unused]] const LogQueue* const before_;  // keeps the queue of the parent of a forked process reachable, for
+                                                     // leak checkers
     // guarded by the state's mutex
     std::thread thread_;
     std::chrono::sys_seconds second_{};

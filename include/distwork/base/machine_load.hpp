@@ -13,10 +13,10 @@
 
 namespace distwork::detail {
 
-/// What a slave tells of its machine; zeros where nobody knows.
+/// The state of a slave's machine. Fields are zero if unknown.
 struct MachineLoad {
     double load_average = 0;        ///< over the last minute
-    std::uint64_t free_memory = 0;  ///< in bytes, to be had without swapping
+    std::uint64_t free_memory = 0;  ///< bytes that can be allocated without swapping
 };
 
 #ifdef _WIN32
@@ -27,7 +27,7 @@ inline MachineLoad machine_load() {
 
 #else
 
-/// What Linux counts as available, caches that can be given up included; elsewhere what is not used at all.
+/// On Linux the memory that counts as available, including caches that can be freed; elsewhere the unused memory.
 inline std::uint64_t free_memory() {
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file{std::fopen("/proc/meminfo", "re"), &std::fclose};
     char line[128];

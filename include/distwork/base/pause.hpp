@@ -7,7 +7,7 @@
 
 namespace distwork::detail {
 
-/// Until the time is over, or the timer is cancelled. Throws nothing but std::bad_alloc, before it waits.
+/// Waits until the time is over or the timer is cancelled. Throws only std::bad_alloc, and only before it waits.
 template <class Timer>
 asio::awaitable<void> pause(Timer& timer, std::chrono::nanoseconds time) {
     std::error_code cancelled;

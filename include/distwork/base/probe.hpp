@@ -2,8 +2,8 @@
 
 #include "requirements.hpp"
 
-// Our own simulation tests count which situations their runs came into, and switch on bugs that they must find: they
-// define DISTWORK_PROBE to a header that defines both macros. Everywhere else there is nothing of either.
+// The simulation tests count the situations that their runs reach, and switch on bugs that they must find. They define
+// DISTWORK_PROBE to the name of a header that defines both macros. Everywhere else the macros do nothing.
 #ifdef DISTWORK_PROBE
 #include DISTWORK_PROBE
 #else

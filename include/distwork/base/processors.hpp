@@ -20,11 +20,12 @@
 #include <sched.h>
 #endif
 
-// How many processors this process may use: those that its affinity names, or fewer, if a cgroup bounds their time.
+// The number of processors that this process may use: those of its affinity mask, or fewer if a cgroup limits their
+// time.
 
 namespace distwork::detail {
 
-/// The number that a text begins with, after blanks; none if it begins with something else.
+/// The number at the start of a text, after blanks; none if the text starts with something else.
 inline std::optional<std::int64_t> leading_number(std::string_view text) noexcept {
     text.remove_prefix(std::min(text.find_first_not_of(" \t\n"), text.size()));
     std::int64_t number = 0;
@@ -33,20 +34,22 @@ inline std::optional<std::int64_t> leading_number(std::string_view text) noexcep
     return number;
 }
 
-/// So many processors are needed to use that much time of each period; none where no time is given.
+/// The number of processors that can use `quota` of processor time in each `period`; none if there is no quota.
 inline std::optional<std::size_t> processors_for(std::optional<std::int64_t> quota,
                                                  std::optional<std::int64_t> period) noexcept {
     if (!quota || !period || *quota <= 0 || *period <= 0) return std::nullopt;
     return static_cast<std::size_t>((*quota - 1) / *period + 1);
 }
 
-/// By the text of a `cpu.max` (cgroup version 2), "QUOTA PERIOD" in microseconds: "150000 100000" is 2; "max" no bound.
+/// The same from the text of a `cpu.max` file (cgroup version 2), "QUOTA PERIOD" in microseconds. "150000 100000" gives
+/// 2; "max" gives none.
 inline std::optional<std::size_t> processors_by_cpu_max(std::string_view text) noexcept {
     const std::size_t blank = std::min(text.find(' '), text.size());
     return processors_for(leading_number(text.substr(0, blank)), leading_number(text.substr(blank)));
 }
 
-/// What one group allows: its path, "" or "/a/b", and the controllers that it is named for; none: cgroup version 2.
+/// The limit of one cgroup. `group` is its path, "" or "/a/b". `controllers` are the names of its hierarchy; empty:
+/// cgroup version 2.
 template <class Read>
 std::optional<std::size_t> processors_by_group(const Read& read, const std::string& controllers,
                                                const std::string& group) {
@@ -61,8 +64,8 @@ std::optional<std::size_t> processors_by_group(const Read& read, const std::stri
     return std::nullopt;
 }
 
-/// What the cgroups allow that `/proc/self/cgroup` names, and each group around them; none if they bound nothing.
-/// `read(path)` is a file's text, empty if there is none.
+/// The lowest limit of the cgroups in `/proc/self/cgroup` and their parents; none if there is no limit. `read(path)`
+/// returns the text of a file, or an empty text if there is none.
 template <class Read>
 std::optional<std::size_t> processors_by_cgroup(const Read& read) {
     std::optional<std::size_t> least;
@@ -70,7 +73,8 @@ std::optional<std::size_t> processors_by_cgroup(const Read& read) {
     for (std::string number, controllers, group;
          std::getline(std::getline(groups, number, ':'), controllers, ':') && std::getline(groups, group);) {
         if (!controllers.empty() && (',' + controllers + ',').find(",cpu,") == std::string::npos) continue;
-        // Up to the root, too: a container may see another one than that which its group is named from.
+        // Includes the root: in a container the group may be named relative to another root than the one that is
+        // mounted.
         for (bool is_root = false; !is_root;) {
             group.erase(group.find_last_not_of('/') + 1);
             const auto allowed = processors_by_group(read, controllers, group);
@@ -83,7 +87,7 @@ std::optional<std::size_t> processors_by_cgroup(const Read& read) {
     return least;
 }
 
-/// The beginning of a file that is short, as those of the kernel are; empty if it cannot be read.
+/// The first 4,096 bytes of a file, which hold a whole file of the kernel; empty if it cannot be read.
 inline std::string text_of_file(const std::string& path) {
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file{std::fopen(path.c_str(), "re"), &std::fclose};
     std::string text(file ? 4096 : 0, '\0');
@@ -91,10 +95,10 @@ inline std::string text_of_file(const std::string& path) {
     return text;
 }
 
-/// Those that the calling thread may run on.
+/// The processors on which the calling thread may run.
 inline std::size_t processors_by_affinity() {
 #ifdef __linux__
-    // A mask that is too short for the machine is refused.
+    // The system rejects a mask that is too short for the machine.
     for (std::size_t count = 1024; count <= (1u << 20); count *= 2) {
         std::vector<cpu_set_t> mask(count / CPU_SETSIZE);
         const std::size_t bytes = mask.size() * sizeof(cpu_set_t);
@@ -105,7 +109,7 @@ inline std::size_t processors_by_affinity() {
     return std::thread::hardware_concurrency();
 }
 
-/// How many works may compute at a time; 1 or more.
+/// The number of works that can compute at the same time; at least 1.
 inline std::size_t usable_processors() {
     std::size_t processors = processors_by_affinity();
 #ifdef __linux__

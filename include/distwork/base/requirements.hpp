@@ -1,7 +1,7 @@
 #pragma once
 
-// What the compiler must be told. Every other header includes this one first, directly or by one that does: what is
-// missing is said in a sentence, before a page of errors about what follows from it.
+// Required compiler settings. Every other header includes this one first, directly or indirectly, so that a missing
+// setting gives one clear error before the errors that follow from it.
 
 #if __cplusplus < 202002L && (!defined(_MSVC_LANG) || _MSVC_LANG < 202002L)
 #error "distwork needs C++20: compile with -std=c++20 or later (the CMake target distwork::distwork does)"

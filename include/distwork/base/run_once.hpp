@@ -7,19 +7,19 @@
 
 namespace distwork::detail {
 
-/// A role runs once; one that never does is told of.
+/// Ensures that a role runs only once, and tells whether it was ever asked to run.
 ///
 /// *Thread-safety*: all functions.
 class RunOnce {
 public:
-    /// *Errors*: already_running, the second time.
+    /// *Errors*: throws Error (already_running) at the second call.
     void begin(const std::string& role) {
         asked_ = true;
         if (begun_.exchange(true))
             throw Error::with_text(Errc::already_running, role + " was started before: a role runs once");
     }
 
-    /// It will begin, where its coroutine does.
+    /// Notes that the role is to run. `begin` is called later, in the role's coroutine.
     void ask() noexcept { asked_ = true; }
     bool was_asked() const noexcept { return asked_; }
 

@@ -6,7 +6,7 @@
 
 namespace distwork::detail {
 
-/// splitmix64: all that jitter and simulations need, without the weight of <random> in each file that includes us.
+/// The splitmix64 generator. It is enough for jitter and simulations, and avoids including <random> everywhere.
 ///
 /// *Source*: G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators", 2014.
 class SplitMix64 {

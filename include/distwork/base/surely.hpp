@@ -7,8 +7,9 @@
 
 #include "asio.hpp"
 
-// What begins something may fail for want of memory, and says so. What completes, gives back or hands over must not: a
-// caller would never be called back, or a slot would be lost. It needs some hundred bytes, and waits until there are.
+// An operation that begins something may fail with std::bad_alloc. An operation that completes a call, gives a slot
+// back or hands a work over must not fail: a caller would never be called back, or a slot would be lost. Such an
+// operation needs some hundred bytes, and blocks until they are available.
 
 namespace distwork::detail {
 
@@ -16,7 +17,8 @@ inline void wait_for_memory() noexcept {
     std::this_thread::sleep_for(std::chrono::milliseconds{1});
 }
 
-/// Does something that is whole or not at all, and throws nothing but bad_alloc: again, until it succeeds.
+/// Repeats an action until it does not throw std::bad_alloc. Blocks between attempts. The action must have no effect
+/// when it throws, and must throw nothing else.
 template <class Action>
 decltype(auto) surely(Action&& action) noexcept {
     for (;;) {
@@ -28,8 +30,8 @@ decltype(auto) surely(Action&& action) noexcept {
     }
 }
 
-/// Posts a function that must not get lost. It is copied. An executor that throws anything but bad_alloc takes nothing
-/// any more.
+/// Posts a copy of a function that must not get lost. An executor that throws anything but std::bad_alloc accepts
+/// nothing any more; the function is dropped then.
 template <class Executor, class Function>
 void post_surely(const Executor& executor, const Function& function) noexcept {
     surely([&] {
@@ -42,7 +44,7 @@ void post_surely(const Executor& executor, const Function& function) noexcept {
     });
 }
 
-/// The same for a continuation of what the thread does now: it runs after that, on this thread if that is free.
+/// The same with asio::defer: the function runs after the current one, on this thread if possible.
 template <class Executor, class Function>
 void defer_surely(const Executor& executor, const Function& function) noexcept {
     try {

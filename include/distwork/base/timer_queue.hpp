@@ -15,10 +15,10 @@
 
 namespace distwork::detail {
 
-/// Actions at later times, each of which can be called off: one timer of the Transport stands behind all of them.
+/// Runs actions at later times. Each action can be cancelled. All of them share one timer of the Transport.
 ///
-/// *Executor*: actions run on the strand. *Thread-safety*: all functions. *Lifetime*: shared by its role and the wait
-/// under way, which `stop` ends.
+/// *Executor*: actions run on the strand. *Thread-safety*: all functions. *Lifetime*: shared by the role and the wait
+/// in progress, which `stop` ends.
 template <class Transport>
 class TimerQueue : public std::enable_shared_from_this<TimerQueue<Transport>> {
     using TimePoint = std::chrono::steady_clock::time_point;
@@ -29,10 +29,10 @@ public:
     TimerQueue(Transport transport, typename Transport::Strand strand)
         : transport_{std::move(transport)}, strand_{std::move(strand)}, timer_{strand_} {}
 
-    /// `action` must not throw. `kept` calls the action off when it goes, if that did not run before. It is set under the
-    /// lock: what the action leads to may set it anew. Nothing happens once stopped.
+    /// Runs `action`, which must not throw, after a time. Destroying or replacing `kept` cancels it if it has not run.
+    /// `kept` is set under the lock, since the action may cause another `set` of it. After `stop` this does nothing.
     void set(std::chrono::nanoseconds after, std::function<void()> action, std::shared_ptr<void>& kept) {
-        std::shared_ptr<void> before;  // these outlive the lock
+        std::shared_ptr<void> before;  // both are destroyed after the lock is released
         std::shared_ptr<void> setting;
         const std::lock_guard lock{mutex_};
         if (stopped_) return;
@@ -40,7 +40,7 @@ public:
         setting = std::make_shared<Setting>(this->weak_from_this(), key);
         pending_.emplace(key, std::move(action));
         before = std::exchange(kept, std::move(setting));
-        // Only the first needs the timer to be set anew.
+        // Only a new first action changes when the timer expires.
         if (pending_.begin()->first == key) wait_later();
     }
 
@@ -66,7 +66,7 @@ private:
     };
 
     void call_off(Key key) {
-        std::function<void()> action;  // outlives the lock
+        std::function<void()> action;  // destroyed after the lock is released
         const std::lock_guard lock{mutex_};
         const auto found = pending_.find(key);
         if (found == pending_.end()) return;
@@ -78,7 +78,8 @@ private:
         post_surely(strand_, [self = this->shared_from_this()] { self->wait(); });
     }
 
-    /// Runs what is due, then waits for the next; on the strand. A wait that was under way ends without a word.
+    /// Runs the actions that are due, then waits for the next one. On the strand. Setting the timer cancels the
+    /// previous wait.
     void wait() noexcept {
         const TimePoint now = transport_.now();
         while (const auto due = take_due(now)) due.mapped()();
@@ -93,7 +94,7 @@ private:
         if (failed) wait_later();  // out of memory
     }
 
-    /// Empty when nothing is due any more.
+    /// Empty when no action is due.
     typename Actions::node_type take_due(TimePoint now) noexcept {
         const std::lock_guard lock{mutex_};
         if (pending_.empty() || pending_.begin()->first.first > now) return {};

@@ -16,7 +16,7 @@
 
 namespace distwork::detail {
 
-/// The type's name as its source spells it, where the compiler tells.
+/// The type's name as its source spells it, if the compiler can tell.
 inline std::string type_name(const std::type_info& type) {
 #ifdef DISTWORK_HAS_CXXABI
     int status = 0;
@@ -32,8 +32,8 @@ struct ExceptionText {
     std::string text;
 };
 
-/// What can be told of an exception to someone far away: its type's name and its what(). Either text may be a null pointer;
-/// a nullptr that is thrown is one, to its handler.
+/// The type name and the what() of an exception, to be sent to the caller. what() or a thrown text may be a null
+/// pointer: a thrown nullptr is caught as a null `const char*`.
 inline ExceptionText describe(const std::exception_ptr& exception) {
     const auto or_null = [](const char* text) { return text ? text : "a null pointer instead of a text"; };
     try {
@@ -52,7 +52,7 @@ inline ExceptionText describe(const std::exception_ptr& exception) {
     }
 }
 
-/// What an exception says; its type, where it says nothing.
+/// The text of an exception; the name of its type if it has no text.
 inline std::string what_of(const std::exception_ptr& exception) {
     auto [type, text] = describe(exception);
     return text.empty() ? std::move(type) : std::move(text);

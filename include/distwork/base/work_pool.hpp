@@ -9,10 +9,11 @@
 
 namespace distwork::detail {
 
-/// A role's own threads. `join` waits for works that run, and for nothing else; a work that ends its own role does not
-/// wait for itself.
+/// The threads of a role's own pool. `join` blocks until running works have returned; works that wait are dropped. A
+/// work that destroys its own role does not wait for itself.
 ///
-/// *Lifetime*: until the role's core ends, for calls of its works may complete there after `join`; they are dropped.
+/// *Lifetime*: as long as the role's core. Calls of its works may complete on its executor after `join`; they are
+/// dropped.
 class WorkPool {
 public:
     explicit WorkPool(std::size_t threads) : pool_{std::make_unique<asio::thread_pool>(threads)} {}
