@@ -9,14 +9,14 @@
 
 namespace distwork::detail {
 
-/// A default one if the connection is gone already.
+/// The peer's end of the connection; a default endpoint if the connection is closed already.
 template <class Socket>
 asio::ip::tcp::endpoint remote_endpoint_of(const Socket& socket) {
     std::error_code ignored;
     return socket.remote_endpoint(ignored);
 }
 
-/// As people write it, and programs read it: an IPv6 address in brackets.
+/// `host:port`, with brackets around an IPv6 address.
 inline std::string host_and_port(const std::string& host, std::uint16_t port) {
     const bool is_v6 = host.find(':') != std::string::npos;
     return (is_v6 ? '[' + host + ']' : host) + ':' + std::to_string(port);
@@ -26,7 +26,7 @@ inline std::string to_string(const asio::ip::tcp::endpoint& endpoint) {
     return host_and_port(endpoint.address().to_string(), endpoint.port());
 }
 
-/// Whether an address or host name stays on this machine; names other than localhost may not.
+/// Whether a host is known to be this machine: a loopback address or "localhost". Other names give false.
 inline bool is_loopback(const std::string& host) {
     if (host == "localhost") return true;
     std::error_code error;
@@ -40,7 +40,7 @@ inline bool is_address(const std::string& host) {
     return !error;
 }
 
-/// Throws Error (bad_address) unless `host` is an address, or could be a host's name.
+/// *Errors*: throws Error (bad_address) unless `host` is an address or has the form of a host's name.
 inline void check_host(const std::string& host) {
     if (is_address(host)) return;
     const bool only_digits_and_dots = host.find_first_not_of("0123456789.") == std::string::npos;

@@ -17,8 +17,8 @@ namespace distwork::detail {
 
 using Endpoints = std::vector<asio::ip::tcp::endpoint>;
 
-/// The addresses of one host in the order in which they are tried: IPv6 and IPv4 in turn, beginning with the kind that
-/// the resolver named first; and all of them beginning behind the one that the last attempt ended with, if it is there.
+/// The order in which the addresses of a host are tried: IPv6 and IPv4 alternate, starting with the kind that the
+/// resolver returned first. If `last`, the address that was tried last, is among them, the order starts after it.
 inline Endpoints order_of(const Endpoints& found, const std::optional<asio::ip::tcp::endpoint>& last) {
     Endpoints kinds[2];
     for (const auto& endpoint : found)
@@ -33,8 +33,9 @@ inline Endpoints order_of(const Endpoints& found, const std::optional<asio::ip::
     return order;
 }
 
-/// One attempt to reach a host of several addresses: which is tried next, and when. Each begins when one before it failed,
-/// or beside it after a quarter of a second; the first that answers wins. No I/O, no clock.
+/// One attempt to connect to a host with several addresses: decides which address is tried next, and when. An address
+/// is tried when an earlier one failed, or 250 ms after the last one was begun. The first address that answers wins. No
+/// I/O, no clock.
 ///
 /// *Source*: RFC 8305, "Happy Eyeballs".
 class AddressRace {
@@ -43,7 +44,7 @@ public:
 
     explicit AddressRace(Endpoints order) : order_{std::move(order)} {}
 
-    /// The one to be tried now, beside those that are; null if all were.
+    /// The next address to try, beside those in progress; null if all were tried.
     const asio::ip::tcp::endpoint* begin_next() noexcept {
         if (begun_ == order_.size()) return nullptr;
         ++under_way_;
@@ -51,7 +52,7 @@ public:
     }
     void failed() noexcept { --under_way_; }
 
-    /// Until the next is to be tried, if none fails before; none: there is no other.
+    /// Time until the next address is tried, unless one fails earlier; none if there is no further address.
     std::optional<std::chrono::milliseconds> pause() const noexcept {
         if (begun_ == order_.size()) return std::nullopt;
         return next_after;
@@ -64,7 +65,7 @@ private:
     std::size_t under_way_ = 0;
 };
 
-/// Which address of each host was tried last. *Thread-safety*: all functions.
+/// The address of each host that was tried last. *Thread-safety*: all functions.
 class LastAddresses {
 public:
     std::optional<asio::ip::tcp::endpoint> of(const std::string& host, std::uint16_t port) const {
@@ -82,7 +83,7 @@ private:
     mutable std::mutex mutex_;
     // guarded by mutex_
     std::map<std::pair<std::string, std::uint16_t>, asio::ip::tcp::endpoint>
-        addresses_;  // as many as hosts are asked for
+        addresses_;  // one entry for each host and port
 };
 
 }  // namespace distwork::detail

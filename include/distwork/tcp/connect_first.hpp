@@ -13,15 +13,16 @@
 
 namespace distwork::detail {
 
-/// The connections that are tried beside each other.
+/// Connection attempts that run at the same time.
 ///
-/// *Executor*: their strand. *Lifetime*: shared by who waits for the first, and the attempts under way.
+/// *Executor*: their strand. *Lifetime*: shared by the coroutine that waits for the first connection, and the attempts
+/// in progress.
 template <class Socket, class Timer, class Strand>
 class Racers : public std::enable_shared_from_this<Racers<Socket, Timer, Strand>> {
 public:
     Racers(Endpoints order, Strand strand) : race_{std::move(order)}, strand_{std::move(strand)}, timer_{strand_} {}
 
-    /// Whom it tries now; null: all were.
+    /// Begins the next attempt, and returns its address; null if all addresses were tried.
     const asio::ip::tcp::endpoint* begin_next() {
         any_failed_ = false;
         const auto* const endpoint = race_.begin_next();
@@ -40,14 +41,14 @@ public:
         return endpoint;
     }
 
-    /// Until somebody won or failed, or it is time for the next.
+    /// Waits until an attempt succeeds or fails, or until it is time for the next one.
     asio::awaitable<void> wait() {
         if (!any_failed_) co_await pause(timer_, race_.pause().value_or(std::chrono::hours{24}));
     }
 
     Socket* winner() const noexcept { return winner_; }
     bool is_lost() const noexcept { return race_.is_lost(); }
-    std::error_code error() const noexcept { return error_; }  ///< the last one
+    std::error_code error() const noexcept { return error_; }  ///< the error of the attempt that failed last
 
     void end() noexcept {
         ended_ = true;
@@ -68,14 +69,15 @@ private:
     std::list<Socket> sockets_;
     Socket* winner_ = nullptr;
     std::error_code error_ = asio::error::host_not_found;
-    bool any_failed_ = false;  // since the last was begun
+    bool any_failed_ = false;  // since the last attempt was begun
     bool ended_ = false;
 };
 
-/// A connection with the first of these addresses that answers. `begun(endpoint)` is told which are tried. Ends at once
-/// when it is cancelled.
+/// Connects to the first of these addresses that answers. Calls `begun(endpoint)` for each address that is tried. Ends
+/// at once when it is cancelled.
 ///
-/// *Errors*: the system's, of the last that failed; the socket is closed then.
+/// *Errors*: sets `error` to the system's error of the attempt that failed last; then the returned socket is closed.
+/// Throws operation_aborted if it is cancelled.
 template <class Socket, class Timer, class Strand, class Begun>
 asio::awaitable<Socket> connect_first(Strand strand, Endpoints order, Begun begun, std::error_code& error) {
     using Runners = Racers<Socket, Timer, Strand>;

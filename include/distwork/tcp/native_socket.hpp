@@ -12,17 +12,18 @@
 #include <unistd.h>
 #endif
 
-// What a program that the host begins must not keep: our ports and connections. A socket that is marked after it was made
-// is inherited by who is begun in between, by another thread; so the system makes it marked, where it can.
+// Programs that the application starts must not inherit the library's ports and connections. A socket that is marked
+// close-on-exec after it was made may be inherited by a program that another thread starts in between. So the system
+// makes the socket with the mark if it can.
 
 namespace distwork::detail {
 
-/// The system makes sockets that a program which is begun does not inherit.
+/// Defined if the system can make sockets that are close-on-exec from the start.
 #if defined(SOCK_CLOEXEC) && !defined(_WIN32)
 #define DISTWORK_HAS_SOCK_CLOEXEC 1
 #endif
 
-/// Where the system cannot do better.
+/// Marks a socket close-on-exec, for systems that cannot do this when they make it.
 template <class Socket>
 void close_on_exec([[maybe_unused]] Socket& socket) {
 #ifndef _WIN32
@@ -36,7 +37,7 @@ inline std::error_code last_system_error() noexcept {
     return {errno, asio::error::get_system_category()};
 }
 
-/// Gives it a handle, which is closed if that fails.
+/// Gives the socket a handle. Closes the handle on failure.
 template <class Socket>
 std::error_code assign(Socket& socket, const asio::ip::tcp& protocol, int handle) {
     std::error_code error;
@@ -51,7 +52,8 @@ std::error_code open(Socket& socket, const asio::ip::tcp& protocol) {
     return handle < 0 ? last_system_error() : assign(socket, protocol, handle);
 }
 
-/// would_block: nobody waits to be accepted any more. The acceptor must be non-blocking, natively.
+/// Accepts a connection without blocking. Returns would_block if no connection waits. The acceptor's handle must be
+/// non-blocking.
 template <class Acceptor, class Socket>
 std::error_code accept_now(Acceptor& acceptor, Socket& socket) {
     sockaddr_storage address{};
@@ -91,8 +93,9 @@ asio::awaitable<void> accept(Acceptor& acceptor, Socket& socket) {
 
 #endif
 
-/// A socket or an acceptor that is shut down before it is closed: a process that was forked holds a copy, which would
-/// keep the connection alive, or the port taken. Such a copy may be closed, and ends nothing.
+/// A socket or an acceptor that is shut down before it is closed. A forked process holds a copy of the handle, which
+/// would otherwise keep the connection or the port open. Closing that copy in the forked process does not shut the
+/// socket down.
 template <class Base>
 class ShutDownFirst : public Base {
 public:

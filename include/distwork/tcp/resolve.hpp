@@ -20,10 +20,10 @@
 
 namespace distwork::detail {
 
-/// Finds the addresses of a host, and blocks meanwhile. Throws std::system_error.
+/// Finds the addresses of a host. Blocks. *Errors*: throws std::system_error.
 using LookUp = std::function<Endpoints(const std::string& host, std::uint16_t port)>;
 
-/// By the system: files, name servers.
+/// Asks the system's resolver, which uses files and name servers. Blocks.
 inline Endpoints look_up(const std::string& host, std::uint16_t port) {
     asio::io_context context;
     asio::ip::tcp::resolver resolver{context};
@@ -34,10 +34,10 @@ inline Endpoints look_up(const std::string& host, std::uint16_t port) {
     return found;
 }
 
-/// A look-up on a thread of its own, and who waits for it. The system's cannot be ended: it is left alone then, and its
-/// thread touches nothing but this object any more.
+/// A look-up on a thread of its own, and the coroutine that waits for it. The system's look-up cannot be cancelled: if
+/// the coroutine gives up, the thread continues, and touches nothing but this object.
 ///
-/// *Lifetime*: shared by the two.
+/// *Lifetime*: shared by the thread and the coroutine.
 template <class Timer, class Strand>
 class Question : public std::enable_shared_from_this<Question<Timer, Strand>> {
 public:
@@ -51,7 +51,7 @@ public:
 
     // Strand
 
-    /// Nobody waits any more; called before the context of the strand ends.
+    /// The coroutine gives up. Must be called before the context of the strand ends.
     void abandon() noexcept {
         const std::lock_guard lock{mutex_};
         timer_ = nullptr;
@@ -73,7 +73,7 @@ private:
         if (!strand_) return;
         found_ = std::move(found);
         error_ = std::move(error);
-        // Out of memory: who waits has a time limit.
+        // Out of memory: the coroutine is not woken, but has a time limit.
         static_cast<void>(
             exception_of([&] { asio::post(*strand_, [self = this->shared_from_this()] { self->wake(); }); }));
     }
@@ -89,14 +89,15 @@ private:
 
     std::mutex mutex_;
     // guarded by mutex_, until it is answered
-    std::optional<Strand> strand_;  // none: abandoned
+    std::optional<Strand> strand_;  // none if the coroutine gave up
     Endpoints found_;
     std::exception_ptr error_;
 };
 
-/// The addresses of a host. Ends at once when it is cancelled, or its context is destroyed, whatever the look-up does.
+/// The addresses of a host. Does not block. Ends at once when it is cancelled or its context is destroyed, even if the
+/// look-up continues.
 ///
-/// *Errors*: what `look_up` throws.
+/// *Errors*: throws what `look_up` throws.
 template <class Timer, class Strand>
 asio::awaitable<Endpoints> resolve(Strand strand, LookUp look_up, std::string host, std::uint16_t port) {
     std::error_code no_address;
@@ -115,7 +116,7 @@ asio::awaitable<Endpoints> resolve(Strand strand, LookUp look_up, std::string ho
     };
     const Abandoned at_the_end{*question};
     question->ask(std::move(look_up), std::move(host), port);
-    // A wait that was cancelled from outside throws when it is begun again.
+    // After a cancellation from outside the next wait throws.
     while (!question->is_answered()) co_await detail::pause(timer, std::chrono::hours{24});
     co_return question->take();
 }
