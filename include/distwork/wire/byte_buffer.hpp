@@ -10,13 +10,13 @@
 
 namespace distwork::detail {
 
-/// Bytes that grow at the end: what one frame's body is encoded into.
+/// A buffer that grows at the end. The body of one frame is encoded into it.
 ///
-/// Small bodies live in the object itself, so that the usual work costs no allocation; new bytes are never zeroed.
-/// Move-only; what was moved from is empty.
+/// Small bodies are stored in the object itself, so that a typical work needs no allocation. New bytes are not zeroed.
+/// The class is move-only; a buffer that was moved from is empty.
 class ByteBuffer {
 public:
-    /// What fits without an allocation. With it the object is two cache lines.
+    /// The bytes that fit without an allocation. With this number the object has the size of two cache lines.
     static constexpr std::size_t inline_bytes = 104;
 
     ByteBuffer() noexcept = default;
@@ -29,8 +29,8 @@ public:
     }
     ~ByteBuffer() { release(); }
 
-    /// Makes room for `count` more bytes and returns where they start; the caller writes them.
-    /// *Lifetime*: the pointer is valid until the next call that may grow the buffer, or moves it.
+    /// Makes room for `count` more bytes, and returns their address; the caller writes them. *Lifetime*: the pointer is
+    /// valid until a call makes the buffer grow, or the buffer is moved.
     std::byte* extend(std::size_t count) {
         if (count > capacity_ - size_) [[unlikely]]
             grow(count);
@@ -50,10 +50,10 @@ public:
     bool empty() const noexcept { return size_ == 0; }
     std::span<const std::byte> view() const noexcept { return {data_, size_}; }
 
-    /// Keeps the memory.
+    /// Empties the buffer, and keeps its memory.
     void clear() noexcept { size_ = 0; }
 
-    /// Keeps the first `size` bytes, and the memory. `size` must not exceed size().
+    /// Keeps the first `size` bytes and the memory. `size` must not exceed size().
     void truncate(std::size_t size) noexcept { size_ = size; }
 
     void reserve(std::size_t capacity) {
@@ -61,7 +61,8 @@ public:
     }
 
 private:
-    // A large body is one append of a count and one of the bytes, followed by little: it shall not cost a doubling.
+    // A large body is appended as a count, its bytes, and little more. With this slack that does not double the
+    // capacity.
     static constexpr std::size_t slack = 64;
 
     void grow(std::size_t count) {
@@ -98,7 +99,7 @@ private:
     std::byte* data_ = inline_;
     std::size_t size_ = 0;
     std::size_t capacity_ = inline_bytes;
-    std::byte inline_[inline_bytes];  // not initialized: see extend
+    std::byte inline_[inline_bytes];  // not initialized: the caller of extend writes
 };
 
 }  // namespace distwork::detail

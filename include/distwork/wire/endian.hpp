@@ -9,7 +9,7 @@
 
 namespace distwork::detail {
 
-/// Copies one scalar of `size` bytes from the machine's order of bytes to the wire's, or back.
+/// Copies a scalar of `size` bytes, and converts between the byte order of the machine and that of the wire.
 inline void copy_little_endian(std::byte* to, const std::byte* from, std::size_t size) noexcept {
     if constexpr (std::endian::native == std::endian::little) {
         std::memcpy(to, from, size);

@@ -7,38 +7,40 @@
 
 namespace distwork::detail {
 
-/// What a frame is for. The numbers are the wire's; see wire/README.md.
+/// The kind of a frame. The numbers are those on the wire: see wire/README.md.
 enum class FrameKind : std::uint8_t {
-    hello = 1,      ///< who connects: magic, versions, role, name
-    welcome = 2,    ///< the answer to hello: the version chosen, role, name
-    refuse = 3,     ///< the other answer to hello: why not
-    types = 4,      ///< slots, labels, window and the table of work types; again whenever it grew
-    work = 5,       ///< a work to execute: `type` is the receiver's number for it, the body the work's bytes
-    answer = 6,     ///< what the work `id` returned: execution time, then the value
-    error = 7,      ///< why the work `id` has no answer: execution time, Errc, exception type, text
-    cancel = 8,     ///< the work `id` is no longer wanted; it is answered all the same
-    recall = 9,     ///< give back the work `id` if it has not begun; version 2
-    returned = 10,  ///< the work `id` was recalled, had not begun and will not: nothing else is said of it; version 2
-    credit = 11,    ///< the work `id` gives its slot free while it waits, or takes one again; 0: a work of an earlier
-                    ///< session has ended; version 2
-    progress = 12,  ///< reserved: how far the work `id` is
-    ping = 13,      ///< are you there? `id` is echoed
-    pong = 14,      ///< yes
-    drain = 15,     ///< send me nothing new
-    bye = 16,       ///< the sender leaves; the connection ends after this frame
+    hello = 1,      ///< a slave introduces itself: magic, versions, role, name
+    welcome = 2,    ///< the master accepts: the version chosen, role, name
+    refuse = 3,     ///< the master does not accept: Errc, text
+    types = 4,      ///< slots, labels, window and the table of work types; sent again when the table has grown
+    work = 5,       ///< a work to execute or distribute; `type` is the receiver's number of its type
+    answer = 6,     ///< the value of the work `id`: execution time, then the value
+    error = 7,      ///< why the work `id` has no value: execution time, Errc, exception type, text
+    cancel = 8,     ///< the work `id` is not wanted any more; it is answered all the same
+    recall = 9,     ///< give the work `id` back if it has not begun; since version 2
+    returned = 10,  ///< the work `id` was recalled before it began: it is not executed and not answered; since version
+                    ///< 2
+    credit = 11,    ///< the work `id` releases its slot while it waits, or takes one again; `id` 0: a work of an
+                    ///< earlier session has ended, and its slot is free; since version 2
+    progress = 12,  ///< reserved: the progress of the work `id`
+    ping = 13,      ///< asks for a pong with the same `id`
+    pong = 14,      ///< answers a ping
+    drain = 15,     ///< from a slave: send no new works; from a master: no more works follow
+    bye = 16,       ///< the sender ends the session: the connection ends after this frame
 };
 
-/// The head of every frame. All integers are little-endian.
+/// The header of every frame, 16 bytes. All integers are little-endian.
 ///
-/// | offset | bytes | field | |
+/// | offset | bytes | field | meaning |
 /// | --- | --- | --- | --- |
-/// | 0 | 4 | length | of the body that follows, in bytes |
+/// | 0 | 4 | length | bytes of the body that follows |
 /// | 4 | 1 | kind | FrameKind |
-/// | 5 | 1 | flags | work: 1, if 4 bytes before the work's are its execution timeout in milliseconds; error: 1, if the work
-///   is executed all the same, and another answer gives its slot back; else 0 |
-/// | 6 | 2 | type | work: the receiver's number for the work type; else 0 |
-/// | 8 | 8 | id | work, answer, error, cancel, recall, returned: the work's; never used twice in a session. ping, pong:
-///   any; credit: 0 |
+/// | 5 | 1 | flags | work, error, credit: a sum of the flags below; else 0 |
+/// | 6 | 2 | type | work: the receiver's number of the work type; else 0 |
+/// | 8 | 8 | id | see below; 0 in frames of other kinds |
+///
+/// In work, answer, error, cancel, recall and returned frames `id` is the id of the work, which is never used twice in
+/// a session. So it is in credit frames, where 0 has a meaning of its own. In ping and pong frames it is any number.
 struct FrameHeader {
     std::uint32_t length = 0;
     FrameKind kind{};
@@ -51,22 +53,22 @@ struct FrameHeader {
 
 inline constexpr std::size_t frame_header_bytes = 16;
 
-/// A flag of work frames: the body begins with a u32, the milliseconds that the execution may take (0: any time).
+/// A flag of work frames: the body starts with a u32, the execution timeout in milliseconds; 0: unlimited.
 inline constexpr std::uint8_t flag_timeout = 1;
 inline constexpr std::size_t timeout_bytes = 4;
 
-/// A flag of error frames: the caller is told, but the work goes on. Its slot is given back by another answer.
+/// A flag of error frames: the work took too long and is still executed. Another answer releases its slot.
 inline constexpr std::uint8_t flag_goes_on = 1;
 
-/// A flag of credit frames: the work takes a slot again, which it had given free.
+/// A flag of credit frames: the work takes a slot again after it released one.
 inline constexpr std::uint8_t flag_takes_slot = 1;
 
-/// A flag of work frames: the work is not to be executed by the receiver, a master, but distributed. Its body begins,
-/// behind the timeout if there is one, with a u64: the id of the work that submits it. Since version 2.
+/// A flag of work frames to a master: the work is to be distributed, not executed by the receiver. The body has, after
+/// the timeout if there is one, a u64: the id of the work that submits this one. Since version 2.
 inline constexpr std::uint8_t flag_submission = 2;
 inline constexpr std::size_t parent_bytes = 8;
 
-/// Whether the flags mean something in a frame of that kind and length.
+/// Whether a frame of this kind and length may have these flags.
 constexpr bool has_known_flags(const FrameHeader& header) noexcept {
     if (header.flags == 0) return true;
     if (header.kind == FrameKind::error) return header.flags == flag_goes_on;
@@ -77,7 +79,7 @@ constexpr bool has_known_flags(const FrameHeader& header) noexcept {
     return header.length >= prefix;
 }
 
-/// Every peer takes bodies up to this length; more is its own to say.
+/// Every peer accepts bodies up to this length. A peer may announce a higher limit.
 inline constexpr std::size_t least_max_frame_bytes = 64 * 1024;
 
 /// Writes `frame_header_bytes` bytes.
@@ -89,7 +91,7 @@ inline void write_header(std::byte* to, const FrameHeader& header) noexcept {
     store(to + 8, header.id);
 }
 
-/// Reads `frame_header_bytes` bytes. Any bytes are a header; whether it means something is the session's to judge.
+/// Reads `frame_header_bytes` bytes. Any bytes give a header; the session checks whether it is valid.
 inline FrameHeader read_header(const std::byte* from) noexcept {
     FrameHeader header;
     header.length = load<std::uint32_t>(from);

@@ -13,26 +13,26 @@
 
 namespace distwork::detail {
 
-/// One whole frame. `body` is valid until the reader's next `prepare`, or as long as `own` lives where that is set:
-/// a large body that was read into a buffer of its own, which the receiver may keep.
+/// One complete frame. If `own` is set, it owns the body: a large body, in a buffer of its own that the receiver may
+/// keep. Else the body is valid until the reader's next `prepare`.
 struct Frame {
     FrameHeader header;
     std::span<const std::byte> body;
     LargeBytes own;
 };
 
-/// Turns the bytes of a stream, however they are split, into frames. No I/O: read into `prepare()`, then `commit`.
+/// Splits a stream of bytes into frames, wherever the reads end. No I/O: read into `prepare()`, then call `commit`.
 ///
-/// Memory follows the traffic: 1 KiB while little comes, 256 KiB when much does. A large body gets 1 MiB at once and
-/// then doubles as its bytes arrive, so that a header alone never makes us allocate what it announces.
+/// The buffer follows the traffic, from 1 KiB to 256 KiB. A large body gets at most 1 MiB at once, which doubles as its
+/// bytes arrive: a header alone never causes an allocation of the length that it announces.
 class FrameReader {
 public:
     explicit FrameReader(std::size_t max_body_bytes) : max_body_bytes_{max_body_bytes} {}
 
-    /// Bodies longer than this end the session with Errc::frame_too_large.
+    /// A longer body ends the session with Errc::frame_too_large.
     void max_body_bytes(std::size_t bytes) noexcept { max_body_bytes_ = bytes; }
 
-    /// Where the next read goes; never empty.
+    /// The memory for the next read; never empty.
     std::span<std::byte> prepare() {
         if (large_) {
             if (large_filled_ == large_capacity_) grow_large();
@@ -42,8 +42,9 @@ public:
         return {buffer_.get() + end_, capacity_ - end_};
     }
 
-    /// Takes the `count` bytes just read and hands every whole frame to `on_frame(Frame&&)`, which may return false to
-    /// stop: what follows is then left unparsed. Returns why the stream cannot go on, if so.
+    /// Processes the `count` bytes that were read: passes each complete frame to `on_frame(Frame&&)`. If that returns
+    /// false, the bytes after the frame are not parsed. *Errors*: returns frame_too_large if the stream cannot
+    /// continue.
     template <class OnFrame>
     std::error_code commit(std::size_t count, OnFrame&& on_frame) {
         if (large_) {
@@ -80,10 +81,11 @@ public:
 private:
     static constexpr std::size_t least_capacity = 1024;
     static constexpr std::size_t greatest_capacity = 256 * 1024;
-    static constexpr std::size_t first_large_capacity = 1024 * 1024 + 4096;  // 1 MiB of payload and its own counts
+    static constexpr std::size_t first_large_capacity = 1024 * 1024 + 4096;  // 1 MiB of payload and its counts
     static constexpr int calm_reads = 16;
 
-    /// Moves what is left of the last read to the front: not before, since frames refer to the buffer until now.
+    /// Moves the unparsed bytes to the front. This must wait for the next `prepare`, since frames refer to the buffer
+    /// until then.
     void make_room() {
         const std::size_t left = end_ - begin_;
         std::size_t capacity = std::max(capacity_, least_capacity);
@@ -102,7 +104,7 @@ private:
         end_ = left;
     }
 
-    /// A read that fills the buffer asks for a larger one; a run of small ones for the least.
+    /// A read that fills the buffer causes a larger buffer; several small reads in a row cause the smallest one.
     void adapt(std::size_t count) {
         if (end_ + count == capacity_ && capacity_ < greatest_capacity) {
             next_capacity_ = std::min(capacity_ * 4, greatest_capacity);
@@ -140,10 +142,10 @@ private:
     std::size_t max_body_bytes_;
     std::unique_ptr<std::byte[]> buffer_;
     std::size_t capacity_ = 0;
-    std::size_t begin_ = 0;          // bytes that were parsed: frames may refer to them
-    std::size_t end_ = 0;            // bytes that were read
-    std::size_t wanted_ = 0;         // the whole of the frame that is partly there
-    std::size_t next_capacity_ = 0;  // 0: as it is
+    std::size_t begin_ = 0;          // end of the parsed bytes, which frames may refer to
+    std::size_t end_ = 0;            // end of the bytes that were read
+    std::size_t wanted_ = 0;         // length of the frame that is partly there, with its header
+    std::size_t next_capacity_ = 0;  // 0: unchanged
     int calm_ = 0;
     LargeBytes large_;
     FrameHeader large_header_;

@@ -16,15 +16,15 @@
 
 namespace distwork::detail {
 
-/// Which side of a link a peer is.
+/// The role of a peer in a session.
 enum class Role : std::uint8_t { master = 1, slave = 2 };
 
-/// All that is said before a peer is accepted, in plain bytes: a stranger gets no archive to play with.
+/// The bytes that a peer may send before it is accepted. They are plain fields: a stranger's bytes reach no archive.
 inline constexpr std::size_t stranger_bytes = 4 * 1024;
 
 inline constexpr std::string_view magic = "DISTWORK";
 
-/// The body of hello and welcome.
+/// The body of hello and welcome. What follows the name is ignored.
 ///
 /// | bytes | hello | welcome |
 /// | --- | --- | --- |
@@ -40,8 +40,12 @@ struct Greeting {
     std::string name;
 };
 
-/// The body of refuse, and of bye, which says why a session ends: Errc (2 bytes), then a text for people (2 + n bytes,
-/// n ≤ 256).
+/// The body of refuse and bye, which tells why a session ends.
+///
+/// | bytes | field |
+/// | --- | --- |
+/// | 2 | Errc |
+/// | 2 + n | text for people, n ≤ 256 |
 struct Refusal {
     Errc reason{};
     std::string text;
@@ -62,7 +66,7 @@ inline std::error_code decode(std::span<const std::byte> body, Greeting& greetin
     std::string first;
     std::uint8_t role = 0;
     if (!reader.raw(first, magic.size()) || first != magic) return Errc::not_distwork;
-    // A newer version may append to its greeting: what comes after the name is not looked at.
+    // A newer version may append to its greeting, so the bytes after the name are ignored.
     if (!reader.get(greeting.oldest) || !reader.get(greeting.newest) || !reader.get(role) || role < 1 || role > 2 ||
         !reader.text(greeting.name) || greeting.oldest > greeting.newest)
         return Errc::protocol_violation;
@@ -82,7 +86,8 @@ inline std::error_code decode(std::span<const std::byte> body, Refusal& refusal)
     return {};
 }
 
-/// Judges a hello against what this build speaks. On success `version` is the newest that both speak.
+/// Checks whether a greeting fits this build. On success `version` is the newest version that both peers speak.
+/// *Errors*: returns wrong_role or version_mismatch.
 inline std::error_code meet(const Greeting& hello, Role expected, std::uint16_t& version) noexcept {
     if (hello.role != expected) return Errc::wrong_role;
     if (hello.newest < oldest_protocol_version || hello.oldest > newest_protocol_version) return Errc::version_mismatch;
@@ -90,22 +95,24 @@ inline std::error_code meet(const Greeting& hello, Role expected, std::uint16_t&
     return {};
 }
 
-/// What is said until two peers have accepted each other. No I/O: `take` judges a frame and says what to send.
+/// The exchange of frames until two peers have accepted each other. No I/O: `take` checks a frame and returns what to
+/// send.
 class Handshake {
 public:
     Handshake(Role role, std::string name) : role_{role}, name_{std::move(name)} {}
 
     struct Step {
-        FrameKind reply{};  ///< with `body`; none if zero
+        FrameKind reply{};  ///< sent with `body`; zero: nothing is sent
         std::vector<std::byte> body;
-        std::error_code error;  ///< the peers part, after the reply
+        std::error_code error;  ///< if set, the session ends after the reply
         std::string detail;
     };
 
-    /// What a slave says first.
+    /// The body of a slave's first frame.
     std::vector<std::byte> hello() const { return encode(Greeting{.role = Role::slave, .name = name_}); }
 
-    /// `admit(const Greeting&, std::string& text)` is a master's own judgement of a peer that speaks its language.
+    /// Processes the peer's first frame. For a valid hello a master calls `admit(const Greeting&, std::string& text)`,
+    /// which returns an error to refuse the peer.
     template <class Admit>
     Step take(FrameKind kind, std::span<const std::byte> body, Admit admit) {
         if (role_ == Role::master && kind == FrameKind::hello) return hello_came(body, admit);
@@ -119,7 +126,7 @@ public:
 
     bool accepted() const noexcept { return accepted_; }
     const std::string& peer_name() const noexcept { return peer_name_; }
-    /// Of the wire, agreed on once accepted.
+    /// The version of the protocol, valid once accepted.
     std::uint16_t version() const noexcept { return version_; }
 
 private:

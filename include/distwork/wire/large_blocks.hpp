@@ -10,21 +10,21 @@
 
 namespace distwork::detail {
 
-/// A body of at least this many bytes passes through neither the outbox's nor the reader's buffer.
+/// A body of at least this many bytes is not copied into the buffer of the outbox or of the reader.
 inline constexpr std::size_t large_body_bytes = 64 * 1024;
 
-/// Large blocks that were given back, at most 16 of them and 16 MiB: the allocator would return each to the system, and
-/// a body of 1 MiB then costs more page faults than copies.
+/// Caches freed large blocks, at most 16 blocks and 16 MiB. The allocator would return each block to the system, and a
+/// body of 1 MiB would then cost more page faults than copies.
 ///
 /// *Thread-safety*: all functions.
 class SpareBlocks {
 public:
     static SpareBlocks& instance() {
-        static SpareBlocks& spare = *new SpareBlocks;  // never destroyed: objects of static duration may use it last
+        static SpareBlocks& spare = *new SpareBlocks;  // never destroyed: static objects may use it at exit
         return spare;
     }
 
-    /// Null if none fits; `bytes` is set to what it has.
+    /// A block of at least `bytes` bytes, or null if none fits. Sets `bytes` to its size.
     std::byte* take(std::size_t& bytes) {
         const std::lock_guard lock{mutex_};
         const auto fits = [bytes](const Block& block) { return block.bytes >= bytes && block.bytes / 2 <= bytes; };
@@ -43,7 +43,7 @@ public:
         const std::lock_guard lock{mutex_};
         if (blocks_.size() == most_blocks || bytes > most_bytes - bytes_) return;
         bytes_ += bytes;
-        blocks_.push_back({std::move(block), bytes});  // there is room: see the constructor
+        blocks_.push_back({std::move(block), bytes});  // does not allocate: see the constructor
     }
 
 private:
@@ -62,7 +62,7 @@ private:
     std::size_t bytes_ = 0;
 };
 
-/// At least `bytes` bytes, not initialized; `bytes` is set to how many. To be given to `free_bytes`.
+/// At least `bytes` bytes, not initialized. Sets `bytes` to their number. Free them with `free_bytes`.
 inline std::byte* allocate_bytes(std::size_t& bytes) {
     if (bytes >= large_body_bytes)
         if (std::byte* const spare = SpareBlocks::instance().take(bytes)) return spare;
@@ -74,14 +74,14 @@ inline void free_bytes(std::byte* data, std::size_t bytes) noexcept {
     else delete[] data;
 }
 
-/// A large body's own memory.
+/// Deletes the memory of a large body.
 struct FreeBytes {
     std::size_t bytes = 0;
     void operator()(std::byte* data) const noexcept { free_bytes(data, bytes); }
 };
 using LargeBytes = std::unique_ptr<std::byte[], FreeBytes>;
 
-/// At least `bytes` bytes, not initialized; how many is in its deleter.
+/// At least `bytes` bytes, not initialized. Their number is in the deleter.
 inline LargeBytes make_large_bytes(std::size_t bytes) {
     std::byte* const data = allocate_bytes(bytes);
     return LargeBytes{data, FreeBytes{bytes}};

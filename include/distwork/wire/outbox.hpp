@@ -17,24 +17,25 @@
 
 namespace distwork::detail {
 
-/// Frames that wait to leave on one connection. No I/O: `gather` says what to write next, `consume` what was written.
+/// The frames that wait to be sent on one connection. No I/O: `gather` returns the buffers to write next, `consume`
+/// removes what was written.
 ///
-/// Small frames are copied one behind the other; a large body is referred to, so that header and body leave in one
-/// gathered write without a copy.
+/// Small frames are copied one after the other. A large body is not copied: its header and the body are sent in one
+/// gathered write.
 class Outbox {
 public:
-    // Both append all or, where they throw, nothing.
+    // Both functions append the whole frame, or nothing if they throw.
 
-    /// Appends a whole frame, in which `prefix` comes before the body; the header's length is that of both.
+    /// Appends a frame whose body is `prefix` followed by `body`. Sets the header's length.
     void append(FrameHeader header, std::span<const std::byte> body, std::span<const std::byte> prefix = {}) {
         std::byte* const to = begin(header, prefix, body.size(), body.size());
         if (!body.empty()) std::memcpy(to, body.data(), body.size());
     }
 
-    /// The same, referring to the body: for those of `large_body_bytes` and more.
+    /// The same for a body of at least `large_body_bytes`, which is not copied.
     void append_large(FrameHeader header, SharedBody body, std::span<const std::byte> prefix = {}) {
         const std::size_t bytes = body.bytes.size();
-        large_.push_back({0, std::move(body)});  // first: either may throw
+        large_.push_back({0, std::move(body)});  // first, since either step may throw
         try {
             begin(header, prefix, bytes, 0);
         } catch (...) {
@@ -47,10 +48,10 @@ public:
 
     bool empty() const noexcept { return size_ == 0; }
 
-    /// All that has not left yet, in bytes; large bodies included.
+    /// The bytes that were not sent yet, with those of large bodies.
     std::size_t size() const noexcept { return size_; }
 
-    /// The next bytes to write, at most `most` of them, in order. `buffers` is overwritten.
+    /// The next bytes to write, in order, at most `most` of them. Overwrites `buffers`.
     void gather(std::vector<asio::const_buffer>& buffers, std::size_t most) const {
         buffers.clear();
         std::size_t at = at_;
@@ -76,7 +77,7 @@ public:
         }
     }
 
-    /// Takes away the first `count` bytes: they were written.
+    /// Removes the first `count` bytes, which were written.
     void consume(std::size_t count) {
         size_ -= count;
         while (count != 0) {
@@ -101,7 +102,7 @@ public:
 
 private:
     static constexpr std::size_t most_buffers = 16;
-    static constexpr std::size_t least_capacity = 256;  // most connections are idle, most of the time
+    static constexpr std::size_t least_capacity = 256;  // most connections are idle most of the time
     static constexpr std::size_t kept_capacity = 1024;
 
     struct Large {
@@ -109,8 +110,8 @@ private:
         SharedBody body;
     };
 
-    /// Header and prefix of a frame that goes on for `rest` bytes; returns where, of those, `room` bytes may be
-    /// written.
+    /// Writes the header and the prefix of a frame whose body has `rest` more bytes, and makes room for `room` of
+    /// these. Returns the address of that room.
     std::byte* begin(FrameHeader header, std::span<const std::byte> prefix, std::size_t rest, std::size_t room) {
         header.length = static_cast<std::uint32_t>(prefix.size() + rest);
         std::byte* const to = extend(frame_header_bytes + prefix.size() + room);
@@ -135,7 +136,7 @@ private:
         capacity_ = capacity;
     }
 
-    /// Everything left: begins anew, and gives back what a burst needed and the traffic since did not.
+    /// Called when everything was sent. Frees a large buffer that the last 16 bursts did not need.
     void reset() {
         if (capacity_ > kept_capacity && end_ < capacity_ / 8) {
             if (++calm_ == 16) bytes_.reset(), capacity_ = 0, calm_ = 0;
@@ -149,12 +150,12 @@ private:
 
     std::unique_ptr<std::byte[]> bytes_;
     std::size_t capacity_ = 0;
-    std::size_t end_ = 0;  // behind the last small byte
-    std::size_t at_ = 0;   // the next small byte to leave
+    std::size_t end_ = 0;  // end of the small bytes
+    std::size_t at_ = 0;   // the next small byte to send
     std::size_t size_ = 0;
     std::vector<Large> large_;
     std::size_t next_large_ = 0;
-    std::size_t large_at_ = 0;  // how much of the next large body has left
+    std::size_t large_at_ = 0;  // bytes of the next large body that were sent
     int calm_ = 0;
 };
 

@@ -10,11 +10,11 @@
 
 #include "frame.hpp"
 
-// Bodies in plain bytes, for what is said outside of works: integers and strings, without an archive.
+// Bodies of plain fields, for frames other than works and answers: integers and strings, without an archive.
 
 namespace distwork::detail {
 
-/// Names of types, slaves, works and labels are at most this long on the wire.
+/// The maximum length on the wire of the names of types, slaves, works and labels.
 inline constexpr std::size_t max_name_bytes = 256;
 
 /// Appends integers and short strings to a body.
@@ -45,7 +45,7 @@ private:
     std::vector<std::byte> body_;
 };
 
-/// Reads them back; every getter is false once the bytes ran out or a string is too long.
+/// Reads the fields. A function returns false if the bytes are used up, or if a string is too long.
 class PlainReader {
 public:
     explicit PlainReader(std::span<const std::byte> body) : body_{body} {}
@@ -58,7 +58,7 @@ public:
         return true;
     }
 
-    /// `Text`: a std::string, or a std::string_view into the body.
+    /// `Text` is a std::string, or a std::string_view into the body.
     template <class Text>
     bool raw(Text& text, std::size_t count) {
         if (body_.size() < count) return false;

@@ -18,29 +18,36 @@
 
 namespace distwork::detail {
 
-// What comes back for a work.
+// The body of an answer:
 //
-// | bytes | answer | error |
-// | --- | --- | --- |
-// | 8 | execution time in nanoseconds | the same |
-// | 2 | the value … | Errc |
-// | 2 + n | | the exception's type, n ≤ 256; empty unless the work threw |
-// | rest | | a text for people, at most 64 KiB |
+// | bytes | field |
+// | --- | --- |
+// | 8 | execution time in nanoseconds |
+// | rest | the value, encoded by the archive |
+//
+// The body of an error:
+//
+// | bytes | field |
+// | --- | --- |
+// | 8 | execution time in nanoseconds |
+// | 2 | Errc, never 0 |
+// | 2 + n | the exception's type, n ≤ 256; empty unless the work threw |
+// | rest | text for people, at most 63 KiB, without a length |
 
 inline constexpr std::size_t reply_head_bytes = 8;
 inline constexpr std::size_t max_error_text_bytes = 64 * 1024 - 1024;
 
-/// What a frame says. It refers to the frame's body.
+/// The fields of an answer or error frame. They refer to the body of the frame.
 struct Reply {
     std::chrono::nanoseconds execution_time{};
     std::span<const std::byte> value;
     Errc error{};          ///< zero for an answer
-    bool goes_on = false;  ///< the work is still executed, and answered once more
+    bool goes_on = false;  ///< the work is still executed, and will be answered once more
     std::string_view exception_type;
     std::string_view text;
 };
 
-/// Fills in the head that was left free at the start of an answer.
+/// Writes the execution time into the head of an answer, for which room was left.
 inline void write_execution_time(ByteBuffer& answer, std::chrono::nanoseconds time) {
     store(answer.data(), static_cast<std::uint64_t>(std::max<std::int64_t>(time.count(), 0)));
 }
@@ -58,24 +65,24 @@ inline ByteBuffer error_body(std::chrono::nanoseconds time, Errc error, std::str
     return body;
 }
 
-/// For a work that was cancelled before it began.
+/// The error of a work that was cancelled before it began.
 inline ByteBuffer cancelled_body() {
     return error_body({}, Errc::cancelled, "", "it was cancelled before it began");
 }
 
-/// For what kept a work from being executed, or its value from travelling.
+/// The error of a work that could not be decoded, or whose value could not be encoded.
 inline ByteBuffer error_body(std::chrono::nanoseconds time, const std::exception_ptr& broken, const std::string& work) {
     try {
         std::rethrow_exception(broken);
     } catch (const Error& error) {
         return error_body(time, errc_of(error.code(), Errc::malformed), "", work + ": " + error.what());
     } catch (...) {
-        // std::bad_alloc, or a constructor of the user's that throws: the body cannot become a work here.
+        // std::bad_alloc, or a user's constructor threw: the body cannot be decoded here.
         return error_body(time, Errc::malformed, "", work + ": " + what_of(broken));
     }
 }
 
-/// Replaces an answer that is too long for a frame by the error that says so.
+/// Replaces an answer that is too long for a frame by an error.
 inline void bound_answer(FrameKind& kind, ByteBuffer& body, std::size_t max_bytes) {
     if (body.size() <= max_bytes) return;
     body = error_body({}, Errc::too_large, "",
@@ -85,7 +92,7 @@ inline void bound_answer(FrameKind& kind, ByteBuffer& body, std::size_t max_byte
     kind = FrameKind::error;
 }
 
-/// Reads the body of an answer or error frame, which must outlive the reply.
+/// Reads the body of an answer or error frame. The body must outlive the reply.
 inline std::error_code decode(FrameKind kind, std::span<const std::byte> body, Reply& reply) {
     if (body.size() < reply_head_bytes) return Errc::protocol_violation;
     constexpr std::uint64_t a_year = 365ull * 24 * 3600 * 1'000'000'000;

@@ -8,7 +8,7 @@
 
 namespace distwork::detail {
 
-/// A body that several may hold: the submission it belongs to, and the outboxes it leaves through.
+/// A body that is shared by its submission and by the outboxes that send it.
 struct SharedBody {
     std::span<const std::byte> bytes;
     std::shared_ptr<const void> owner;
