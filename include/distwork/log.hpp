@@ -57,7 +57,7 @@ public:
                   (*hook)(line.level, line.text);
               })} {}
 
-    /// Queues the line. Does not block.
+    /// Queues the line. Does not block, except in a forked process: there it calls the function itself.
     void operator()(LogLevel level, std::string_view line) const {
         if (!queue_->push({level, {}, std::string{line}})) (*hook_)(level, line);
     }

@@ -29,7 +29,7 @@ struct SocketInformation {
     std::uint64_t failed = 0;     ///< works answered by an error
     std::chrono::nanoseconds mean_execution_time{};  ///< of its latest works, weighted exponentially
 
-    /// The types of its oldest `slots` works, which it executes now, with their numbers.
+    /// Each type among its oldest `slots` works, which it executes now, and how many of these works have the type.
     std::vector<std::pair<const WorkType*, std::size_t>> running;
     const WorkType* last_finished = nullptr;  ///< type of the work that was answered last; null before the first
 
