@@ -17,7 +17,7 @@
 
 namespace distwork::detail {
 
-/// The bytes of memory that an element of a container costs, its node included.
+/// The bytes of memory that one element of a container costs, including its node.
 template <class T>
 consteval std::size_t element_cost() {
     if constexpr (requires { sizeof(typename T::value_type); }) {
@@ -34,11 +34,11 @@ consteval std::size_t element_cost() {
         }
         return cost;
     } else {
-        return 16;  // a user's own container: who writes a count does not say of what
+        return 16;  // a user's own container: the type of its elements is not known
     }
 }
 
-/// Whether each T takes a byte at least, whatever its value. Of a user's class nobody knows.
+/// Whether every T takes at least one byte, whatever its value. False for a user's class, where this is not known.
 template <class T>
 consteval bool takes_bytes() {
     if constexpr (std::is_array_v<T>) {
@@ -57,10 +57,10 @@ consteval bool takes_bytes() {
     }
 }
 
-/// What is known of a container's elements.
+/// What is known about the elements of a container.
 struct Elements {
-    std::uint64_t cost;
-    bool may_take_none;
+    std::uint64_t cost;  ///< bytes of memory for each element
+    bool may_take_none;  ///< an element may take no bytes of the body
 };
 template <class T>
 consteval Elements elements_of() {
@@ -73,10 +73,10 @@ inline constexpr Elements elements = elements_of<T>();
 
 inline constexpr Elements no_elements{0, true};
 
-/// Counts of elements that may take no bytes, until enough bytes follow them.
+/// The open counts of a body: counts of elements that may take no bytes, as long as fewer bytes follow than the count.
 class OpenCounts {
 public:
-    /// Of a container, written at `size`.
+    /// Adds the count of a container that was written when the body had `size` bytes.
     void add(std::uint64_t size, std::uint64_t count) {
         while (!more_.empty() && more_.back().until <= size) more_.pop_back();
         (more_.empty() && first_.until <= size ? first_ : more_.emplace_back()) = {size + count, count};
@@ -84,7 +84,7 @@ public:
 
     bool empty() const noexcept { return first_.until == 0; }
 
-    /// All elements of those that the body, `size` bytes in the end, has not as many bytes for.
+    /// The sum of the counts that are still open in a complete body of `size` bytes.
     std::uint64_t beyond(std::uint64_t size) const noexcept {
         std::uint64_t all = first_.until <= size ? 0 : first_.count;
         for (const Open& open : more_) all += open.until <= size ? 0 : open.count;
@@ -96,7 +96,7 @@ private:
         std::uint64_t until = 0;
         std::uint64_t count = 0;
     };
-    Open first_;  // most bodies have one
+    Open first_;  // most bodies have at most one
     std::vector<Open> more_;
 };
 
@@ -105,7 +105,7 @@ inline constexpr bool is_size_tag = false;
 template <class T>
 inline constexpr bool is_size_tag<cereal::SizeTag<T>> = true;
 
-/// The type whose nesting is counted when an archive is given a T.
+/// The type whose nesting is counted when a T is passed to an archive.
 template <class T>
 struct NestedType {
     using type = T;
@@ -115,12 +115,14 @@ struct NestedType<cereal::memory_detail::LoadAndConstructLoadWrapper<Archive, T>
     using type = T;
 };
 
-/// Only the users' own types can nest as deep as data says: every recursion passes through a class.
+/// Whether the nesting of a T is counted. Only users' own classes can nest to a depth that the data decides: every
+/// recursion passes through one of them.
 template <class T>
 inline constexpr bool is_nesting =
     std::is_class_v<typename NestedType<T>::type> && !is_library_type<typename NestedType<T>::type>;
 
-/// Keeps the bounds of one body that do not depend on where its bytes are.
+/// Checks the bounds of one body that do not depend on where its bytes are: depth, memory, names, and elements that
+/// take no bytes. The functions that check throw Error (too_large).
 class ArchiveBounds {
 public:
     static constexpr std::uint64_t unlimited = std::numeric_limits<std::uint64_t>::max();
@@ -129,7 +131,7 @@ public:
 
     const ArchiveLimits& limits() const noexcept { return limits_; }
 
-    /// Before and after an object of type T.
+    /// To be called before an object of type T, and `leave` behind it.
     template <class T>
     void enter() {
         if constexpr (is_nesting<T>) {
@@ -137,7 +139,7 @@ public:
                 too_deep();
             ++depth_;
         }
-        // A container's count is the first thing that it writes.
+        // The first thing that a container writes is its count, so the last class entered is the container.
         if constexpr (std::is_class_v<T> && !is_size_tag<T>) elements_ = &elements<T>;
     }
     template <class T>
@@ -145,13 +147,14 @@ public:
         if constexpr (is_nesting<T>) --depth_;
     }
 
-    /// Of the container entered last.
+    /// Whether the elements of the container that was entered last may take no bytes.
     bool elements_may_take_none() const noexcept { return elements_->may_take_none; }
 
-    /// It has `count` elements, no more than the bytes of a body or `max_elements`.
+    /// Charges the memory for the `count` elements of that container. The caller has checked that `count` is at most
+    /// the bytes of a body, or `max_elements`.
     void charge_elements(std::uint64_t count) { charge(count * elements_->cost); }
 
-    /// Counts elements that there are no bytes for.
+    /// Adds the elements of a container whose count exceeds the bytes that are left.
     void add_elements(std::uint64_t count) {
         check_elements(count);
         check_elements(beyond_ += count);
@@ -163,14 +166,14 @@ public:
                                                         option("max_elements", limits_.max_elements));
     }
 
-    /// Counts memory that decoding allocates.
+    /// Counts bytes of memory that decoding allocates.
     void charge(std::uint64_t bytes) {
         charged_ += bytes;
         if (charged_ > budget_) [[unlikely]]
             over_budget(budget_);
     }
 
-    /// The budget of a body of `bytes` bytes.
+    /// The memory, in bytes, that a body of `bytes` bytes may allocate.
     static std::uint64_t budget(const ArchiveLimits& limits, std::uint64_t bytes) noexcept {
         std::uint64_t budget = 0;
         const bool overflows = __builtin_mul_overflow(bytes, limits.budget_per_byte, &budget) ||
@@ -178,7 +181,8 @@ public:
         return overflows ? unlimited : budget;
     }
 
-    /// Where the body's length is known only at the end.
+    /// Checks the memory counted so far against the budget of a body of `bytes` bytes. The encoding side calls this at
+    /// the end, when the body's length is known.
     void check_budget_of(std::uint64_t bytes) const {
         if (charged_ != 0 && charged_ > budget(limits_, bytes)) [[unlikely]]
             over_budget(budget(limits_, bytes));
@@ -192,8 +196,8 @@ public:
 
     [[noreturn]] void too_long(std::uint64_t bytes) const {
         throw Error::with_text(Errc::too_large, "a body of " + std::to_string(bytes) +
-                                                    " bytes, LinkOptions::max_frame_bytes lets " +
-                                                    std::to_string(limits_.max_bytes) + " pass");
+                                                    " bytes, LinkOptions::max_frame_bytes allows " +
+                                                    std::to_string(limits_.max_bytes));
     }
 
 private:
@@ -207,7 +211,7 @@ private:
                                    std::to_string(budget));
     }
 
-    /// What to change, at both ends.
+    /// Names the option to change, at both ends.
     static std::string option(const char* name, std::uint64_t value) {
         return std::string{"LinkOptions::archive."} + name + " is " + std::to_string(value);
     }
@@ -215,7 +219,7 @@ private:
     ArchiveLimits limits_;
     std::uint64_t budget_;
     std::uint64_t charged_ = 0;
-    std::uint64_t beyond_ = 0;  // elements, that there were no bytes for
+    std::uint64_t beyond_ = 0;  // elements for which there were no bytes
     const Elements* elements_ = &no_elements;
     std::size_t depth_ = 0;
 };

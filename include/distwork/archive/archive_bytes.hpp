@@ -8,20 +8,20 @@
 
 #include "wire_archive.hpp"
 
-// How the two archives treat what is bytes in memory already: arrays of scalars, and what users declare to be plain.
-// Included by archive.hpp.
+// How the two archives treat values that are contiguous bytes in memory: arrays of scalars, and cereal::binary_data.
+// Included by wire_archive.hpp.
 
 namespace distwork::detail {
 
-/// What a BinaryData<T> points to; T is a pointer, or a reference to an array.
+/// The element type of a BinaryData<T>. T is a pointer, or a reference to an array.
 template <class T>
 using BinaryElement = std::remove_cv_t<std::remove_all_extents_t<std::remove_pointer_t<std::remove_reference_t<T>>>>;
 
-/// Whether bytes may be copied to and from objects of that type as they are.
+/// Whether objects of type T are copied to and from the wire without conversion.
 template <class T>
 inline constexpr bool is_copied_whole = !std::is_arithmetic_v<T> || (is_wire_image<T> && !std::is_same_v<T, bool>);
 
-// Arrays of scalars, and what users declare to be plain bytes.
+// Arrays of scalars, and cereal::binary_data.
 template <class T>
 void save(WireOutputArchive& archive, const cereal::BinaryData<T>& binary) {
     using Element = BinaryElement<T>;
@@ -45,7 +45,7 @@ void load(WireInputArchive& archive, cereal::BinaryData<T>& binary) {
     }
 }
 
-// To cereal std::byte is an enum like others, and its arrays would be copied byte by byte.
+// For cereal, std::byte is an ordinary enum: without these functions its arrays would be copied byte by byte.
 template <class Allocator>
 void save(WireOutputArchive& archive, const std::vector<std::byte, Allocator>& bytes) {
     archive(cereal::make_size_tag(static_cast<cereal::size_type>(bytes.size())));
@@ -67,7 +67,7 @@ void load(WireInputArchive& archive, std::array<std::byte, N>& bytes) {
     archive.read(bytes.data(), N);
 }
 
-// Of an empty array cereal would take sizeof, which is not 0, bytes at an address that is none.
+// For an empty std::array, cereal would copy sizeof bytes, which is not 0, from an invalid address.
 template <class T>
 requires std::is_arithmetic_v<T>
 void save(WireOutputArchive&, const std::array<T, 0>&) {}

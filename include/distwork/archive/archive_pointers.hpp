@@ -9,23 +9,23 @@
 
 #include "wire_archive.hpp"
 
-// How the two archives treat what pointers point to: it is charged to the budget, shared objects are refused, and what
-// was constructed is destroyed where decoding ends early. Included by archive.hpp.
+// How the two archives treat objects behind pointers. They are charged to the memory budget, objects that are shared
+// are refused, and a constructed object is destroyed when decoding fails. Included by wire_archive.hpp.
 
 namespace distwork::detail {
 
-/// The memory that an object on the heap costs.
+/// The bytes of memory that an object on the heap costs.
 template <class T>
 inline constexpr std::size_t heap_cost = sizeof(T) + 2 * sizeof(void*);
 
-/// A new object of T, not decoded yet.
+/// Makes an object of T that is not decoded yet.
 template <class T, std::enable_if_t<!cereal::traits::has_load_and_construct<T, WireInputArchive>::value, int> = 0>
 T* new_object(WireInputArchive&) {
     return cereal::detail::Construct<T, WireInputArchive>::load_andor_construct();
 }
 
-/// A new object of T, decoded by its load_and_construct. Cereal's own function for that leaks what the object holds
-/// when decoding ends between its construction and the end of its bytes.
+/// Makes an object of T and decodes it with its load_and_construct. Cereal's own function for this leaks what the
+/// object holds when decoding fails after the construction.
 template <class T, std::enable_if_t<cereal::traits::has_load_and_construct<T, WireInputArchive>::value, int> = 0>
 T* new_object(WireInputArchive& archive) {
     struct alignas(T) Storage {
@@ -36,7 +36,7 @@ T* new_object(WireInputArchive& archive) {
     cereal::memory_detail::LoadAndConstructLoadWrapper<WireInputArchive, T> wrapper{object};
     try {
         archive(wrapper);
-        wrapper.construct.ptr();  // throws where load_and_construct constructed nothing
+        wrapper.construct.ptr();  // throws if load_and_construct constructed nothing
     } catch (...) {
         const auto exception = std::current_exception();
         try {
@@ -64,7 +64,7 @@ void load_pointee(WireInputArchive& archive, Pointer& pointer) {
     }
 }
 
-// What cereal wraps into a PtrWrapper: the object behind a pointer, after it has found out its dynamic type.
+// PtrWrapper is cereal's wrapper for the object behind a pointer, once its dynamic type is known.
 
 template <class T, class Deleter>
 void prologue(WireOutputArchive& archive,
@@ -76,7 +76,7 @@ void prologue(WireOutputArchive& archive, const cereal::memory_detail::PtrWrappe
     if (wrapper.ptr) archive.bounds().charge(heap_cost<T>);
 }
 
-/// A byte tells whether there is an object: 0 or 1.
+/// The first byte tells whether there is an object: 0 or 1.
 template <class T, class Deleter>
 void load(WireInputArchive& archive, cereal::memory_detail::PtrWrapper<std::unique_ptr<T, Deleter>&>& wrapper) {
     if (archive.read_scalar<bool>()) {
@@ -86,14 +86,15 @@ void load(WireInputArchive& archive, cereal::memory_detail::PtrWrapper<std::uniq
     }
 }
 
-/// A number tells: 0, or one with the highest bit set. Without that bit it would refer to an object that came before.
+/// The first u32 is 0 (null), or has its highest bit set (an object follows). Any other number would refer to an
+/// earlier object, which is an error.
 template <class T>
 void load(WireInputArchive& archive, cereal::memory_detail::PtrWrapper<std::shared_ptr<T>&>& wrapper) {
     const auto id = archive.read_scalar<std::uint32_t>();
     if ((id & cereal::detail::msb_32bit) != 0) {
         load_pointee(archive, wrapper.ptr);
     } else if (id != 0) {
-        throw Error{Errc::malformed, "a reference to an object that came before"};
+        throw Error{Errc::malformed, "a reference to an earlier object"};
     } else {
         wrapper.ptr.reset();
     }

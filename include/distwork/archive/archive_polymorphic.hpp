@@ -13,20 +13,21 @@
 #include "shape.hpp"
 #include "wire_archive.hpp"
 
-// Where cereal finds the functions for objects behind pointers to their bases, with our two archives: in a table of our
-// own, which is locked, and one for the process. The bytes are cereal's. Included by archive.hpp.
+// With our two archives, cereal finds the functions for objects behind pointers to their bases in PolymorphicTypes: one
+// table for the whole process, with a lock. The format of the bytes is cereal's. Included by wire_archive.hpp.
 
 namespace distwork::detail {
 
-/// Runs `action`, which asks cereal for a path between a class and its base, while no library registers one.
+/// Runs `action` under cereal's lock, so that no library registers a relation meanwhile. `action` asks cereal for the
+/// path between a class and its base.
 template <class Action>
 auto with_casters(Action action) {
     const auto lock = cereal::detail::StaticObject<cereal::detail::PolymorphicCasters>::lock();
     return action();
 }
 
-/// Calls `step` for the steps of cereal's path between a class and its base, each once: where two libraries registered a
-/// relation in one table, the path holds the step of each.
+/// Calls `step` once for each step of cereal's path between a class and its base. When two libraries registered the
+/// same relation in one table, the path holds that step twice.
 template <class Iterator, class Step>
 void each_step(Iterator first, Iterator last, Step step) {
     const std::type_info* before = nullptr;
@@ -37,7 +38,8 @@ void each_step(Iterator first, Iterator last, Step step) {
     }
 }
 
-/// Calls `walk` with that path. Throws cereal::Exception if the relation was not registered.
+/// Calls `walk` with cereal's path between a class and its base. Throws cereal::Exception if the relation was not
+/// registered.
 template <class Walk>
 void with_path(const std::type_info& base, const std::type_info& derived, Walk walk) {
     with_casters([&] {
@@ -50,7 +52,7 @@ void with_path(const std::type_info& base, const std::type_info& derived, Walk w
     });
 }
 
-/// A pointer (void*, or a shared one) to an object of `derived` becomes one to its base.
+/// Converts a pointer (void*, or a std::shared_ptr<void>) to an object of `derived` into a pointer to its base.
 template <class Pointer>
 Pointer upcast(Pointer object, const std::type_info& base, const std::type_info& derived) {
     with_path(base, derived, [&](const auto& path) {
@@ -59,6 +61,7 @@ Pointer upcast(Pointer object, const std::type_info& base, const std::type_info&
     return object;
 }
 
+/// Converts a pointer to the base of an object of `derived` into a pointer to the object.
 inline const void* downcast(const void* object, const std::type_info& base, const std::type_info& derived) {
     with_path(base, derived, [&](const auto& path) {
         each_step(path.begin(), path.end(), [&](const auto& caster) { object = caster.downcast(object); });
@@ -70,7 +73,7 @@ inline const void* downcast(const void* object, const std::type_info& base, cons
 
 namespace cereal::detail {
 
-// In place of cereal's tables, which it looks into by `map.find(…)`, and `!= map.end()`, and `->second`.
+// These replace cereal's tables. Cereal uses `map.find(…)`, `!= map.end()` and `->second`.
 
 template <>
 struct InputBindingMap<distwork::detail::WireInputArchive> {
@@ -117,8 +120,8 @@ struct OutputBindingMap<distwork::detail::WireOutputArchive> {
     Map map;
 };
 
-/// Made by CEREAL_REGISTER_TYPE for each class and our input archive. Cereal's own functions leak the object where T is
-/// not derived from the pointer's type, and the name of T is the sender's to choose.
+/// Made by CEREAL_REGISTER_TYPE for each class and our input archive. Cereal's own functions leak the object if T is
+/// not derived from the pointer's type; the sender chooses the name of T, so any peer could cause that.
 template <class T>
 struct InputBindingCreator<distwork::detail::WireInputArchive, T> {
     using Archive = distwork::detail::WireInputArchive;
@@ -149,7 +152,7 @@ struct InputBindingCreator<distwork::detail::WireInputArchive, T> {
     }
 };
 
-/// Likewise for our output archive.
+/// Made by CEREAL_REGISTER_TYPE for each class and our output archive.
 template <class T>
 struct OutputBindingCreator<distwork::detail::WireOutputArchive, T> {
     using Archive = distwork::detail::WireOutputArchive;
@@ -157,7 +160,7 @@ struct OutputBindingCreator<distwork::detail::WireOutputArchive, T> {
     OutputBindingCreator() {
         distwork::detail::PolymorphicSaver saver;
         saver.save_shared = [](void* archive, const void* object, const std::type_info& base) {
-            // It owns nothing.
+            // This shared pointer does not own the object.
             save_named(archive, std::shared_ptr<const T>{std::shared_ptr<void>{}, downcast(object, base)});
         };
         saver.save_unique = [](void* archive, const void* object, const std::type_info& base) {
@@ -167,7 +170,7 @@ struct OutputBindingCreator<distwork::detail::WireOutputArchive, T> {
     }
 
 private:
-    /// The name of the class, once a body, and the object.
+    /// Saves the name of the class, once in a body, and the object.
     template <class Pointer>
     static void save_named(void* to, const Pointer& pointer) {
         Archive& archive = *static_cast<Archive*>(to);

@@ -15,11 +15,13 @@
 
 namespace distwork::detail {
 
-/// A number is its bytes: an archive's tables of pointers would cost twenty times as much.
+/// Whether a T is encoded by copying its bytes. That holds for numbers: constructing an archive with its tables of
+/// pointers would cost twenty times as much.
 template <class T>
 inline constexpr bool needs_no_archive = std::is_arithmetic_v<T> && !std::is_same_v<T, bool> && is_wire_image<T>;
 
-/// To be called within a handler: whatever was thrown becomes an Error, behind which it is nested.
+/// Rethrows the current exception as an Error: an Error as it is, anything else as Errc::malformed with the exception
+/// nested in it. To be called in a catch block.
 [[noreturn]] inline void rethrow_malformed() {
     try {
         throw;
@@ -30,8 +32,9 @@ inline constexpr bool needs_no_archive = std::is_arithmetic_v<T> && !std::is_sam
     }
 }
 
-/// Decodes one value from a whole body. Throws Error (malformed, too_large): nothing else passes the decoding edge.
-template <class T>  // `inline` for the optimizer, which expands a function template in place more readily then
+/// Decodes one value from a complete body. Throws Error (malformed, too_large), and nothing else: this is the only
+/// place that converts exceptions of decoding.
+template <class T>  // with `inline` the optimizer expands the function template in place more readily
 inline void decode(std::span<const std::byte> body, T& value, const ArchiveLimits& limits) {
     if constexpr (needs_no_archive<T>)
         if (body.size() == sizeof value) return static_cast<void>(std::memcpy(&value, body.data(), sizeof value));
@@ -44,8 +47,8 @@ inline void decode(std::span<const std::byte> body, T& value, const ArchiveLimit
     }
 }
 
-/// Appends one value's bytes. Throws Error (too_large, shared_pointer; malformed, behind which what cereal throws is
-/// nested), and what the class itself throws.
+/// Appends the bytes of one value. Throws Error (too_large; shared_pointer; malformed, with the exception of cereal
+/// nested in it), and what the class itself throws.
 template <class T>
 void encode_value(const T& value, ByteBuffer& body, const ArchiveLimits& limits) {
     if constexpr (needs_no_archive<T>) {

@@ -10,7 +10,10 @@
 
 namespace distwork::detail {
 
-/// Throws std::bad_alloc where there is no memory.
+/// Computes the shape of T. Throws std::bad_alloc when memory is short.
+///
+/// The first std::bad_alloc may come from a class that asks for far too much memory when it reads zeros. The second try
+/// tells: if 64 KiB can be allocated, a class that throws std::bad_alloc again is opaque.
 template <class T>
 TypeShape describe_shape() {
     try {
@@ -18,7 +21,7 @@ TypeShape describe_shape() {
         archive.describe<T>();
         return archive.result();
     } catch (const std::bad_alloc&) {
-        ::operator delete(::operator new(64 * 1024));  // no new expression: a compiler may leave those out
+        ::operator delete(::operator new(64 * 1024));  // not a new expression: a compiler may omit those
         FingerprintArchive archive{true};
         archive.describe<T>();
         return archive.result();
@@ -41,17 +44,18 @@ const TypeShape& shape_of() {
 
 namespace distwork {
 
-/// A hash of T's serialized shape, equal wherever T serializes alike, whichever compiler built it.
+/// A hash of the serialized shape of T. It is equal wherever T serializes in the same way, whichever compiler was used.
 ///
-/// Types are followed, not values: the elements of an empty container count. A class is described by running its own
-/// serialize, or load, on a default-constructed object, with an archive that reads zeros, empty containers, null
-/// pointers and the current class version; one with a load_and_construct by that. Order, number and types of what it
-/// takes from the archive count, and class versions; names do not. What only data decides is not seen: a class that
-/// branches on its members is described by the branch that zeros take, and by what it read until then where that throws.
-/// Opaque, all alike, are classes that cannot be constructed. What is behind pointers to polymorphic classes is not part
-/// of the hash: peers compare those by name.
+/// - The hash follows types, not values: the elements of an empty container count.
+/// - A class is described by running its own `serialize` or `load` on a default-constructed object, or its
+///   `load_and_construct`. The archive gives it zeros, empty containers, null pointers and the current class version.
+/// - The order, number and types of the values that it reads count, and class versions. Names do not.
+/// - What only data decides is not seen. A class that branches on its members is described by the branch for zeros; if
+///   its function throws, by what it had read before.
+/// - Classes that cannot be constructed are opaque: all of them have the same shape.
+/// - Objects behind pointers to polymorphic classes are not part of the hash. Peers compare their classes by name.
 ///
-/// *Thread-safety*: yes; computed once.
+/// *Thread-safety*: safe from any thread. The hash is computed once.
 template <class T>
 std::uint64_t fingerprint() {
     return detail::shape_of<std::remove_cvref_t<T>>().fingerprint;

@@ -36,17 +36,19 @@ struct cereal::traits::detail::get_output_from_input<distwork::detail::Fingerpri
 
 namespace distwork::detail {
 
-/// An archive that loads nothing: it describes the types of what it is asked for, and gives zeros, empty containers, null
-/// pointers and the current class version. Users' functions see an input archive.
+/// An archive that describes types instead of loading values. It records the type of each value that is read from it,
+/// and gives zeros, empty containers, null pointers and the current class version. Users' functions see an input
+/// archive.
 class FingerprintArchive : public cereal::InputArchive<FingerprintArchive, cereal::AllowEmptyClassElision> {
     using Base = cereal::InputArchive<FingerprintArchive, cereal::AllowEmptyClassElision>;
 
 public:
-    /// `second_try`: there is memory, so that a class that finds none asks for more than there can be, as for an array of a
-    /// count of zero less one: it is opaque. At the first try describe() throws std::bad_alloc.
+    /// `second_try`: memory is known to be available. A class that throws std::bad_alloc then asks for far too much,
+    /// e.g. for an array of `0 - 1` elements, and is described as opaque. At the first try, describe() throws
+    /// std::bad_alloc.
     explicit FingerprintArchive(bool second_try = false) : Base{this}, second_try_{second_try} {}
 
-    // These hide the base's.
+    // These functions hide those of the base.
     template <class... T>
     FingerprintArchive& operator()(T&&... values) {
         (take(values), ...);
@@ -62,7 +64,7 @@ public:
     }
     void serializeDeferments() {}
 
-    /// Describes a type of which there is no object. `is_made`: cereal makes objects of it.
+    /// Describes a type without an object of it. `is_made`: cereal constructs objects of this type.
     template <class T, bool is_made = false>
     void describe() {
         if constexpr (fingerprint_override<T> != 0) {
@@ -84,7 +86,7 @@ public:
         }
     }
 
-    /// The version of the class being described, which is known already, is asked for.
+    /// Returns the version of the class that is being described, and records that it was asked for.
     std::uint32_t read_version() noexcept {
         add(ShapeWord::versioned);
         return version_;
@@ -104,7 +106,7 @@ private:
     template <class T>
     void describe_pointee() {
         if constexpr (std::is_polymorphic_v<T>) {
-            add(ShapeWord::polymorphic);  // what is there, its name tells at run time
+            add(ShapeWord::polymorphic);  // the class of the object is sent by name
             const TypeShape& (*shape)() = nullptr;
             if constexpr (!std::is_abstract_v<T>) shape = &shape_of<std::remove_cv_t<T>>;
             bases_.push_back({&typeid(T), shape});
@@ -158,18 +160,18 @@ private:
         } else if constexpr (std::is_empty_v<T>) {
             add(ShapeWord::nothing);
         } else {
-            add_opaque<T>("it is no type that is known here");
+            add_opaque<T>("a library type that is not supported");
         }
     }
 
-    // What users ask for: objects, some of them in cereal's wrappers.
+    // Objects that users' functions read, some of them in cereal's wrappers.
 
-    /// Zeros can keep a load going for ever that waits for something else.
+    /// A `load` that waits for a value other than zero would never end without this bound.
     static constexpr std::size_t most_visits = 100'000;
 
     template <class T>
     void take(T& value) {
-        if (++visits_ > most_visits) throw std::length_error{"reading zeros it does not come to an end"};
+        if (++visits_ > most_visits) throw std::length_error{"it reads without end when it reads only zeros"};
         visit(value);
     }
 
@@ -220,8 +222,8 @@ private:
         visit(*base.base_ptr);
     }
 
-    /// Describes a user's class; without an object, one is made. Whether cereal alone may do that cannot be asked; but it
-    /// does with what is registered, and with what is behind pointers.
+    /// Describes a user's class. If `object` is null, an object is made. There is no trait that tells whether cereal
+    /// may construct a class; but it does so for registered classes, and for objects behind pointers.
     template <class T, bool is_made = false>
     void describe_object(T* object) {
         for (std::size_t i = 0; i < open_.size(); ++i)
@@ -242,19 +244,20 @@ private:
         try {
             if (object) run(*object);
             else run_load_and_construct<T>();
-        } catch (...) {  // a function that does not like zeros
+        } catch (...) {  // the user's function does not accept zeros
             throw_if_out_of_memory();
             const ExceptionText thrown = detail::describe(std::current_exception());
             add_opaque<T>("it threw " + thrown.type + ": " + thrown.text);
         }
-        // A container of the users' own that is empty has not shown its elements.
+        // A user's own container is empty here, so its elements are described by type.
         if constexpr (RangeLike<T>) describe_part<typename T::value_type>();
         open_.pop_back();
         version_ = outer_version;
         add(ShapeWord::object_end);
     }
 
-    /// In a handler: want of memory is of no meaning for a shape, which is computed once and for ever.
+    /// Rethrows std::bad_alloc at the first try. To be called in a catch block. A shape is computed once for the life
+    /// of the process, so a shortage of memory must not become part of it.
     void throw_if_out_of_memory() const {
         try {
             throw;
@@ -279,11 +282,11 @@ private:
     template <class T>
     void run(T& object) {
         if constexpr (is_minimal<T>) {
-            // A minimal function is asked for its type alone.
+            // Of save_minimal only the type that it returns matters.
             if constexpr (MinimalType<T>::versioned) read_version();
             describe<typename MinimalType<T>::type>();
         } else if constexpr (cereal::traits::is_input_serializable<T, FingerprintArchive>::value) {
-            Base::operator()(object);  // cereal finds the function; what it asks the archive for comes to visit
+            Base::operator()(object);  // cereal calls the user's function, whose reads come to visit()
         } else if constexpr (std::is_empty_v<T>) {
             add(ShapeWord::nothing);
         } else {
@@ -291,7 +294,7 @@ private:
         }
     }
 
-    /// Of a class that has no default constructor, perhaps.
+    /// Describes a class that may have no default constructor.
     template <class T>
     void run_load_and_construct() {
         if constexpr (!std::is_abstract_v<T> && cereal::traits::has_load_and_construct<T, FingerprintArchive>::value) {
@@ -310,14 +313,14 @@ private:
 
     const bool second_try_;
     ShapeHash hash_;
-    std::vector<std::type_index> open_;  // the classes being described, the outermost first
-    std::uint32_t version_ = 0;          // of the innermost
+    std::vector<std::type_index> open_;  // the classes that are being described, the outermost first
+    std::uint32_t version_ = 0;          // the version of the innermost one
     std::size_t visits_ = 0;
     std::vector<TypeShape::Base> bases_;
     std::vector<std::string> opaque_;
 };
 
-/// Cereal itself asks the archive for nothing but a class's version, where its functions want it.
+/// Cereal itself reads only one thing from the archive: the version of a class whose functions take it.
 template <class T>
 void serialize(FingerprintArchive& archive, cereal::NameValuePair<T>& pair) {
     pair.value = archive.read_version();

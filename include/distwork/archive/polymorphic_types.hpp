@@ -19,38 +19,39 @@ namespace distwork::detail {
 
 struct TypeShape;
 
-// What cereal calls with one of our archives.
+// The functions that cereal calls with one of our archives.
 using LoadShared = void (*)(void* archive, std::shared_ptr<void>& to, const std::type_info& base);
 using LoadUnique = void (*)(void* archive, std::unique_ptr<void, cereal::detail::EmptyDeleter<void>>& to,
                             const std::type_info& base);
 using SavePointer = void (*)(void* archive, const void* object, const std::type_info& base);
 
-/// How objects of a polymorphic class are decoded that come by name. The functions are cereal's, see archive_polymorphic.hpp.
+/// How objects of a polymorphic class are decoded when the class is given by name. See archive_polymorphic.hpp for the
+/// functions.
 struct PolymorphicLoader {
     std::string name;
-    const void* library = nullptr;  ///< which registered it: the address of its `this_library`
+    const void* library = nullptr;  ///< the library that registered it: the address of its `this_library`
     LoadShared load_shared = nullptr;
     LoadUnique load_unique = nullptr;
     bool (*derives_from)(const std::type_info& base) = nullptr;
     const TypeShape& (*shape)() = nullptr;
 };
 
-/// How they are encoded.
+/// How objects of a polymorphic class are encoded.
 struct PolymorphicSaver {
-    const char* type_name = nullptr;  ///< its type_info's: the address tells classes of one name apart
+    const char* type_name = nullptr;  ///< of its type_info; the address distinguishes classes of the same name
     SavePointer save_shared = nullptr;
     SavePointer save_unique = nullptr;
 };
 
-/// The classes that were registered with cereal, for our archives: what cereal's tables are for others, which have no
-/// lock, and of which a hidden library has its own.
+/// The classes that were registered with cereal, for our archives. It replaces cereal's tables, which have no lock, and
+/// of which a library with hidden symbols has its own.
 ///
-/// Two libraries may each have a class of one name for themselves. Objects are encoded by the library that their class is
-/// of, whoever encodes them: the code that does may be another's, which has the function too and exports it. Where only
-/// the name is known, each library finds its own, and others find neither.
+/// Two libraries may each have a private class of the same name. An object is encoded by the functions of the library
+/// that its class belongs to, whichever library's code runs: another library may have the same function and export it.
+/// When only the name is known, each of the two libraries finds its own class, and all others find neither.
 ///
-/// *Thread-safety*: all functions; classes may be registered while others are decoded. Entries live as long as the
-/// process.
+/// *Thread-safety*: all functions; classes may be registered while objects are decoded. *Lifetime*: entries live as
+/// long as the process.
 class DISTWORK_EXPORT PolymorphicTypes {
 public:
     static PolymorphicTypes& instance() {
@@ -71,22 +72,22 @@ public:
         savers_.emplace(type, saver);
     }
 
-    /// The class of that name that `library` registered, else the only one; null if there is none such.
+    /// The class of that name that `library` registered; else the only class of that name; else null.
     const PolymorphicLoader* loader(const std::string& name, const void* library) const {
         const std::shared_lock lock{mutex_};
         return only(loaders_.equal_range(name),
                     [library](const PolymorphicLoader& loader) { return loader.library == library; });
     }
 
-    /// The class itself, else the only one that compares equal: g++ merges the registrations of exported classes of one
-    /// name, but not their type_infos.
+    /// The entry of the class itself; else the only one that compares equal; else null. g++ merges the registrations of
+    /// exported classes of one name, but not their type_infos.
     const PolymorphicSaver* saver(const std::type_index& type) const {
         const std::shared_lock lock{mutex_};
         return only(savers_.equal_range(type),
                     [&type](const PolymorphicSaver& saver) { return saver.type_name == type.name(); });
     }
 
-    /// All that can be decoded, by name.
+    /// All classes that can be decoded, ordered by name.
     std::vector<const PolymorphicLoader*> loaders() const {
         const std::shared_lock lock{mutex_};
         std::vector<const PolymorphicLoader*> all;

@@ -13,8 +13,8 @@ class WireOutputArchive;
 
 namespace distwork::detail {
 
-/// Where a user's class crashes that is probed for its shape, a debugger or a core file shows here which one it is:
-/// "… [with T = app::Thing]".
+/// The class whose shape is being computed in this thread: "… [with T = app::Thing]". If the class crashes, a debugger
+/// or a core file shows here which one it was.
 DISTWORK_EXPORT inline constinit thread_local const char* volatile probed_class = nullptr;
 
 template <class T>
@@ -22,7 +22,7 @@ constexpr const char* spelled() {
     return __PRETTY_FUNCTION__;
 }
 
-/// Class T is being probed, as long as this lives.
+/// Marks class T as the one that is being probed, as long as this object lives.
 template <class T>
 class Probing {
 public:
@@ -34,7 +34,7 @@ private:
     const char* const outer_ = probed_class;
 };
 
-/// What a load of zeros leaves in a value.
+/// Sets a value to what loading zeros would leave in it.
 template <class T>
 void make_zero(T& value) {
     if constexpr (std::is_array_v<T>) {
@@ -44,7 +44,7 @@ void make_zero(T& value) {
     }
 }
 
-/// What the save_minimal of a class returns, if it has one.
+/// The type that the save_minimal of a class returns, if the class has one.
 template <class T>
 struct MinimalType {
     static constexpr bool versioned = false;
@@ -75,7 +75,7 @@ inline constexpr bool is_minimal = requires {
     typename MinimalType<T>::type;
 };
 
-/// Runs the load_and_construct of class T, and destroys what it constructed, if it came so far.
+/// Runs the load_and_construct of class T, and destroys the object if one was constructed.
 template <class T, class Archive, class Run>
 void probe_load_and_construct(Run run) {
     using Wrapper = cereal::memory_detail::LoadAndConstructLoadWrapper<Archive, T>;

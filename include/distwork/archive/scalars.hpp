@@ -12,9 +12,9 @@
 
 namespace distwork::detail {
 
-/// How many bytes a scalar takes on the wire: what it takes in memory, so `long` and `wchar_t` as wide as the machine
-/// has them. long double is the exception: its formats differ, so it travels as IEC 559 binary128, which holds them
-/// all.
+/// How many bytes a scalar takes on the wire. That is its size in memory, so `long` and `wchar_t` have the width of the
+/// machine. `long double` is the exception: machines have different formats for it, so it is sent as IEC 559 binary128,
+/// which holds the values of all of them.
 template <class T>
 inline constexpr std::size_t wire_bytes = std::is_same_v<T, long double> ? 16 : sizeof(T);
 
@@ -23,8 +23,8 @@ template <class T>
 inline constexpr bool is_wire_image =
     !std::is_same_v<T, long double> && (sizeof(T) == 1 || std::endian::native == std::endian::little);
 
-/// binary128 as on the wire: 112 bits of fraction, 15 of exponent, the sign.
-/// x87's 80 bits have the same exponent, and a leading 1 in front of 63 bits of fraction.
+/// Writes a long double as binary128, little-endian: 112 bits of fraction, 15 bits of exponent, the sign. The 80-bit
+/// format of x87 has the same exponent, and an explicit leading 1 before 63 bits of fraction.
 inline void store_long_double(std::byte* to, long double value) noexcept {
     static_assert(std::numeric_limits<long double>::digits == 64 || std::numeric_limits<long double>::digits == 113,
                   "long double of this machine has no portable form yet");
@@ -44,7 +44,7 @@ inline void store_long_double(std::byte* to, long double value) noexcept {
     }
 }
 
-/// A fraction longer than the machine's is rounded toward zero.
+/// Reads a long double from binary128. A fraction that is longer than the machine's is rounded toward zero.
 inline long double load_long_double(const std::byte* from) noexcept {
     std::byte image[16] = {};
     if constexpr (std::numeric_limits<long double>::digits == 113) {
@@ -58,7 +58,7 @@ inline long double load_long_double(const std::byte* from) noexcept {
         const bool has_fraction = (high << 16 | low) != 0;
         std::uint64_t mantissa = (high << 16 >> 1) | low >> 49;
         if ((exponent & 0x7fff) != 0) mantissa |= std::uint64_t{1} << 63;
-        // What is left of a fraction of a NaN must not make it an infinity.
+        // A NaN stays a NaN: if its fraction is cut off to 0, the value would become an infinity.
         if ((exponent & 0x7fff) == 0x7fff && has_fraction) mantissa |= std::uint64_t{1} << 62;
         std::memcpy(image, &mantissa, 8);
         std::memcpy(image + 8, &exponent, 2);
@@ -79,7 +79,7 @@ void store_scalar(std::byte* to, const T& value) noexcept {
     }
 }
 
-/// Reads `wire_bytes<T>` bytes. Not for bool, which most bytes are not.
+/// Reads `wire_bytes<T>` bytes. Not for bool: most bytes are not valid values of it.
 template <class T>
 T load_scalar(const std::byte* from) noexcept {
     static_assert(!std::is_same_v<T, bool>);

@@ -14,24 +14,24 @@
 #include "../base/visibility.hpp"
 #include "../fingerprint_override.hpp"
 
-// What is known of a type's shape, and how the standard's types are told apart.
+// The description of a type's shape, and the concepts that classify the types of the standard library.
 
 namespace distwork::detail {
 
-/// What is known of how a type is serialized, from the type alone.
+/// How a type is serialized, as far as the type alone tells.
 struct TypeShape {
-    /// A polymorphic class that pointers to are met in it: what is behind them is found out by name.
+    /// A polymorphic class to which the type has pointers. The classes of the objects behind them are compared by name.
     struct Base {
         const std::type_info* type = nullptr;
-        const TypeShape& (*shape)() = nullptr;  ///< of the class itself, if there can be objects of it
+        const TypeShape& (*shape)() = nullptr;  ///< of the class itself; null if it is abstract
     };
 
     std::uint64_t fingerprint = 0;
     std::vector<Base> bases;
-    std::vector<std::string> opaque;  ///< classes in it that were not seen to their end, and why
+    std::vector<std::string> opaque;  ///< classes in it that could not be described completely, with the reason
 };
 
-/// The shape of T. *Thread-safety*: yes; computed once in each library.
+/// The shape of T, computed once in each library. *Thread-safety*: safe from any thread.
 template <class T>
 DISTWORK_HIDDEN const TypeShape& shape_of();
 
@@ -47,7 +47,8 @@ inline constexpr bool is_shared_pointer<std::shared_ptr<T>> = true;
 template <class T>
 inline constexpr bool is_shared_pointer<std::weak_ptr<T>> = true;
 
-// The standard's templates, told by what they offer: so that their headers need not be included.
+// These concepts recognize templates of the standard library by their members, so that their headers need not be
+// included.
 template <class T>
 concept TupleLike = requires {
     std::tuple_size<T>::value;

@@ -8,7 +8,8 @@
 
 namespace distwork::detail {
 
-/// What the hash is fed with: one word for each thing met, some followed by a number.
+/// The words that describe a shape: one word for each part of a type, some followed by a number. The values are part of
+/// the hash, so they must not change.
 enum class ShapeWord : std::uint64_t {
     nothing = 1,
     boolean,
@@ -46,7 +47,7 @@ template <class T>
 inline constexpr bool is_character = std::same_as<T, char> || std::same_as<T, wchar_t> || std::same_as<T, char8_t> ||
                                      std::same_as<T, char16_t> || std::same_as<T, char32_t>;
 
-/// The hash of what shapes are described in. Its results travel.
+/// Hashes the words and numbers that describe a shape. Its results are sent to peers, so the algorithm must not change.
 class ShapeHash {
 public:
     void add(ShapeWord word) noexcept { add(static_cast<std::uint64_t>(word)); }
@@ -55,7 +56,7 @@ public:
         add(number);
     }
 
-    /// FNV-1a, a byte at a time.
+    /// Adds the 8 bytes of a number (FNV-1a).
     void add(std::uint64_t number) noexcept {
         for (int shift = 0; shift < 64; shift += 8) hash_ = (hash_ ^ (number >> shift & 0xff)) * 0x100000001b3U;
     }
@@ -68,17 +69,17 @@ public:
         } else if constexpr (std::same_as<T, bool>) {
             add(ShapeWord::boolean);
         } else if constexpr (std::same_as<T, long double>) {
-            add(ShapeWord::floating, 16);  // as it travels
+            add(ShapeWord::floating, 16);  // its size on the wire
         } else if constexpr (std::is_floating_point_v<T>) {
             add(ShapeWord::floating, sizeof(T));
         } else if constexpr (is_character<T>) {
-            add(ShapeWord::character, sizeof(T));  // of char's sign machines have different opinions
+            add(ShapeWord::character, sizeof(T));  // whether char is signed depends on the machine
         } else {
             add(std::is_signed_v<T> ? ShapeWord::signed_integer : ShapeWord::unsigned_integer, sizeof(T));
         }
     }
 
-    /// Every bit of the words reaches every bit of the result (the last step of MurmurHash3).
+    /// The hash. A final mix (the last step of MurmurHash3) lets every input bit affect every bit of the result.
     std::uint64_t result() const noexcept {
         std::uint64_t hash = hash_;
         hash = (hash ^ hash >> 33) * 0xff51afd7ed558ccdU;

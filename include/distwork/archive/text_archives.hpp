@@ -5,8 +5,8 @@
 
 #include "../base/cereal.hpp"
 
-// Registration binds a class to every archive of cereal's that was included, and those that write text have no form for
-// some of what ours take. Whoever meets that finds one sentence, instead of the overloads that did not fit.
+// Registration binds a class to every cereal archive that was included. The archives that write text have no form for
+// some types that ours accept. The static_assert below says so in one sentence, instead of a list of overloads.
 
 namespace distwork::detail {
 
@@ -27,7 +27,7 @@ namespace cereal {
 class JSONOutputArchive;
 class XMLOutputArchive;
 
-// Called by cereal before it saves such a value.
+// Cereal calls these functions before it saves such a value.
 #define DISTWORK_DETAIL_HAS_NO_TEXT(Archive)                                                                    \
     template <class T>                                                                                          \
     void prologue(Archive&, const BinaryData<T>&) {                                                             \

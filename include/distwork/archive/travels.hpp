@@ -9,14 +9,14 @@
 
 #include "../base/cereal.hpp"
 
-// Whether a type can be serialized, asked before cereal is: its own answer fills a screen.
+// Checks whether a type can be serialized, before cereal does: cereal's own error message fills a screen.
 
 namespace distwork::detail {
 
 class WireOutputArchive;
 class WireInputArchive;
 
-/// Cereal finds exactly one way to save a T, or to load one. What a T consists of is not looked at.
+/// Whether cereal finds exactly one way to save (or load) a T. The members or elements of T are not checked.
 template <class T>
 inline constexpr bool is_saved =
     cereal::traits::is_output_serializable<T, WireOutputArchive>::value ||
@@ -37,12 +37,12 @@ consteval bool can_all_travel() {
     (std::make_index_sequence<Size<T>::value>{});
 }
 
-/// What a type of the standard library's holds.
+/// Whether the elements of a type of the standard library can be serialized.
 template <class T>
 consteval bool can_elements_travel() {
     if constexpr (requires { typename T::element_type; }) {
         using Pointee = std::remove_cv_t<typename T::element_type>;
-        if constexpr (std::is_polymorphic_v<Pointee>) return true;  // its dynamic type has another name
+        if constexpr (std::is_polymorphic_v<Pointee>) return true;  // the dynamic type is not known here
         else if constexpr (cereal::traits::has_load_and_construct<Pointee, WireInputArchive>::value)
             return is_saved<Pointee>;
         else return can_travel<Pointee>();
@@ -68,7 +68,8 @@ consteval bool can_travel() {
     else return true;
 }
 
-/// Whether our archives take a T. The members of a user's class are not known until they come.
+/// Whether our archives accept a T. The members of a user's class are checked later, when they are passed to an
+/// archive.
 template <class T>
 inline constexpr bool travels = can_travel<T>();
 
@@ -79,7 +80,7 @@ consteval bool is_named_cereals() {
     return name.starts_with("cereal::");
 }
 
-/// A class that an archive is given is one that cereal can save, or load.
+/// Fail to compile if a class that is passed to an archive cannot be saved, or loaded.
 template <class T>
 struct SavedMember {
     static_assert(

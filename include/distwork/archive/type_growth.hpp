@@ -9,7 +9,7 @@
 
 namespace distwork::detail {
 
-/// Told, from any thread, that types were registered. Must neither block nor register.
+/// Is called, from any thread, when types were registered. The function must neither block nor register a type.
 class RegistryObserver {
 public:
     virtual void types_grew() = 0;
@@ -18,7 +18,7 @@ protected:
     ~RegistryObserver() = default;
 };
 
-/// Counts what is registered in this process, and tells those who want to hear of it at once.
+/// Counts the registrations in this process, and notifies observers of each at once.
 ///
 /// *Thread-safety*: all functions.
 class DISTWORK_EXPORT TypeGrowth {
@@ -28,23 +28,25 @@ public:
         return growth;
     }
 
-    /// Grows behind each registration: tables that were made after it was read have what it counts.
+    /// The number of registrations. It grows after each registration: a table that is made after reading `count`
+    /// contains everything counted.
     std::uint64_t count() const noexcept { return count_.load(std::memory_order_acquire); }
 
-    /// Tells it from now on.
+    /// Notifies `observer` from now on.
     void observe(RegistryObserver& observer) {
         const std::lock_guard lock{mutex_};
         observers_.push_back(&observer);
     }
 
-    /// When this returns it is not being told, and never will be.
+    /// Ends the notifications. When this returns, `observer` is not being called, and will not be called again. Blocks
+    /// while a notification is under way.
     void forget(RegistryObserver& observer) noexcept {
         const std::lock_guard lock{mutex_};
         std::erase(observers_, &observer);
     }
 
-    /// What throws for want of memory is made good by the next heartbeat: here, before main or in dlopen, nobody could
-    /// catch it.
+    /// Counts a registration and notifies the observers. Exceptions are ignored: this runs before main or in dlopen,
+    /// where nobody could catch them. An observer that failed for lack of memory catches up at the next heartbeat.
     void note() noexcept {
         count_.fetch_add(1, std::memory_order_release);
         const std::lock_guard lock{mutex_};

@@ -20,28 +20,31 @@
 #include "scalars.hpp"
 #include "travels.hpp"
 
-// Two cereal archives over memory, for bytes that come from strangers. What cereal's own types serialize through its
-// binary archive goes through these, except shared pointers to one object (Errc::shared_pointer).
+// Two cereal archives over memory, for bytes from peers that are not trusted. They accept what cereal's own types/*.hpp
+// serialize through its binary archive, except several shared pointers to one object (Errc::shared_pointer).
 //
 // | value | bytes |
 // | --- | --- |
-// | integers, float, double, enums | as wide as in memory, little-endian: `long`, `std::size_t` and `wchar_t` travel |
-// | | only between machines where they are equally wide, which the fingerprints of the types watch over |
-// | bool | 1: 0 or 1 |
-// | long double | 16: IEC 559 binary128 |
+// | integers, `float`, `double`, enums | as many as in memory, little-endian |
+// | `bool` | 1: 0 or 1 |
+// | `long double` | 16: IEC 559 binary128, little-endian |
 // | containers, strings | count u64, then the elements |
 // | everything else | what cereal's types/*.hpp save, without names |
 //
-// A count does not exceed the bytes that follow it in the body. That of elements which may take none, such as objects of
-// an empty class, may: at most `max_elements` such elements are in a body. Both sides refuse the same bodies, the output
-// side with the last of its checks in finish().
+// `long`, `std::size_t` and `wchar_t` can be exchanged only between machines where they have the same width. Elsewhere
+// the fingerprints of the types differ, so such types are not exchanged.
+//
+// The count of a container does not exceed the bytes that follow it in the body. There is one exception: elements that
+// may take no bytes, such as objects of an empty class. A body has at most `max_elements` elements in containers whose
+// count exceeds the bytes that follow. Both sides refuse the same bodies; the output side makes its last checks in
+// finish().
 
 namespace distwork::detail {
 
-/// Encodes one body: appends it to a buffer. A fresh archive for each body.
+/// Encodes one body and appends it to a buffer. Each body needs a new archive.
 ///
-/// *Lifetime*: the buffer must outlive the archive. *Errors*: Error, too_large or shared_pointer; what was appended
-/// until then is of no use.
+/// *Lifetime*: the buffer must outlive the archive. *Errors*: Error (too_large, shared_pointer); what was appended
+/// before the error is not a valid body.
 class WireOutputArchive : public cereal::OutputArchive<WireOutputArchive, cereal::AllowEmptyClassElision> {
     using Base = cereal::OutputArchive<WireOutputArchive, cereal::AllowEmptyClassElision>;
 
@@ -49,20 +52,20 @@ public:
     explicit WireOutputArchive(ByteBuffer& buffer, const ArchiveLimits& limits = ArchiveLimits{})
         : Base{this}, buffer_{buffer}, start_{buffer.size()}, bounds_{limits, ArchiveBounds::unlimited} {}
 
-    /// Checks what only a whole body shows. To be called once, when all was given to the archive.
+    /// Makes the checks that need the complete body. To be called once, after the last value.
     void finish() const {
         if (size() < reach_)
             throw Error::with_text(Errc::too_large,
-                                   "a container's count exceeds the bytes that follow it: its elements take none");
+                                   "a container's count exceeds the bytes that follow it: its elements take no bytes");
         if (!counts_.empty()) [[unlikely]]
             bounds_.check_elements(counts_.beyond(size()));
         bounds_.check_budget_of(size());
     }
 
-    /// How many bytes were encoded until now.
+    /// The number of bytes encoded so far.
     std::size_t size() const noexcept { return buffer_.size() - start_; }
 
-    /// Makes room for `count` bytes of the body.
+    /// Appends `count` bytes for the caller to fill in.
     std::byte* extend(std::size_t count) {
         if (count > bounds_.limits().max_bytes - size()) [[unlikely]]
             bounds_.too_long(std::uint64_t{size()} + count);
@@ -73,7 +76,7 @@ public:
         if (count != 0) std::memcpy(extend(count), from, count);
     }
 
-    /// The container entered last has written that it has `count` elements.
+    /// Notes that the container that was entered last has written its count.
     void note_count(std::uint64_t count) {
         if (bounds_.elements_may_take_none()) [[unlikely]]
             return note_open_count(count);
@@ -85,8 +88,9 @@ public:
 
     ArchiveBounds& bounds() noexcept { return bounds_; }
 
-    /// Called by cereal; hides the base's. An object's second pointer would become a reference to the first. Another type
-    /// at the same address is another object: the first member of one, to which a pointer may refer as well.
+    /// Called by cereal; hides the function of the base, which would encode a second pointer to an object as a
+    /// reference to the first. A pointer of another type to the same address refers to another object: the first member
+    /// of the first.
     template <class T>
     std::uint32_t registerSharedPointer(const std::shared_ptr<T>& pointer) {
         if (!pointer) return 0;
@@ -97,7 +101,7 @@ public:
     }
 
 private:
-    /// What shared pointers referred to, kept alive: its address is not to become another object's.
+    /// The objects behind shared pointers. They are kept alive so that their addresses are not used again.
     using Shared = std::map<std::pair<const void*, std::type_index>, std::shared_ptr<const void>>;
 
     void note_open_count(std::uint64_t count) {
@@ -108,16 +112,16 @@ private:
 
     ByteBuffer& buffer_;
     const std::size_t start_;
-    std::size_t reach_ = 0;  // how long the body must become for all its counts to be believed, but for
+    std::size_t reach_ = 0;  // the length that the body must reach for its counts to be valid, except those in counts_
     OpenCounts counts_;
-    std::unique_ptr<Shared> shared_;  // of few bodies
+    std::unique_ptr<Shared> shared_;  // null in most bodies
     ArchiveBounds bounds_;
 };
 
-/// Decodes one body. Any bytes may come; none make it read beyond them, allocate beyond its budget, or recurse without
-/// bound. A fresh archive for each body.
+/// Decodes one body. Whatever the bytes are, it does not read beyond their end, allocate beyond its budget, or recurse
+/// without bound. Each body needs a new archive.
 ///
-/// *Lifetime*: the bytes must outlive the archive. *Errors*: Error, malformed or too_large; cereal's own types also
+/// *Lifetime*: the bytes must outlive the archive. *Errors*: Error (malformed, too_large); cereal's own types also
 /// throw other exceptions, all derived from std::exception.
 class WireInputArchive : public cereal::InputArchive<WireInputArchive, cereal::AllowEmptyClassElision> {
     using Base = cereal::InputArchive<WireInputArchive, cereal::AllowEmptyClassElision>;
@@ -131,7 +135,7 @@ public:
         if (body.size() > limits.max_bytes) bounds_.too_long(body.size());
     }
 
-    /// Throws when bytes are left. To be called once, when all was decoded.
+    /// Throws Error (malformed) if bytes are left. To be called once, after the last value.
     void finish() const {
         if (at_ != end_) [[unlikely]]
             throw_left();
@@ -139,7 +143,7 @@ public:
 
     std::size_t left() const noexcept { return static_cast<std::size_t>(end_ - at_); }
 
-    /// Takes the next `count` bytes.
+    /// Consumes the next `count` bytes. Throws Error (malformed) if there are fewer.
     const std::byte* take(std::uint64_t count) {
         if (count > left()) [[unlikely]]
             throw_short(count);
@@ -165,7 +169,7 @@ public:
         }
     }
 
-    /// The container entered last says that it has `count` elements.
+    /// Checks the count of the container that was entered last.
     void check_count(std::uint64_t count) {
         if (count > left()) [[unlikely]]
             take_count_beyond_bytes(count);
@@ -193,7 +197,7 @@ private:
     ArchiveBounds bounds_;
 };
 
-// Found by cereal around everything that an archive is given.
+// Cereal calls these functions before and after every object that is passed to an archive.
 template <class T>
 void prologue(WireOutputArchive& archive, const T&) {
     static_cast<void>(SavedMember<T>{});
@@ -213,7 +217,7 @@ void epilogue(WireInputArchive& archive, const T&) {
     archive.bounds().leave<T>();
 }
 
-// Scalars.
+// Scalars
 template <class T>
 requires std::is_arithmetic_v<T>
 void save(WireOutputArchive& archive, const T& value) {
@@ -225,7 +229,7 @@ void load(WireInputArchive& archive, T& value) {
     value = archive.read_scalar<T>();
 }
 
-// Names are not encoded, but one of them tells that the name of a type follows.
+// The names of values are not encoded. The name "polymorphic_name" tells that the value is the name of a type.
 template <class T>
 void serialize(WireOutputArchive& archive, cereal::NameValuePair<T>& pair) {
     if constexpr (std::is_same_v<std::remove_cvref_t<T>, std::string>)
@@ -246,7 +250,7 @@ void serialize(WireInputArchive& archive, cereal::NameValuePair<T>& pair) {
     archive(pair.value);
 }
 
-// Counts.
+// Counts of containers
 template <class T>
 void serialize(WireOutputArchive& archive, cereal::SizeTag<T>& tag) {
     archive(tag.size);
