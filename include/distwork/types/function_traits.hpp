@@ -21,7 +21,8 @@
 
 namespace distwork::detail {
 
-// What travels of a function's parameters: the values, and of what only refers to a value the value itself.
+// A function's arguments are sent as values. For a parameter that only refers to a value, such as a std::string_view,
+// an owning type is sent.
 
 template <class T>
 struct Owned {
@@ -37,25 +38,26 @@ struct Owned<const Character*> {
     using type = std::basic_string<Character>;
 };
 template <class T>
-requires(!std::same_as<T, bool>)  // a vector of those is no array
+requires(!std::same_as<T, bool>)  // a std::vector<bool> has no array of bool for a span
     struct Owned<std::span<const T>> {
     using type = std::vector<T>;
 };
 template <class T>
 using owned_t = typename Owned<std::remove_cvref_t<T>>::type;
 
-/// The value that travels for a parameter of type P, from an argument that converts to P.
+/// Converts an argument to the value that is sent for a parameter of type P. *Errors*: Error (bad_option) for a null
+/// pointer to characters.
 template <class P, class A>
 owned_t<P> own(A&& argument) {
     using Parameter = std::remove_cvref_t<P>;
     using Value = owned_t<P>;
     if constexpr (std::is_arithmetic_v<Value>) {
-        return static_cast<Value>(std::forward<A>(argument));  // narrows in silence, as the compiler warned in the call
+        return static_cast<Value>(std::forward<A>(argument));  // may narrow: the compiler has warned at the call
     } else if constexpr (std::same_as<Parameter, Value> || std::same_as<std::remove_cvref_t<A>, Value>) {
         return std::forward<A>(argument);
     } else if constexpr (std::is_pointer_v<Parameter>) {
         const Parameter text = std::forward<A>(argument);
-        if (!text) throw Error::with_text(Errc::bad_option, "a null pointer to characters does not travel");
+        if (!text) throw Error::with_text(Errc::bad_option, "a null pointer to characters cannot be sent");
         return Value(text);
     } else {
         const Parameter view = std::forward<A>(argument);
@@ -63,7 +65,7 @@ owned_t<P> own(A&& argument) {
     }
 }
 
-/// The value as the parameter of type P that it travelled for. It must outlive the call.
+/// Converts a received value to the parameter of type P that it was sent for. The value must outlive the call.
 template <class P>
 decltype(auto) pass(owned_t<P>& value) {
     using Parameter = std::remove_cvref_t<P>;
@@ -91,11 +93,12 @@ struct FunctionShape {
     static constexpr bool is_coroutine = Awaited<R>::is_coroutine;
     static constexpr std::size_t arity = sizeof...(P);
     using Result = typename Awaited<R>::type;
-    using Parameters = std::tuple<P...>;  // never made: for std::tuple_element
+    using Parameters = std::tuple<P...>;  // only for std::tuple_element; no object of it is made
     using Arguments = std::tuple<owned_t<P>...>;
 };
 
-/// What a plain function takes and returns. Whether it is one, and takes and returns what travels, CheckedFunction says.
+/// The parameters and the result of a plain function. CheckedFunction reports a type that is no plain function, and
+/// parameters and results that cannot be sent.
 template <class F>
 struct FunctionTraits : FunctionShape<false, void> {
     static constexpr bool is_function = false;
@@ -112,7 +115,7 @@ struct FunctionTraits<R (*)(Context&, P...) noexcept> : FunctionShape<true, R, P
 template <auto F>
 using traits_of = FunctionTraits<std::remove_cv_t<decltype(F)>>;
 
-/// The function's name as its source spells it, with its namespaces.
+/// The function's name with its namespaces, as the compiler spells it.
 template <auto F>
 constexpr std::string_view function_name() {
     std::string_view name = __PRETTY_FUNCTION__;  // "… [with auto F = app::area; …]", "… [F = &app::area]"
@@ -122,7 +125,7 @@ constexpr std::string_view function_name() {
     return name;
 }
 
-/// What FunctionWork<F> is derived from.
+/// The base class of FunctionWork<F>.
 template <auto F>
 using FunctionBase = std::conditional_t<traits_of<F>::is_coroutine, CoroutineWork<typename traits_of<F>::Result>,
                                         RpcWork<typename traits_of<F>::Result>>;

@@ -22,16 +22,17 @@
 
 namespace distwork::detail {
 
-/// The body of a types frame: what a peer that was accepted says of itself, through the archive.
+/// The body of a types frame. An accepted peer describes itself in it.
 struct Introduction {
-    std::uint32_t slots = 0;            ///< works it executes at a time; 0 for a master
-    std::uint32_t window = 0;           ///< works it holds at a time, unanswered
-    std::uint32_t max_frame_bytes = 0;  ///< bodies it takes
+    std::uint32_t slots = 0;            ///< works that it executes at a time; 0 for a master
+    std::uint32_t window = 0;           ///< unanswered works that it accepts at a time
+    std::uint32_t max_frame_bytes = 0;  ///< the largest body that it accepts
     std::vector<std::string> labels;
-    /// By number: name and fingerprint. Behind them those of the polymorphic classes that they may hold: see part_mark.
+    /// Name and fingerprint of each work type, by number; then of each polymorphic class that works may hold, marked by
+    /// part_mark.
     std::vector<std::pair<std::string, std::uint64_t>> types;
-    std::uint16_t version = newest_protocol_version;  ///< that was agreed on; not a part of the body
-    std::uint32_t held_slots = 0;  ///< of `slots`, occupied by works of an earlier session; since version 2
+    std::uint16_t version = newest_protocol_version;  ///< the agreed version; not a part of the body
+    std::uint32_t held_slots = 0;  ///< how many of `slots` works of an earlier session occupy; since version 2
 
     template <class Archive>
     void serialize(Archive& archive) {
@@ -40,14 +41,15 @@ struct Introduction {
     }
 };
 
-/// Before the name of a polymorphic class that works may hold, in the table of types: behind the works, so that it has no
-/// number that a work could carry. Who does not know of them has no type of that name.
+/// Marks the name of a polymorphic class that works may hold, in the table of types. These names follow the work types,
+/// so their positions are not numbers of works. A peer that does not know the mark finds no type of such a name, and
+/// ignores the entry.
 inline constexpr char part_mark = '*';
 
-/// Our table of types as the peer was last told of it: its works carry these numbers.
+/// Our table of types as it was last sent to the peer. The works that the peer sends carry these numbers.
 class OwnTypes {
 public:
-    /// Takes the table as it is now, and has the peer told.
+    /// Takes the current table, and writes it into `introduction`, which is sent to the peer.
     void tell(RoleTypes& types, Introduction& introduction) {
         told_ = types.table();
         introduction.types.clear();
@@ -57,7 +59,7 @@ public:
             introduction.types.emplace_back(part_mark + name, fingerprint);
     }
 
-    /// Whether it has grown since the peer was told. False, until it was told first.
+    /// Whether types were registered since the table was last sent. False before it was sent the first time.
     bool grew(const RoleTypes& types) const { return told_ && !types.is_current(*told_); }
 
     const std::shared_ptr<const TypeTable>& told() const noexcept { return told_; }
@@ -69,9 +71,10 @@ private:
     std::shared_ptr<const TypeTable> told_;
 };
 
-/// The receiver's numbers for our types.
+/// The peer's numbers for our types.
 class PeerTypes {
 public:
+    // Reasons why a type has no number. All of them exceed every number.
     static constexpr std::uint32_t unknown = 0x1'0000;
     static constexpr std::uint32_t differs = 0x1'0001;
     static constexpr std::uint32_t foreign = 0x1'0002;
@@ -112,7 +115,8 @@ public:
         std::sort(not_ours_.begin(), not_ours_.end());
     }
 
-    /// The peer's number, or why there is none. A number of ours is looked up only for the type that has it here.
+    /// The peer's number for a type, or the reason why there is none. The type must be the one that has its number in
+    /// our table: a type of another registry may have the same number.
     std::uint32_t number(const WorkType& type) const noexcept {
         if (type.number >= numbers_.size() || ours_->types[type.number] != &type) [[unlikely]]
             return type.registry ? absent(type) : foreign;
@@ -127,7 +131,7 @@ public:
     }
     bool knows(const WorkType& type) const noexcept { return number(type) < unknown; }
 
-    /// For each of our types by number: whether the peer has it.
+    /// For each of our types, by number: whether the peer has it.
     std::vector<bool> known() const {
         std::vector<bool> known(numbers_.size());
         for (std::size_t number = 0; number < numbers_.size(); ++number) known[number] = numbers_[number] < unknown;
@@ -149,14 +153,14 @@ public:
     const std::vector<std::string>& unknown_names() const noexcept { return unknown_; }
 
 private:
-    /// It came after the peer was told, or is of another registry.
+    /// The reason for a type that is not in our table: it was registered later, or in another registry.
     std::uint32_t absent(const WorkType& type) const noexcept {
         const bool is_ours = !ours_ || ours_->types.empty() || type.registry == ours_->types.front()->registry;
         return is_ours ? unknown : foreign;
     }
 
     std::shared_ptr<const TypeTable> ours_;
-    std::vector<std::uint32_t> numbers_;  // by our number
+    std::vector<std::uint32_t> numbers_;  // the peer's, by our number
     std::vector<std::string> differing_;
     std::vector<std::string> differing_parts_;
     std::vector<std::string> unknown_;

@@ -31,50 +31,56 @@ namespace distwork::detail {
 
 class Registry;
 
-/// What is known of one registered work type: how to write it, how to execute it, what its bytes look like.
-/// Entries live as long as the process.
+/// One registered work type: how to encode, decode and execute it, and the shape of its bytes.
+///
+/// *Lifetime*: entries live as long as the process.
 struct WorkType {
     std::string name;
     const std::type_info* type = nullptr;
-    /// The registry that numbered it; null: none did, for it has a type of that name already, of another library.
+    /// The registry that gave it its number. Null if the registry already had a type of that name, of another library.
     const Registry* registry = nullptr;
-    /// That registry's number for it: the index in the table that peers are sent.
+    /// Its number in that registry: the index in the table that is sent to peers.
     std::uint16_t number = 0;
-    /// The line of a header that registers it, in every library that includes the header; else empty.
+    /// The line of the header that registers it, which is the same in every library that includes the header. Empty if
+    /// it is not registered in a header.
     std::string header_line;
     std::uint64_t (*fingerprint)() = nullptr;
 
-    /// The shapes of the class and of the value that comes back: the fingerprint is made of theirs.
+    /// The shapes of the class and of its result. The fingerprint combines theirs.
     std::array<const TypeShape*, 2> (*shapes)() = nullptr;
 
-    /// Appends the work's bytes. Throws Error (too_large, shared_pointer) naming the type.
+    /// Appends the work's bytes. Throws Error (too_large; shared_pointer; malformed for an exception of cereal), and
+    /// what the class itself throws.
     void (*encode)(const IWork& work, ByteBuffer& body, const ArchiveLimits& limits) = nullptr;
 
-    /// Makes an object of its bytes. Throws Error (malformed, too_large).
+    /// Makes an object from its bytes. Throws Error (malformed, too_large).
     std::unique_ptr<IWork> (*decode)(std::span<const std::byte> body, const ArchiveLimits& limits) = nullptr;
 
-    /// Decodes a fresh object, executes it and appends the value's bytes to `answer`. Returns what the work threw;
-    /// throws Error where bytes do not decode (malformed) or the value does not encode (too_large).
+    /// Decodes a new object, executes it, and appends the bytes of the result to `answer`. Returns the exception that
+    /// the work threw, else null. Throws Error if the work cannot be decoded (malformed, too_large) or its result
+    /// cannot be encoded (too_large, shared_pointer, malformed). Null for coroutine works.
     std::exception_ptr (*execute)(std::span<const std::byte> body, Context& peer, ByteBuffer& answer,
                                   const ArchiveLimits& limits) = nullptr;
 
-    /// The same for a coroutine; null for works that are none. All references must outlive the coroutine.
+    /// The same for a coroutine work; null for other works. All references must outlive the coroutine.
     asio::awaitable<std::exception_ptr> (*execute_async)(std::span<const std::byte> body, Context& peer,
                                                          ByteBuffer& answer, const ArchiveLimits& limits) = nullptr;
 
-    /// Decodes the value and calls execute_return on the original; null where the type has none of its own.
+    /// Decodes the result and calls execute_return on the original object. Null if the class does not override it.
     void (*execute_return)(IWork& work, std::span<const std::byte> value, Context& peer,
                            const ArchiveLimits& limits) = nullptr;
 };
 
-/// The process's table of work types, filled by the registration macros before main, or when a library is loaded.
+/// The table of the work types of this process. The registration macros fill it before main, or when a library is
+/// loaded.
 ///
-/// There is one, exported from the program and its libraries. Where the program hides it (a plugin opened by dlopen in a
-/// host that was not linked with -rdynamic) there are two, and a number of the one means nothing in the other. So each
-/// role uses the registry of its constructor, and `own` finds the entry there for a type that comes from elsewhere.
+/// A process has one registry, exported from the program and its libraries. If the program hides it, there are two:
+/// this happens with a plugin that is opened by dlopen in a program that was not linked with -rdynamic. A number of one
+/// registry means nothing in the other. So each role uses the registry that its constructor saw, and `own` finds the
+/// entry there for a type of another registry.
 ///
-/// Classes are told apart by the address of their type_info: two libraries that each hide a class of one name have two
-/// of them, which compare equal.
+/// Classes are distinguished by the address of their type_info. Two libraries that each hide a class of the same name
+/// have two type_infos that compare equal.
 ///
 /// *Thread-safety*: all functions.
 class DISTWORK_EXPORT Registry {
@@ -84,9 +90,11 @@ public:
         return registry;
     }
 
-    /// Enters a type; the same class again is the entry that is there. A second type of one name, and a class under two
-    /// names, are remembered, and thrown by the next role's constructor: at registration, before main, nobody could
-    /// catch it. A class of the same name that another library has for itself gets no number: see `own`.
+    /// Adds a type. Registering the same class again returns the existing entry.
+    ///
+    /// Two types of one name, and a class under two names, are errors. They are kept for `check`, which the
+    /// constructors of roles call: registration runs before main, where nobody could catch an exception. If another
+    /// library has a private class of the same name, the entry gets no number: see `own`.
     const WorkType& add(WorkType entry) {
         const WorkType* added = nullptr;
         {
@@ -113,7 +121,7 @@ public:
         return *added;
     }
 
-    /// Null if there is none.
+    /// The entry of a class; null if there is none.
     const WorkType* find(const std::type_info& type) const {
         const std::lock_guard lock{mutex_};
         const auto found = by_type_.find(&type);
@@ -126,15 +134,16 @@ public:
         return found == by_name_.end() ? nullptr : found->second;
     }
 
-    /// This registry's entry for a type. One of another registry is looked up by name and fingerprint; so is one that a
-    /// library has for itself, if the same line of the same header registered both. Throws Error (foreign_type).
+    /// This registry's entry for a type. A type of another registry is looked up by name and fingerprint. So is a
+    /// private class of another library, if the same line of the same header registered both. Throws Error
+    /// (foreign_type).
     const WorkType& own(const WorkType& type) const {
         if (type.registry == this) [[likely]]
             return type;
         return own_of_foreign(type);
     }
 
-    /// All types by number.
+    /// All types, by number.
     std::vector<const WorkType*> types() const {
         const std::lock_guard lock{mutex_};
         return types_;
@@ -145,7 +154,8 @@ public:
         return types_.size();
     }
 
-    /// Throws Error: duplicate_type, naming the types; bad_option when there are more than 65,535.
+    /// Throws the errors of registration: Error (duplicate_type, which names the types; bad_option if more than 65,535
+    /// types are registered).
     void check() const {
         const std::lock_guard lock{mutex_};
         if (too_many_) throw Error::with_text(Errc::bad_option, "more than 65,535 work types are registered");
@@ -163,17 +173,17 @@ private:
         if (!named)
             throw Error::with_text(Errc::foreign_type,
                                    type.name +
-                                       ": the library that registered it sees a registry of its own, and this role's "
-                                       "has no type of that name; link the program with -rdynamic (CMake: "
+                                       ": the library that registered it has a registry of its own, and the registry "
+                                       "of this role has no type of that name; link the program with -rdynamic (CMake: "
                                        "ENABLE_EXPORTS)");
         if (!type.registry && (type.header_line.empty() || type.header_line != named->header_line))
             throw Error::with_text(
                 Errc::foreign_type,
-                type.name + ": another library of this process registered a type of that name before");
+                type.name + ": another library of this process has already registered a type of that name");
         if (named->fingerprint() != type.fingerprint())
             throw Error::with_text(
                 Errc::foreign_type,
-                type.name + ": another library of this process has a type of that name and another shape");
+                type.name + ": another library of this process has a type of that name with another shape");
         return *named;
     }
 
@@ -187,7 +197,7 @@ private:
     bool too_many_ = false;
 };
 
-/// Set when `Work` is registered, so that a call needs no look-up. Each library has its own.
+/// The entry of `Work`, set when it is registered, so that a call needs no look-up. Each library has its own variable.
 template <class Work>
 DISTWORK_HIDDEN inline constinit std::atomic<const WorkType*> registered_type{nullptr};
 
@@ -196,17 +206,18 @@ inline Error unregistered(const std::string& macro, const std::string& name) {
                                                          ") at global scope, in a header that both programs include");
 }
 
-/// The table's entry for an object's dynamic type. Throws Error (unregistered_type; foreign_type where only a class of
-/// another library is registered that has the same name).
+/// The entry for an object's dynamic type. Throws Error (unregistered_type; foreign_type if only a private class of
+/// another library with the same name is registered).
 inline const WorkType& work_type_of(const std::type_info& dynamic_type) {
     if (const WorkType* type = Registry::instance().find(dynamic_type)) return *type;
     for (const WorkType* type : Registry::instance().types())
         if (*type->type == dynamic_type)
-            throw Error::with_text(Errc::foreign_type, type->name + " is registered by another library, for itself");
+            throw Error::with_text(Errc::foreign_type,
+                                   type->name + " is registered only as a private class of another library");
     throw unregistered("DISTWORK_REGISTER_WORK", type_name(dynamic_type));
 }
 
-/// The table's entry for a class. Throws likewise.
+/// The entry for a class. Throws Error (unregistered_type, foreign_type), as work_type_of does.
 template <class Work>
 const WorkType& work_type() {
     if (const WorkType* type = registered_type<Work>.load(std::memory_order_relaxed)) return *type;

@@ -21,24 +21,25 @@
 
 namespace distwork::detail {
 
-/// A registry's types at one moment, with all that peers are told of them.
+/// The types of a registry at one moment, with everything that peers are told about them.
 struct TypeTable {
     std::vector<const WorkType*> types;                        ///< by number
-    std::vector<std::uint64_t> fingerprints;                   ///< theirs
-    std::vector<std::pair<std::string, std::uint64_t>> parts;  ///< classes that come by name: name and fingerprint
-    std::vector<std::vector<std::size_t>> parts_of;            ///< of each type: which of them it may hold
-    std::vector<std::string> opaque;                           ///< classes that were not seen to their end, and why
-    std::uint64_t growth = 0;                                  ///< what TypeGrowth counted before it was made
+    std::vector<std::uint64_t> fingerprints;                   ///< of the types, by number
+    std::vector<std::pair<std::string, std::uint64_t>> parts;  ///< polymorphic classes: name and fingerprint
+    std::vector<std::vector<std::size_t>> parts_of;            ///< for each type: the parts that it may hold
+    std::vector<std::string> opaque;                           ///< classes not described completely, with the reason
+    std::uint64_t growth = 0;                                  ///< TypeGrowth::count() before the table was made
 };
 
-/// Returns when no other thread is opening a library: what it registered may need what it has not constructed yet.
-/// Every question to the loader waits for that.
+/// Blocks while another thread is opening a library. The functions of a type that the library has registered may need
+/// objects that it has not constructed yet. Every call to the dynamic loader waits for this, so dladdr is called.
 inline void await_opening() noexcept {
     Dl_info ignored;
     static_cast<void>(dladdr(&this_library, &ignored));
 }
 
-/// Makes a TypeTable: follows pointers to polymorphic classes to all registered classes that may be behind them.
+/// Makes a TypeTable. It follows pointers to polymorphic classes to all registered classes whose objects may be behind
+/// them.
 class TypeTableMaker {
 public:
     explicit TypeTableMaker(std::vector<const WorkType*> types) : loaders_{PolymorphicTypes::instance().loaders()} {
@@ -55,6 +56,7 @@ public:
     TypeTable take() { return std::move(table_); }
 
 private:
+    /// Adds to `parts` every class that an object of this shape may hold, directly or through other parts.
     void follow(const TypeShape& shape, std::set<std::size_t>& parts) {
         opaque_.insert(shape.opaque.begin(), shape.opaque.end());
         for (const TypeShape::Base& base : shape.bases)
@@ -62,6 +64,7 @@ private:
                 if (parts.insert(part).second) follow(*shapes_[part], parts);
     }
 
+    /// The classes whose objects may be behind a pointer to `base`.
     const std::vector<std::size_t>& behind(const TypeShape::Base& base) {
         const auto [found, is_new] = behind_.try_emplace(*base.type);
         if (!is_new) return found->second;
@@ -72,6 +75,7 @@ private:
         return parts;
     }
 
+    /// The index of a class in TypeTable::parts, to which it is added if it is new.
     std::size_t part(const std::string& name, const TypeShape& shape) {
         const auto [found, is_new] = numbers_.try_emplace({name, shape.fingerprint}, shapes_.size());
         if (is_new) {
@@ -89,7 +93,7 @@ private:
     std::set<std::string> opaque_;
 };
 
-/// What a role goes by: the registry of its constructor, and the table that its peers are told of it.
+/// The types of one role: the registry that its constructor saw, and the table that is sent to its peers.
 ///
 /// *Thread-safety*: all functions.
 class RoleTypes {
@@ -98,11 +102,12 @@ public:
 
     Registry& registry() const noexcept { return registry_; }
 
-    /// Has it told of types that libraries register from now on, until it is forgotten.
+    /// Notifies `observer` of types that libraries register from now on, until `forget` is called.
     void observe(RegistryObserver& observer) { growth_.observe(observer); }
     void forget(RegistryObserver& observer) noexcept { growth_.forget(observer); }
 
-    /// The table as it is now; made when it is asked for first, and when something was registered since.
+    /// The current table. It is made at the first call, and again when types were registered since. Making it blocks
+    /// while another thread opens a library.
     std::shared_ptr<const TypeTable> table() {
         const std::lock_guard lock{mutex_};
         if (table_ && is_current(*table_)) return table_;
@@ -115,7 +120,7 @@ public:
 
     bool is_current(const TypeTable& table) const noexcept { return table.growth == growth_.count(); }
 
-    /// What the log has not been told yet of the classes that were not seen to their end.
+    /// The classes that could not be described completely and were not returned before, with the reasons: for the log.
     std::vector<std::string> take_opaque() {
         const std::lock_guard lock{mutex_};
         std::vector<std::string> fresh;
