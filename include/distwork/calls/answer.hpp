@@ -18,46 +18,47 @@
 
 namespace distwork::detail {
 
-/// What came back for one work. All of it is told in the order in which it came.
+/// One message of the peer about a work that was sent to it. Answers are reported in the order in which they arrived.
 struct Answer {
     enum class What : std::uint8_t {
-        reply,       ///< its outcome, or an early word of it
-        returned,    ///< it was recalled, and had not begun: it comes back
-        gives_slot,  ///< it goes on later, and needs no slot until then
-        takes_slot,  ///< it goes on
+        reply,       ///< the outcome; with Reply::goes_on an early one: the work still runs
+        returned,    ///< the work was recalled before it had begun
+        gives_slot,  ///< the work was suspended, and holds no slot until it goes on
+        takes_slot,  ///< the suspended work goes on, and holds a slot again
     };
 
     std::uint64_t id = 0;
-    std::shared_ptr<Call> call{};  ///< null: late, doubled or invented
+    std::shared_ptr<Call> call{};  ///< null if the id is not in the table: late, doubled or invented
     What what{};
     Reply reply{};
-    LargeBytes own{};  ///< keeps a large value alive
+    LargeBytes own{};  ///< owns the bytes of a large value, to which `reply` refers
 
-    /// It tells of a slot; the work's outcome is still to come.
+    /// Whether it is only about a slot. The work's outcome is still to come.
     bool is_of_slot() const noexcept { return what == What::gives_slot || what == What::takes_slot; }
-    /// The usual case: the work was executed, and nothing more comes for it.
+    /// Whether it is the last answer for a work that was executed. This is the usual case.
     bool is_last() const noexcept { return what == What::reply && !reply.goes_on; }
 };
 
-/// Throws what the caller of a work is told whose answer is an error.
+/// Throws the caller's exception for an error reply: RemoteError if the work threw, else Error with the reply's Errc.
 [[noreturn]] inline void throw_as(const Reply& reply, const Call& call, const std::string& peer) {
     const std::string name{call.name()};
     if (reply.error == Errc::work_failed || reply.error == Errc::failed_for_good)
         throw RemoteError{std::string{reply.exception_type}, std::string{reply.text}, name, peer, call.attempt()};
     const std::string meaning = make_error_code(reply.error).message();
     std::string_view text = reply.text;
-    if (text.starts_with(call.type().name + ": ")) text.remove_prefix(call.type().name.size() + 2);  // named already
+    if (text.starts_with(call.type().name + ": "))
+        text.remove_prefix(call.type().name.size() + 2);  // the name is added below
     std::string why = text.empty() ? meaning : std::string{text};
-    if (reply.error == Errc::execution_timeout && !text.empty()) why = meaning + ", " + why;  // it says: after how long
+    if (reply.error == Errc::execution_timeout && !text.empty()) why = meaning + ", " + why;  // the text is the time
     throw Error::with_text(reply.error, name + " on " + peer + ": " + why);
 }
 
-/// What the caller of a work is told whose answer is an error; or std::bad_alloc, where memory lacks for that.
+/// Converts an error reply into the caller's exception; std::bad_alloc if there is no memory for it.
 inline std::exception_ptr to_exception(const Reply& reply, const Call& call, const std::string& peer) noexcept {
     return exception_of([&] { throw_as(reply, call, peer); });
 }
 
-/// Settles the calls that the answers are for and nobody claimed before; returns them, to be delivered.
+/// Settles the calls of these answers that were not claimed before, and returns them. The caller delivers them.
 inline std::vector<std::shared_ptr<Call>> settle(std::span<Answer> answers, const std::shared_ptr<Peer>& peer,
                                                  const std::string& description) noexcept {
     std::vector<std::shared_ptr<Call>> settled;

@@ -27,13 +27,13 @@ namespace distwork::detail {
 
 class Peer;
 
-/// One work that was sent, or is to be, and the caller that waits for what becomes of it.
+/// One work that was sent or will be sent, and the caller that waits for its outcome.
 ///
-/// Answers, cancellations, time-outs and the end of a session race for it. Whoever wins `claim` calls exactly one of
-/// `succeed` and `fail`, and then has it delivered.
+/// Answers, cancellations, timeouts and the end of a session race for a call. The one that wins `claim` calls exactly
+/// one of `succeed` and `fail`, and then delivers the call.
 ///
-/// *Lifetime*: shared by the structure that holds it, an outbox that a large body leaves through, and whoever settles
-/// it.
+/// *Lifetime*: shared by the structure that holds it, by the outbox that refers to its large body, and by the one that
+/// settles it.
 class Call {
 public:
     explicit Call(const WorkType& type) : type_{&type}, own_type_{type} {}
@@ -41,14 +41,14 @@ public:
     Call& operator=(const Call&) = delete;
     virtual ~Call() = default;
 
-    /// The entry of the registry that its role goes by, once it was entered there.
+    /// Its type. After `enter`, this is the entry in the registry of its role.
     const WorkType& type() const noexcept { return *type_; }
 
-    /// The entry of the library that made it: its functions know the object.
+    /// The type's entry in the library that made the work. Only its functions may be called with the object.
     const WorkType& own_type() const noexcept { return own_type_; }
 
-    /// Has it go by this registry's entry for its type, whose number means something there: before it is shared.
-    /// Throws Error (foreign_type).
+    /// Replaces `type()` with the entry of this registry, whose number is valid for its role. To be called before the
+    /// call is shared. Throws Error (foreign_type).
     void enter(const Registry& registry) {
         if (type_->registry != &registry) [[unlikely]]
             type_ = &registry.own(*type_);
@@ -56,20 +56,21 @@ public:
 
     virtual const IWork& work() const noexcept = 0;
 
-    /// What people call it: the name it was given, or its type's.
+    /// Its name for errors and logs: the one that it was given, else its type's.
     virtual std::string_view name() const noexcept { return own_type_.name; }
 
-    /// 1 for the first sending.
+    /// The number of this attempt; 1 is the first.
     virtual unsigned attempt() const noexcept { return 1; }
 
-    /// How long its execution may take at the other end; zero: as long as it likes.
+    /// How long its execution may take at the peer; zero: no limit.
     virtual std::chrono::milliseconds execution_timeout() const noexcept { return {}; }
 
-    // The body. Most works leave at once, in the outbox's copy: the bytes of a small one stay where they were encoded,
-    // in the frame of the function that sends it, and only who lets it wait keeps them.
+    // The body. Most works are copied into an outbox at once. So a small body stays in the buffer of the function that
+    // sends it, and `keep_body` copies it only if the call has to wait.
 
-    /// Encodes the work into `room`, which must live until the call was sent, kept or given up; a large body gets a
-    /// place of its own. Throws Error (too_large, shared_pointer).
+    /// Encodes the work into `room`, which must live until the call was sent, kept or given up. A large body is moved
+    /// out of `room` and owned by the call. Throws Error (too_large, shared_pointer, malformed) that names the work,
+    /// and what the work's own serialization throws.
     void encode(ByteBuffer& room, const ArchiveLimits& limits) {
         try {
             own_type_.encode(work(), room, limits);
@@ -81,14 +82,15 @@ public:
         set_body({room.view(), nullptr});
     }
 
-    /// Takes a body that others share: a broadcast is encoded once.
+    /// Sets a body that was encoded already and that others may share: a broadcast is encoded once.
     void set_body(SharedBody body) noexcept {
         body_ = body.bytes.data();
         body_bytes_ = body.bytes.size();
         owner_ = std::move(body.owner);
     }
 
-    /// It is not sent yet, and the function that encoded it returns: the bytes get a place of their own.
+    /// Copies the body into memory that the call owns. To be called when the function that encoded it returns before
+    /// the call is sent.
     void keep_body() {
         if (owner_ || !body_) return;
         auto owner = std::make_shared_for_overwrite<std::byte[]>(body_bytes_);
@@ -97,52 +99,53 @@ public:
         owner_ = std::move(owner);
     }
 
-    /// It was copied into an outbox. The body of another attempt is encoded anew.
+    /// Releases the body, which an outbox has copied. Another attempt encodes it again.
     void release_body() noexcept {
         body_ = nullptr;
         owner_.reset();
     }
 
-    /// Empty once it was released.
+    /// The encoded work; empty after `release_body`.
     std::span<const std::byte> body() const noexcept { return {body_, body_ ? body_bytes_ : 0}; }
     std::size_t body_bytes() const noexcept { return body_bytes_; }
 
-    /// The body for an outbox that refers to it: of a large one.
+    /// A large body, shared with the outbox that refers to it.
     SharedBody shared_body() const { return {body(), owner_}; }
 
-    /// True for one caller only: it settles the call, with that outcome; zero: it succeeded.
+    /// Returns true to one caller only, which then settles the call. `outcome` is its outcome; zero: it succeeded.
     bool claim(Errc outcome = {}) noexcept {
         if (claimed_.exchange(true, std::memory_order_acq_rel) && !DISTWORK_PLANTED(deliver_twice)) return false;
         outcome_ = outcome;
         return true;
     }
-    /// Of a call that was settled.
+    /// The outcome of a settled call.
     Errc outcome() const noexcept { return outcome_; }
     bool claimed() const noexcept { return claimed_.load(std::memory_order_acquire); }
 
-    /// The work was executed by `peer`: decodes the value. One that does not decode makes it an outcome of its own.
+    /// Sets the result of a work that `peer` executed, from its bytes. If they cannot be decoded, the outcome becomes
+    /// Errc::malformed.
     virtual void succeed(std::span<const std::byte> value, const std::shared_ptr<Peer>& peer) noexcept = 0;
 
-    /// It was not, or threw.
+    /// Sets the exception of a work that threw or was not executed.
     virtual void fail(std::exception_ptr error) noexcept = 0;
 
-    /// Calls the caller back. Gives up `call` first, so that the handler finds its memory free.
+    /// Calls the handler. `call` is released first, so that its memory is free when the handler runs.
     virtual void deliver(std::shared_ptr<Call> call) = 0;
 
-    /// Whether the handler has an executor of its own; if not, `deliver` is to be run on the role's.
+    /// Whether the handler has an executor of its own. If not, `deliver` runs on the role's executor.
     bool has_own_executor() const noexcept { return has_own_executor_; }
 
-    /// Has `deliver` run on the handler's own executor.
+    /// Posts `deliver` to the handler's own executor.
     virtual void post(std::shared_ptr<Call>) noexcept {}
 
-    /// Whether it went through a SocketContainer: then it is a Submission, and counts there.
+    /// Whether it is a Submission, which a SocketContainer sent and counts.
     bool chosen() const noexcept { return chosen_; }
 
-    std::uint64_t id = 0;  ///< in the session that it was sent on; guarded by that session
+    std::uint64_t id = 0;  ///< in the session on which it was sent; guarded by that session
 
     // Set before it is sent.
-    std::uint64_t parent_id = 0;  ///< the work that has the peer distribute it, as the peer knows it; 0: none has
-    bool is_awaited = false;      ///< a work waits for it, and gives its slot free meanwhile
+    std::uint64_t parent_id = 0;  ///< the peer's id of the work that makes this call; 0: no work does
+    bool is_awaited = false;      ///< a work awaits it, and holds no slot meanwhile
 
 protected:
     void outcome(Errc value) noexcept { outcome_ = value; }
@@ -167,7 +170,7 @@ private:
     const WorkType& own_type_;
     const std::byte* body_ = nullptr;
     std::size_t body_bytes_ = 0;
-    std::shared_ptr<const void> owner_;  // of the body, where it does not lie in the sender's frame
+    std::shared_ptr<const void> owner_;  // of the body; null while the body is in the sender's buffer
 };
 
 }  // namespace distwork::detail

@@ -12,8 +12,8 @@
 #include "../function_work.hpp"
 #include "../fwd.hpp"
 
-// What the compiler says of a call that is wrong, in one sentence and before anything else. Function, argument and types
-// stand in the names of the instantiations that it prints beside the sentence.
+// Compile-time checks of calls. A wrong call gives one sentence, before any other error. The compiler also prints the
+// instantiation, whose name has the function, the argument and the types.
 
 namespace distwork::detail {
 
@@ -26,7 +26,7 @@ struct Signature<void> {
     using type = void(std::exception_ptr);
 };
 
-/// What a call completes with: `void(std::exception_ptr, R)`, or `void(std::exception_ptr)`.
+/// The completion signature of a call: `void(std::exception_ptr, R)`, or `void(std::exception_ptr)`.
 template <class R>
 using signature_t = typename Signature<R>::type;
 
@@ -38,14 +38,15 @@ inline constexpr bool is_handler = std::invocable<std::decay_t<T>, std::exceptio
 template <class T>
 inline constexpr bool is_handler<T, void> = std::invocable<std::decay_t<T>, std::exception_ptr>;
 
-/// Asio takes any object for a handler. Those that it knows to be something else have a handler of another type.
+/// Whether a T is a completion token or a handler. Asio treats every unknown object as a handler of its own type. So a
+/// T that cannot be called is a token only if its handler has another type.
 template <class T, class R>
 inline constexpr bool is_token = is_handler<T, R> || !requires {
     requires std::same_as<typename asio::async_result<std::decay_t<T>, signature_t<R>>::completion_handler_type,
                           std::decay_t<T>>;
 };
 
-/// The completion token of a call, of what value R.
+/// Checks the completion token of a call with result R.
 template <class Token, class R>
 struct TokenOfCall {
     static constexpr bool is_right = is_token<Token, R>;
@@ -55,16 +56,16 @@ struct TokenOfCall {
                   "(see TokenOfCall<what was given, the value>)");
 };
 
-/// SubmitOptions that follow a token.
+/// Reports SubmitOptions that follow the completion token.
 template <class Token>
 struct OptionsBehindToken {
-    static constexpr bool is_right = is_submit_options<Token>;  // never: those are no token
+    static constexpr bool is_right = is_submit_options<Token>;  // always false: SubmitOptions are no token
     static_assert(is_right,
                   "distwork: SubmitOptions stand before the completion token, and here they stand behind it: "
                   "what is sent first, then the options, the token last (see OptionsBehindToken<the token>)");
 };
 
-/// What stands behind the last argument of a call of the function F.
+/// Checks what follows the last argument of a call of the function F.
 template <auto F, std::size_t Number, class Given, class R, bool IsLast = true>
 struct SurplusArgument {
     static constexpr bool is_right = IsLast && is_token<Given, R>;
@@ -74,7 +75,7 @@ struct SurplusArgument {
                   "(see SurplusArgument<function, number, what was given, the value>)");
 };
 
-/// One argument of a call of the function F, counted from 1.
+/// Checks one argument of a call of the function F; `Number` counts from 1.
 template <auto F, std::size_t Number, class Given, class Parameter>
 struct ArgumentOfCall {
     static constexpr bool is_right = std::is_convertible_v<Given, Parameter>;
@@ -89,7 +90,7 @@ struct ArgumentOfCall {
                   "(see ArgumentOfCall<function, number, what was given, the parameter>)");
 };
 
-/// The value of a call, or of a work.
+/// Checks the result of a call, or of a work.
 template <class Owner, class R>
 struct ValueOf {
     static constexpr bool is_right = std::is_void_v<R> || (std::default_initializable<R> && travels<R>);
@@ -102,7 +103,7 @@ struct ValueOf {
                   "(see ValueOf<whose, the value>)");
 };
 
-/// One parameter of a registered function F, counted from 1 behind a Context&.
+/// Checks one parameter of a registered function F; `Number` counts from 1, after a Context&.
 template <auto F, std::size_t Number, class P>
 struct ParameterOf {
     static constexpr bool writes = std::is_lvalue_reference_v<P> && !std::is_const_v<std::remove_reference_t<P>>;
@@ -125,7 +126,7 @@ struct ParameterOf {
                   "std::span<const T> do (see ParameterOf<function, number, the parameter>)");
 };
 
-/// A function that is registered or called.
+/// Checks a function that is registered or called.
 template <auto F>
 struct CheckedFunction {
     using Traits = traits_of<F>;
@@ -143,7 +144,7 @@ struct CheckedFunction {
     static constexpr bool is_right() { return Traits::is_function && check(std::make_index_sequence<Traits::arity>{}); }
 };
 
-/// A call of F: its arguments, then optionally SubmitOptions, where the peer takes them, then optionally a token.
+/// Checks a call of F: its arguments; then optional SubmitOptions, if `TakesOptions`; then an optional token.
 template <auto F, bool TakesOptions, class... Given>
 struct CheckedCall {
     using Traits = traits_of<F>;

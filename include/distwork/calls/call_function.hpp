@@ -9,8 +9,8 @@
 
 namespace distwork::detail {
 
-/// Splits `rest` into the function's arguments and what follows them (a token, or options and a token), makes the
-/// work, and passes both to `initiate`.
+/// Makes the FunctionWork of a call: `rest` is the function's arguments, then options and a token, if there are any.
+/// Passes the work, the options and the token to `initiate`, and returns its result.
 template <auto F, bool TakesOptions, class Initiate, class... Rest>
 auto call_function(Initiate&& initiate, Rest&&... rest) {
     if constexpr (CheckedCall<F, TakesOptions, Rest...>::is_right()) {

@@ -11,21 +11,21 @@
 
 namespace distwork::detail {
 
-/// The calls of one session that await their answers, found by id in constant time and without hashing.
+/// The calls of one session that wait for their answers. A call is found by its id in constant time, without hashing.
 ///
-/// An id is `generation << 24 | place`: a place is used again, each time with its next generation, so that no id is
-/// used twice and a late or invented answer finds nothing.
+/// An id is `generation << 24 | place`. A place is used again with its next generation, so no id is used twice, and a
+/// late or invented answer finds no call.
 class CallTable {
 public:
     static constexpr std::size_t most_calls = std::size_t{1} << 24;
 
-    /// The id that the next call is held under; `insert` then finds its place.
+    /// Returns the id of the next call that is inserted, and allocates its place, so that `insert` cannot fail.
     std::uint64_t next_id() {
         if (first_free_ == places_.size()) places_.emplace_back().next_free = first_free_ + 1;
         return (places_[first_free_].generation + 1) << 24 | first_free_;
     }
 
-    /// Holds the call under the id that `next_id` gave, which is also written to it.
+    /// Inserts the call under the id that `next_id` returned, and sets its `id`.
     void insert(std::shared_ptr<Call> call) noexcept {
         const std::size_t place = first_free_;
         Place& at = places_[place];
@@ -37,20 +37,20 @@ public:
         ++size_;
     }
 
-    /// Whether the peer may be asked to return that call: it is here, and was not asked for before.
+    /// Whether the peer may be asked to return this call: it is in the table, and was not recalled before.
     bool may_recall(std::uint64_t id) noexcept {
         const Place* const at = find(id);
         return at && !at->recalled;
     }
     void note_recalled(std::uint64_t id) noexcept { find(id)->recalled = true; }
 
-    /// Gives the call of that id, if the peer was asked to return it, and forgets it.
+    /// Removes and returns the call of this id, if it was recalled; else null.
     std::shared_ptr<Call> take_recalled(std::uint64_t id) noexcept {
         const Place* const at = find(id);
         return at && at->recalled ? take(id) : nullptr;
     }
 
-    /// Gives the call of that id, and forgets it; null if there is none.
+    /// Removes and returns the call of this id; null if there is none.
     std::shared_ptr<Call> take(std::uint64_t id) noexcept {
         Place* at = find(id);
         if (!at) return nullptr;
@@ -60,7 +60,7 @@ public:
         return std::move(at->call);
     }
 
-    /// Gives the call of that id, which stays; null if there is none.
+    /// Returns the call of this id, which stays in the table; null if there is none.
     std::shared_ptr<Call> look_up(std::uint64_t id) noexcept {
         const Place* const at = find(id);
         return at ? at->call : nullptr;
@@ -68,7 +68,7 @@ public:
 
     bool contains(std::uint64_t id) noexcept { return find(id) != nullptr; }
 
-    /// Appends all calls to `all`, which has room for them, in no order, and forgets them.
+    /// Removes all calls and appends them to `all`, in no particular order. `all` must have capacity for them.
     void take_all(std::vector<std::shared_ptr<Call>>& all) noexcept {
         for (Place& place : places_)
             if (place.id != 0) all.push_back(std::move(place.call));
@@ -83,7 +83,7 @@ private:
         std::uint64_t id = 0;  // 0: free
         std::uint64_t generation = 0;
         std::shared_ptr<Call> call;
-        std::size_t next_free = 0;  // of a free one: the place that is used after it
+        std::size_t next_free = 0;  // if it is free: the free place that is used after this one
         bool recalled = false;
     };
 
@@ -95,7 +95,7 @@ private:
     }
 
     std::vector<Place> places_;
-    std::size_t first_free_ = 0;  // one behind the last: a new one
+    std::size_t first_free_ = 0;  // places_.size() if none is free: a new place is added
     std::size_t size_ = 0;
 };
 

@@ -11,12 +11,13 @@
 
 namespace distwork::detail {
 
-/// The works that works of one slave had the master distribute, by the work that wants them: they end with it. No I/O.
+/// The works that works of one slave asked the master to distribute, by parent. When a parent ends, its children are
+/// cancelled. This class does no I/O.
 ///
 /// *Executor*: the session's strand.
 class ChildWorks {
 public:
-    /// `id`: of the call that the slave awaits.
+    /// Adds a child. `id`: the id under which the slave awaits it.
     void add(std::uint64_t parent, std::uint64_t id, const std::shared_ptr<Call>& child) {
         if (children_.size() >= prune_at_) {
             std::erase_if(children_, [](const auto& entry) { return entry.second.work.expired(); });
@@ -27,19 +28,20 @@ public:
 
     bool empty() const noexcept { return children_.empty(); }
 
-    /// Forgets those of one parent, and calls `visit(const std::shared_ptr<Call>&)` for each that has no outcome yet.
+    /// Removes the children of one parent. Calls `visit(const std::shared_ptr<Call>&)` for each that still exists.
     template <class Visit>
     void take(std::uint64_t parent, Visit visit) {
         const auto [first, last] = children_.equal_range(parent);
         take(first, last, visit);
     }
 
+    /// The same for the children of all parents.
     template <class Visit>
     void take_all(Visit visit) {
         take(children_.begin(), children_.end(), visit);
     }
 
-    /// The child that the slave knows by this id; null if it is done.
+    /// The child that the slave awaits under this id; null if it is done.
     std::shared_ptr<Call> find(std::uint64_t id) const {
         const auto found =
             std::find_if(children_.begin(), children_.end(), [id](const auto& entry) { return entry.second.id == id; });
@@ -62,7 +64,7 @@ private:
         }
     }
 
-    Children children_;  // some of them are done
+    Children children_;  // some of them may be done: they are removed from time to time
     std::size_t prune_at_ = 64;
 };
 

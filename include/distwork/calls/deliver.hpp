@@ -14,18 +14,18 @@
 
 namespace distwork::detail {
 
-/// Calls back one after the other; when a handler throws, the others go on in a task of their own.
+/// Delivers settled calls one after the other. If a handler throws, the rest are delivered in a task of their own.
 class DeliverEach {
 public:
     DeliverEach(asio::any_io_executor executor, std::vector<std::shared_ptr<Call>> calls)
         : executor_{std::move(executor)}, calls_{std::move(calls)} {}
 
-    /// Those that were not called back yet.
+    /// The number of calls that were not delivered yet.
     std::size_t size() const noexcept { return calls_.size() - next_; }
 
     void operator()() { run(size()); }
 
-    /// That many of them at most; returns how many.
+    /// Delivers at most `most` calls; returns how many. Throws what a handler throws.
     std::size_t run(std::size_t most) {
         struct Rest {
             DeliverEach& each;
@@ -51,15 +51,16 @@ private:
     std::size_t next_ = 0;
 };
 
-/// Claims and fails those that nobody claimed before; the others are taken away. `text(call)` says why, for people.
+/// Claims and fails the calls that were not claimed before, and removes the others from `calls`. `text(call)` is the
+/// text of the Error.
 template <class Text>
 void fail_unclaimed(std::vector<std::shared_ptr<Call>>& calls, Errc reason, Text text) {
     std::erase_if(calls, [reason](const auto& call) { return !call->claim(reason); });
     for (const auto& call : calls)
-        call->fail(exception_of([&] { throw Error::with_text(reason, text(*call)); }));  // or that memory lacks for it
+        call->fail(exception_of([&] { throw Error::with_text(reason, text(*call)); }));  // or std::bad_alloc
 }
 
-/// Has those settled calls call back that have an executor of their own, and takes them away.
+/// Posts the settled calls whose handlers have executors of their own to these, and removes them from `calls`.
 inline void post_own(std::vector<std::shared_ptr<Call>>& calls) noexcept {
     std::erase_if(calls, [](std::shared_ptr<Call>& call) {
         if (!call->has_own_executor()) return false;
@@ -69,8 +70,8 @@ inline void post_own(std::vector<std::shared_ptr<Call>>& calls) noexcept {
     });
 }
 
-/// Has every settled call of `calls` call back: those without an executor of their own in one task on `executor`.
-/// Never calls back from inside.
+/// Delivers the settled calls: those whose handlers have no executor of their own in one task on `executor`. No handler
+/// runs inside this function.
 inline void deliver_all(const asio::any_io_executor& executor, std::vector<std::shared_ptr<Call>> calls) noexcept {
     post_own(calls);
     if (calls.empty()) return;

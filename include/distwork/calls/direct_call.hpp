@@ -14,7 +14,7 @@
 
 namespace distwork::detail {
 
-/// The handler of a work that nobody waits for.
+/// The handler of a work without a caller: it logs a failure.
 struct LogFailure {
     std::shared_ptr<Peer> peer;
 
@@ -24,7 +24,8 @@ struct LogFailure {
     }
 };
 
-/// Sends a call straight to a peer; what keeps it from leaving, or `refused` it before, is its outcome.
+/// Sends a call directly to a peer. If `refused` is set, or if the call cannot be encoded or sent, the call fails with
+/// that error.
 inline void send_or_fail(Peer& peer, const std::shared_ptr<Call>& call, std::error_code refused = {}) noexcept {
     ByteBuffer room;
     auto error = exception_of([&] {
@@ -32,8 +33,8 @@ inline void send_or_fail(Peer& peer, const std::shared_ptr<Call>& call, std::err
         if (!refused) refused = peer.send(call);
         if (refused == Errc::too_many_waiting)
             throw Error::with_text(refused, std::string{call->name()} +
-                                                ": as many works of this slave are unanswered at " + peer.name() +
-                                                " as may be (MasterOptions::max_slave_works)");
+                                                ": too many works of this slave are unanswered at " + peer.name() +
+                                                " (MasterOptions::max_slave_works)");
         if (refused) throw Error{refused, std::string{call->name()}};
     });
     if (!error || !call->claim()) return;

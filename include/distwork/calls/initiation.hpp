@@ -12,8 +12,9 @@
 
 namespace distwork::detail {
 
-/// Whether a value of this class may throw when it is made or moved, which Asio does under a `co_await` where nothing may
-/// throw: its caller is given a pointer to it, and unpacks that behind.
+/// Whether the result of a call is passed to the handler by pointer. Under a `co_await`, Asio default-constructs and
+/// moves the result where nothing may throw. If R may throw there, the handler gets a std::shared_ptr, and `unbox`
+/// moves the value out of it afterwards.
 template <class Token, class R>
 inline constexpr bool needs_box = false;
 template <class Executor, class R>
@@ -28,7 +29,7 @@ template <class Token, class R>
 requires(needs_box<std::remove_cvref_t<Token>, R>) struct DeliveredAs<Token, R> {
     using type = std::shared_ptr<R>;
 };
-/// What a call that completes with `R` gives the handler of such a token.
+/// The type that the handler of such a token gets for a result of type R.
 template <class Token, class R>
 using delivered_t = typename DeliveredAs<Token, R>::type;
 
@@ -38,7 +39,8 @@ asio::awaitable<R, Executor> unbox(asio::awaitable<std::shared_ptr<R>, Executor>
     co_return std::move(*box);
 }
 
-/// Begins a call that completes with `R`; `initiation` is given the handler, of delivered_t<Token, R>, and the arguments.
+/// Begins a call with result R. `initiation` is called with the handler, which takes a delivered_t<Token, R>, and the
+/// arguments.
 template <class R, class Token, class Initiation, class... Arguments>
 auto initiate_call(Initiation initiation, Token& token, Arguments&&... arguments) {
     using Delivered = delivered_t<Token, R>;
@@ -50,8 +52,8 @@ auto initiate_call(Initiation initiation, Token& token, Arguments&&... arguments
     else return unbox<R>(initiate());
 }
 
-/// Has an operation begin that has a handler: what `begin(handler)` throws before it took that is what the handler is
-/// called with.
+/// Begins an operation by `begin(handler)`. If that throws, it has not taken the handler, and the exception is posted
+/// to the handler.
 template <class Delivered, class Handler, class Begin>
 void begin_or_fail(Handler& handler, const asio::any_io_executor& default_executor, Begin begin) {
     auto error = exception_of([&] { begin(handler); });

@@ -15,13 +15,13 @@
 
 namespace distwork::detail {
 
-/// What is taken where a work is taken: an object of a work class, or an owning pointer to one.
+/// The arguments that are accepted as a work: an object of a work class, or an owning pointer to one.
 template <class W>
 concept work_argument =
     std::derived_from<std::remove_cvref_t<W>, IWork> || std::convertible_to<W, std::unique_ptr<IWork>>;
 
-/// What it is kept as in a call: the object itself, or a pointer to one whose class may be a derived one; of what class
-/// is known at least decides what value comes back.
+/// How a call keeps a work: as the object itself, or as a std::unique_ptr, whose object may be of a derived class. The
+/// class that the pointer names decides the type of the result.
 template <class W>
 struct Kept {
     using type = std::unique_ptr<IWork>;
@@ -40,11 +40,12 @@ using kept_t = typename Kept<std::remove_cvref_t<W>>::type;
 template <class Kept>
 inline constexpr bool is_pointer = is_unique_pointer<Kept>;
 
-/// A pointer to a work whose class only it knows: it completes without a value.
+/// Whether the work is kept as a std::unique_ptr<IWork>. Its class is not known at compile time, so it completes
+/// without a value.
 template <class Kept>
 inline constexpr bool is_erased = std::same_as<Kept, std::unique_ptr<IWork>>;
 
-/// The class of what is kept, as far as it is known.
+/// The class of the work, as far as it is known at compile time.
 template <class Kept>
 struct KnownClass {
     using type = Kept;
@@ -59,7 +60,8 @@ using known_class_t = typename KnownClass<Kept>::type;
 template <class Kept>
 using kept_result_t = result_of_t<known_class_t<Kept>>;
 
-/// Throws Error (null_work, unregistered_type): in the call itself, before a coroutine is suspended for its outcome.
+/// Throws Error (null_work, unregistered_type, foreign_type). It is called first, so that the call itself throws,
+/// before a coroutine is suspended for the outcome.
 template <class W>
 void require_registered(const W& work) {
     if constexpr (std::derived_from<W, IWork>) {
@@ -70,7 +72,7 @@ void require_registered(const W& work) {
     }
 }
 
-/// A value that has not come yet; nothing for void.
+/// Storage for the result of a call; empty for void.
 template <class R>
 struct Value {
     R value{};
@@ -78,8 +80,8 @@ struct Value {
 template <>
 struct Value<void> {};
 
-/// The part of a call that may throw when it is made: its work and its value, whose classes are the user's. It comes
-/// before the handler is taken, so that this can be called with what was thrown.
+/// The part of a call whose construction may throw: its work and its result, whose classes are the user's. It is
+/// constructed before the handler is moved, so that the handler can still be called with the exception.
 template <class Base, class Work, class Delivered>
 class KeptWork : public Base {
 protected:

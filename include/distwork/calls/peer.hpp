@@ -17,55 +17,57 @@
 
 namespace distwork::detail {
 
-/// The other end of a session, as everything above the session sees it: works go to it and answers come back.
+/// The interface of a session for everything above it: works are sent to the peer, and answers come back.
 ///
-/// *Thread-safety*: all functions. *Lifetime*: shared; it may be kept after the session ended, `send` then fails.
+/// *Thread-safety*: all functions. *Lifetime*: shared. It may be kept after the session has ended; `send` then fails.
 class Peer {
 public:
     virtual ~Peer() = default;
 
-    /// Sends an encoded call, which the session then holds until it is answered or the session ends. On failure
-    /// (lost, unknown_type, shape_differs, outbox_full; it throws std::bad_alloc) the call is not taken: the caller
-    /// settles it. Never calls back from inside.
+    /// Sends an encoded call. The session then holds it until it is answered or the session ends. If this fails, the
+    /// call is not taken, and the caller settles it. No handler runs inside this function.
+    ///
+    /// *Errors*: returns lost, version_mismatch, unknown_type, shape_differs, foreign_type, too_many_waiting, too_large
+    /// or outbox_full; throws std::bad_alloc.
     virtual std::error_code send(const std::shared_ptr<Call>& call) = 0;
 
-    /// Why works of a type that the peer lacks are not sent: unknown_type or shape_differs.
+    /// Why works of this type are not sent to the peer: unknown_type, shape_differs or foreign_type.
     virtual std::error_code why_unknown(const WorkType&) const { return Errc::unknown_type; }
 
-    /// Tells the peer that a call, which somebody claimed, is no longer wanted. Its place stays taken until the answer.
+    /// Tells the peer that a call, which was claimed, is cancelled. The call keeps its id until the answer arrives.
     virtual void cancel(const Call& call) = 0;
 
-    /// Whether it distributes works that works of its own have it distribute: only a master does.
+    /// Whether works that it sent may ask it to distribute works. Only a master does that.
     virtual bool distributes() const noexcept { return true; }
 
-    /// Asks for a work back that its slave has not begun. False: it was not asked, and nothing comes back. Where it has
-    /// begun, nothing comes back either.
+    /// Recalls a work. The slave returns it if it has not begun; otherwise the recall is ignored. Returns false if the
+    /// slave was not asked.
     virtual bool recall(const Call&) { return false; }
 
     /// Tells a master that a work of an earlier session has ended, and that its slot is free.
     virtual void free_slot() noexcept {}
 
-    /// Tells a master that the work `id`, which was begun, gives its slot free while it waits, or has one again.
+    /// Tells a master that the running work `id` gives its slot free while it is suspended, or holds one again.
     virtual void tell_slot(std::uint64_t id, bool is_taken) { static_cast<void>(id), static_cast<void>(is_taken); }
 
-    /// Answers a work that the peer sent: `header` has its kind, id and flags; the body is whole. A small body is copied
-    /// and stays with the caller.
+    /// Answers a work that the peer sent. `header` has the kind, the id and the flags of the frame; `body` is complete.
+    /// A small body is copied, so the caller may use its buffer again; a large one is moved.
     virtual void reply(FrameHeader header, ByteBuffer&& body) = 0;
 
-    /// Ends the session: a work of the peer's was executed, and there is no way to answer it. The peer sends it elsewhere.
+    /// Ends the session because a work of the peer cannot be answered. The peer then sends the work elsewhere.
     virtual void fail(const std::exception_ptr& why) noexcept = 0;
 
-    /// False: so much waits to leave for it that none of its works shall begin. Whoever executes them is told when they
-    /// may.
+    /// False if so many answers to this peer wait to be sent that none of its works may begin. The queue of works is
+    /// resumed when there is room again.
     virtual bool takes_answers() const noexcept { return true; }
 
     virtual asio::ip::tcp::endpoint remote_endpoint() const = 0;
     virtual const std::string& name() const = 0;
 
-    /// Where calls without an executor of their own complete.
+    /// The executor on which handlers without an executor of their own run.
     virtual const asio::any_io_executor& get_executor() const = 0;
 
-    /// What may be decoded from it, and encoded for it.
+    /// The bounds of bodies that are decoded from the peer or encoded for it.
     virtual const ArchiveLimits& limits() const = 0;
 
     virtual void log(LogLevel level, std::string_view line) const = 0;

@@ -7,7 +7,7 @@
 
 namespace distwork::detail {
 
-/// What crossed a link so far.
+/// The bytes that one session has sent and received, and when it received the last ones.
 struct Traffic {
     std::uint64_t bytes_sent = 0;
     std::uint64_t bytes_received = 0;

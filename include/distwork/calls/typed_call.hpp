@@ -20,18 +20,17 @@
 
 namespace distwork::detail {
 
-/// No handler has this one.
+/// An executor type that no handler has, to detect handlers without an associated executor.
 struct NoExecutor : asio::system_executor {};
 
-/// Whether handlers of that type have an executor of their own.
+/// Whether handlers of this type have an associated executor.
 template <class Handler>
 inline constexpr bool has_executor = !std::same_as<asio::associated_executor_t<Handler, NoExecutor>, NoExecutor>;
 
-/// A call whose work and handler are known by type: one allocation for the two, the encoded body and the value.
+/// A call that knows the types of its work and its handler. Work, handler and result are in one allocation.
 ///
-/// `Base` is Call, or a class derived from it that is constructed from a WorkType. `Handler` is given the work's result,
-/// or, where `Delivered` says so, a std::shared_ptr to it; a work behind a std::unique_ptr<IWork> completes without a
-/// value.
+/// `Base` is Call, or a class derived from it that is constructed from a WorkType. `Handler` gets the work's result, or
+/// a std::shared_ptr to it if `Delivered` is one. A work behind a std::unique_ptr<IWork> completes without a value.
 template <class Base, class Work, class Handler, class Delivered = kept_result_t<Work>>
 class TypedCall final : public KeptWork<Base, Work, Delivered> {
     static constexpr bool by_pointer = is_pointer<Work>;
@@ -39,7 +38,7 @@ class TypedCall final : public KeptWork<Base, Work, Delivered> {
     using Known = known_class_t<Work>;
     using Result = kept_result_t<Work>;
     static constexpr bool boxed = !std::same_as<Result, Delivered>;
-    // Behind a pointer, a derived class may have an execute_return of its own.
+    // The object behind a pointer may be of a derived class that overrides execute_return.
     static constexpr bool returns = erased || (by_pointer ? returning_work<Known> : overrides_execute_return<Known>);
     using Executor = asio::associated_executor_t<Handler, asio::any_io_executor>;
     using BusyExecutor = asio::executor_work_guard<Executor>;
@@ -47,8 +46,8 @@ class TypedCall final : public KeptWork<Base, Work, Delivered> {
     using KeptWork<Base, Work, Delivered>::value_;
 
 public:
-    /// `default_executor`: for a handler that has none of its own, the role's unless it is said otherwise. Where this
-    /// throws the handler is as it was: moving one throws nothing.
+    /// `default_executor`: the executor for a handler without an associated one; usually `roles_executor`. If this
+    /// throws, the handler was not moved.
     TypedCall(Work&& work, Handler& handler, const asio::any_io_executor& roles_executor,
               const asio::any_io_executor& default_executor)
         : KeptWork<Base, Work, Delivered>{std::move(work)},
@@ -67,7 +66,7 @@ public:
             if constexpr (erased) {
                 if (this->own_type().execute_return) value_.append(value.data(), value.size());
             } else if constexpr (std::is_void_v<Result>) {
-                if (!value.empty()) throw Error{Errc::malformed, "a value came where none was expected"};
+                if (!value.empty()) throw Error{Errc::malformed, "it has a value, and none was expected"};
             } else {
                 if constexpr (boxed) value_.value = std::make_shared<Result>();
                 decode(value, result(), peer->limits());
@@ -108,7 +107,8 @@ public:
     }
 
     void post(std::shared_ptr<Call> call) noexcept override {
-        // The context is kept busy until the handler ran, not only until its call is destroyed.
+        // The guard keeps the context busy until the handler has run: `deliver` destroys the call, with its own guard,
+        // earlier.
         post_surely(busy_->get_executor(), [call = std::move(call), busy = *busy_]() mutable {
             Call& settled = *call;
             settled.deliver(std::move(call));
@@ -119,7 +119,7 @@ private:
     static std::unique_ptr<BusyExecutor> own_executor(const Handler& handler,
                                                       const asio::any_io_executor& roles_executor,
                                                       const asio::any_io_executor& default_executor) {
-        // Most handlers want the role's own executor: those complete together, in one task.
+        // Most handlers run on the role's executor. These are delivered together, in one task.
         if (!has_executor<Handler> && &default_executor == &roles_executor) return nullptr;
         const Executor wanted = asio::get_associated_executor(handler, default_executor);
         if constexpr (std::same_as<Executor, asio::any_io_executor>)
@@ -132,7 +132,7 @@ private:
         else return (value_.value);
     }
 
-    /// execute_return, on the object that was sent. What it throws is the call's outcome.
+    /// Calls execute_return on the original object. If it throws, the call completes with that exception.
     void return_to_original() noexcept {
         if constexpr (returns) {
             if (!peer_) return;
@@ -146,7 +146,7 @@ private:
     void call_execute_return();  // in context.hpp, where Context is complete
 
     struct Nothing {};
-    std::unique_ptr<BusyExecutor> busy_;  // the handler's own, if it has one: few have
+    std::unique_ptr<BusyExecutor> busy_;  // the handler's own executor; null for most
     Handler handler_;
     std::exception_ptr error_;
     [[no_unique_address]] std::conditional_t<returns, std::shared_ptr<Peer>, Nothing> peer_;
