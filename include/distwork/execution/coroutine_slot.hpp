@@ -18,27 +18,30 @@ namespace distwork::detail {
 
 class CoroutineSlot;
 
-/// Who lends slots to coroutine works: a queue of works.
+/// The interface that lends slots to coroutine works. WorkQueue implements it.
 class SlotLender {
 public:
-    /// A handler of the work is to run. True: now; else `slot` is kept until it has a slot again, and then posted.
+    /// A handler of the work is ready to run. Returns true if the work has a slot. If not, `slot` is kept in a line,
+    /// and posted when the work has a slot again.
     virtual bool enter(CoroutineSlot& slot) noexcept = 0;
-    /// A handler has run.
+    /// A handler of the work has run.
     virtual void leave(CoroutineSlot& slot) noexcept = 0;
+    /// The work begins a call to its peer. *Errors*: returns too_many_suspended.
     virtual std::error_code begin_call(CoroutineSlot& slot) noexcept = 0;
+    /// A call of the work has ended.
     virtual void end_call(CoroutineSlot& slot) noexcept = 0;
 
 protected:
     ~SlotLender() = default;
 };
 
-/// The slot of one coroutine work. While calls to its peer are outstanding and none of its handlers runs, the work gives
-/// its slot free; it takes one again before the next runs.
+/// The slot of one coroutine work. The work is suspended, and holds no slot, while it awaits calls to its peer and none
+/// of its handlers runs. It takes a slot again before its next handler runs.
 ///
 /// *Thread-safety*: all functions. *Lifetime*: shared by the coroutine, its calls and its handlers.
 class CoroutineSlot : public std::enable_shared_from_this<CoroutineSlot> {
 public:
-    /// `pool`: where handlers run that have a slot.
+    /// `pool`: the executor on which the work's handlers run.
     CoroutineSlot(std::shared_ptr<SlotLender> lender, asio::any_io_executor pool, std::shared_ptr<Peer> of,
                   std::uint64_t number)
         : peer{std::move(of)}, id{number}, lender_{std::move(lender)}, pool_{std::move(pool)}, busy_{pool_} {}
@@ -46,8 +49,8 @@ public:
     SlotLender& lender() const noexcept { return *lender_; }
     asio::execution_context& context() const noexcept { return asio::query(pool_, asio::execution::context); }
 
-    /// Runs a function on the pool, once the work has a slot. At most one at a time: a strand stands before it.
-    /// `may_block`: at once, if this thread is one of the pool's.
+    /// Runs a function on the pool as soon as the work has a slot. The strand in front of it passes one function at a
+    /// time. `may_block`: the function may run inside this call if this thread belongs to the pool.
     template <class Function>
     void execute(Function function, bool may_block) {
         turn_ = surely([&] { return std::make_shared<FunctionTurn<Function>>(std::move(function)); });
@@ -62,10 +65,10 @@ public:
         }
     }
 
-    /// It has a slot.
+    /// Posts the function that waited. The work has a slot again.
     void post() noexcept { post_surely(pool_, take_turn()); }
 
-    /// Of those that want a slot again, in order. Guarded by the lender.
+    /// A queue of the works that want a slot again, in order. Guarded by the lender.
     class Line {
     public:
         bool empty() const noexcept { return !first_; }
@@ -90,9 +93,9 @@ public:
     const std::uint64_t id;
 
     // Guarded by the lender.
-    std::size_t scheduled = 0;  // handlers that run, or are to
-    std::size_t calls = 0;      // outstanding
-    bool is_suspended = false;  // it gave its slot free
+    std::size_t scheduled = 0;  // handlers that run or are ready to run
+    std::size_t calls = 0;      // outstanding calls to its peer
+    bool is_suspended = false;  // it holds no slot
     bool has_ended = false;
     std::chrono::steady_clock::time_point suspended_since{};
     std::chrono::nanoseconds waited{};
@@ -113,7 +116,7 @@ private:
         Function function;
     };
 
-    /// It owns the function: one that is dropped with its pool does not keep the slot alive.
+    /// The task on the pool. It owns the function, so that no reference cycle remains if the pool drops it.
     struct Run {
         std::shared_ptr<CoroutineSlot> slot;
         std::shared_ptr<Turn> turn;
@@ -129,12 +132,13 @@ private:
 
     const std::shared_ptr<SlotLender> lender_;
     const asio::any_io_executor pool_;
-    const asio::executor_work_guard<asio::any_io_executor> busy_;  // whoever runs the pool goes on until the work ends
-    std::shared_ptr<Turn> turn_;                                   // the strand's, until it has a slot
-    std::shared_ptr<CoroutineSlot> next_;                          // the lender's
+    const asio::executor_work_guard<asio::any_io_executor>
+        busy_;                             // keeps the pool's context running until the work ends
+    std::shared_ptr<Turn> turn_;           // the function that waits for a slot
+    std::shared_ptr<CoroutineSlot> next_;  // the next in Line; guarded by the lender
 };
 
-/// What a strand of a coroutine work runs on.
+/// The executor under the strand of a coroutine work.
 class SlotExecutor {
 public:
     explicit SlotExecutor(std::shared_ptr<CoroutineSlot> slot, bool may_block = true) noexcept
@@ -163,7 +167,7 @@ private:
     bool may_block_;
 };
 
-/// What the context of a coroutine work knows of its calls. All handlers of the work run in its strand, one at a time.
+/// Connects the Context of a coroutine work with its slot. All handlers of the work run on its strand, one at a time.
 class CoroutineCalls final : public Context::Calls {
 public:
     explicit CoroutineCalls(const std::shared_ptr<CoroutineSlot>& slot)

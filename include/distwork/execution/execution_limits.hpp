@@ -19,23 +19,23 @@
 
 namespace distwork::detail {
 
-/// Calls a function at a time: one timer for all executions of a queue.
+/// Calls a function at a given time. A queue has one such timer for all its executions.
 ///
-/// *Executor*: a strand of its own. *Thread-safety*: all functions; they take effect in the order in which they were
-/// called. *Lifetime*: shared by its queue and the wait under way, which does not keep the queue.
+/// *Executor*: a strand of its own. *Thread-safety*: all functions; they take effect in the order of the calls.
+/// *Lifetime*: shared by its queue and the pending wait, which does not keep the queue alive.
 template <class Transport>
 class ExecutionTimer : public std::enable_shared_from_this<ExecutionTimer<Transport>> {
     using TimePoint = std::chrono::steady_clock::time_point;
 
 public:
-    /// `over` must not throw.
+    /// `over`: the function that is called. It must not throw.
     ExecutionTimer(Transport transport, std::function<void()> over)
         : transport_{std::move(transport)},
           strand_{transport_.make_strand()},
           over_{std::move(over)},
           timer_{strand_} {}
 
-    /// Waits until then, and for nothing else. It may still call for the time that it was to wait for before.
+    /// Waits until `time`, instead of the time set before. A call for the earlier time may still come.
     void wait_until(TimePoint time) noexcept {
         post_surely(strand_, [self = this->shared_from_this(), time] {
             surely([&] {
@@ -47,7 +47,7 @@ public:
         });
     }
 
-    /// Waits for nothing: whoever runs the context may leave.
+    /// Cancels the wait, so that the context may run out of work.
     void rest() noexcept {
         post_surely(strand_, [self = this->shared_from_this()] { self->timer_.cancel(); });
     }
@@ -59,10 +59,10 @@ private:
     typename Transport::Timer timer_;  // strand_
 };
 
-/// How long works may be executed: works that have no timeout never come here. Guarded by the mutex of the queue.
+/// The execution timeouts of a queue's works. Works without a timeout do not use it. Guarded by the mutex of the queue.
 ///
-/// The timer takes `answers_to` of an execution whose time is over, and answers it: in the lock, so that the answer that
-/// gives its slot back comes behind it.
+/// When the time of an execution is over, the timer takes its `answers_to` and sends the answer. This happens under the
+/// lock, so that the second answer, which gives the slot back, comes after it.
 template <class Transport>
 class ExecutionLimits {
     using TimePoint = std::chrono::steady_clock::time_point;
@@ -72,7 +72,8 @@ public:
 
     TimePoint now() const { return transport_.now(); }
 
-    /// The execution begins now. `make_over` makes what the timer calls, when there is none yet.
+    /// Starts the timeout of an execution that begins now. `make_over` makes the function that the timer calls; it is
+    /// used once, with the first timeout.
     template <class MakeOver>
     void begin(Execution& execution, std::shared_ptr<Peer> peer, std::chrono::milliseconds timeout,
                MakeOver&& make_over) noexcept {
@@ -83,20 +84,21 @@ public:
         wait_until(execution.deadline);
     }
 
-    /// Nobody cares any more: what belongs to the context goes.
+    /// Cancels the wait and releases the timer, which belongs to the context.
     void stop() noexcept {
         rest();
         timer_ = nullptr;
     }
 
-    /// Nothing is executed that has a timeout.
+    /// Cancels the wait. To be called when no work runs that has a timeout.
     void rest() noexcept {
         if (wakes_at_ == TimePoint::max()) return;
         wakes_at_ = TimePoint::max();
         timer_->rest();
     }
 
-    /// The timer called: answers what is overdue, which is marked as to be stopped.
+    /// Called by the timer. Answers every execution that is overdue with Errc::execution_timeout, and marks it to be
+    /// asked to stop.
     void answer_overdue(ExecutionList& executing) noexcept {
         const TimePoint now = transport_.now();
         TimePoint next = TimePoint::max();
@@ -112,7 +114,8 @@ public:
         if (next != TimePoint::max()) wait_until(next);
     }
 
-    /// `flag_goes_on`: it is answered once more when it returns.
+    /// Answers that a work exceeded its timeout. `flags`: flag_goes_on if it still runs; it is answered once more when
+    /// it returns.
     static void answer_late(Peer& peer, std::uint64_t id, std::chrono::nanoseconds time, std::uint8_t flags = 0) {
         const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(time);
         peer.reply({.kind = FrameKind::error, .flags = flags, .id = id},
@@ -127,7 +130,7 @@ private:
 
     Transport transport_;
     std::shared_ptr<ExecutionTimer<Transport>> timer_;  // null before the first work that has a timeout
-    TimePoint wakes_at_ = TimePoint::max();             // max: it rests
+    TimePoint wakes_at_ = TimePoint::max();             // max: there is no wait
 };
 
 }  // namespace distwork::detail

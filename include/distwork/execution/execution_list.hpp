@@ -16,7 +16,8 @@
 
 namespace distwork::detail {
 
-/// A work while it is executed, for its context and for those who want it to stop. Guarded by the mutex of the queue.
+/// The state of a work while it is executed. Its Context reads it, and cancellations and timeouts ask it to stop.
+/// Guarded by the mutex of the queue.
 class Execution final : public Context::Execution {
 public:
     using TimePoint = std::chrono::steady_clock::time_point;
@@ -32,6 +33,7 @@ public:
 
     std::shared_ptr<Context::Calls> calls() const override { return calls_; }
 
+    /// Prepares the object for the next work of its runner.
     void reset(const Peer* from, std::uint64_t number) {
         peer = from;
         id = number;
@@ -41,7 +43,7 @@ public:
         if (is_timed()) answers_to.reset();
     }
 
-    /// It begins now, and may take so long.
+    /// Sets the timeout of a work that begins now.
     void limit(std::shared_ptr<Peer> to, TimePoint now, std::chrono::milliseconds timeout) {
         answers_to = std::move(to);
         began = now;
@@ -50,7 +52,7 @@ public:
     /// Whether it has a timeout and was not answered yet.
     bool is_timed() const noexcept { return answers_to != nullptr; }
 
-    /// Goes on with what another one, which is in no list, began.
+    /// Takes over the work of `begun`, which must not be in a list.
     void continues(Execution& begun) {
         reset(begun.peer, begun.id);
         stop_requested = begun.stop_requested;
@@ -60,7 +62,7 @@ public:
         deadline = begun.deadline;
     }
 
-    /// It is a coroutine, which may call its peer.
+    /// Marks the work as a coroutine, which may call its peer.
     void is_coroutine(std::shared_ptr<CoroutineSlot> slot) {
         calls_ = std::make_shared<CoroutineCalls>(slot);
         coroutine = std::move(slot);
@@ -68,12 +70,12 @@ public:
 
     const Peer* peer = nullptr;
     std::uint64_t id = 0;
-    std::shared_ptr<CoroutineSlot> coroutine;  // null: it is none
+    std::shared_ptr<CoroutineSlot> coroutine;  // null for other works
     bool stop_requested = false;
-    bool is_to_be_told = false;  ///< that it is to stop
-    bool is_held = false;        ///< of an earlier session: a master was told that its slot is occupied
+    bool is_to_be_told = false;  ///< its stop_source must still be asked to stop, outside of the lock
+    bool is_held = false;        ///< it is of an earlier session, and the master counts its slot as occupied
 
-    // Works that have a timeout only. Null once that is over, and answered.
+    // Only for works that have a timeout. Null after the work was answered because its time was over.
     std::shared_ptr<Peer> answers_to;
     TimePoint began{};
     TimePoint deadline{};
@@ -83,7 +85,7 @@ private:
 
     std::mutex& mutex_;
     std::shared_ptr<Context::Calls> calls_;
-    std::optional<std::stop_source> source_;  // most works never ask for a token: made for those that do
+    std::optional<std::stop_source> source_;  // made when the work asks for a token; most never do
     Execution* next_ = nullptr;
     Execution** link_ = nullptr;
 };
@@ -98,7 +100,7 @@ public:
         first_ = &execution;
     }
 
-    /// Does nothing where it is not linked.
+    /// Does nothing if it is not linked.
     void unlink(Execution& execution) {
         if (!execution.link_) return;
         *execution.link_ = execution.next_;
@@ -106,20 +108,22 @@ public:
         execution.link_ = nullptr;
     }
 
+    /// Takes time linear in the number of executions.
     std::size_t size() const {
         std::size_t count = 0;
         for (const Execution* at = first_; at; at = at->next_) ++count;
         return count;
     }
 
-    /// All that are executed now belong to earlier sessions; returns how many.
+    /// Marks all executions as works of earlier sessions; returns how many there are.
     std::size_t hold_all() {
         std::size_t count = 0;
         for (Execution* at = first_; at; at = at->next_) at->is_held = true, ++count;
         return count;
     }
 
-    /// Marks those to be stopped. Those that have asked for a token are then to be told, one by one, by `next_to_tell`.
+    /// Marks the executions for which `which` returns true as to be stopped. The caller then asks those that have a
+    /// stop token to stop, one by one, by `next_to_tell`.
     template <class Which>
     void mark(Which which) noexcept {
         for (Execution* at = first_; at; at = at->next_) {
@@ -129,7 +133,8 @@ public:
         }
     }
 
-    /// The next to be told, when the lock is free: users' callbacks run then. None: all were.
+    /// The stop_source of the next execution to be asked to stop, or std::nullopt. `request_stop` must be called
+    /// outside of the lock: it runs users' callbacks.
     std::optional<std::stop_source> next_to_tell() noexcept {
         for (Execution* at = first_; at; at = at->next_)
             if (std::exchange(at->is_to_be_told, false)) return at->source_;

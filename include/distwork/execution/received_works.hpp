@@ -14,14 +14,15 @@
 
 namespace distwork::detail {
 
-/// Works that peers sent and that have not begun, in the order of arrival. Guarded by the mutex of the queue.
+/// The works that peers sent and that have not begun, in the order of arrival. Guarded by the mutex of the queue.
 class ReceivedWorks {
 public:
     bool empty() const noexcept { return batches_.empty(); }
 
     void push(std::shared_ptr<WorkBatch> batch) { batches_.push_back(std::move(batch)); }
 
-    /// Takes the first whose peer takes its answer; `batch` has its memory and its peer. False: there is none.
+    /// Takes the first work whose peer takes answers into `item`; `batch` then owns its memory and has its peer.
+    /// Returns false if there is none.
     bool take(std::shared_ptr<WorkBatch>& batch, WorkBatch::Item& item) {
         for (auto at = batches_.begin(); at != batches_.end();) {
             WorkBatch& found = **at;
@@ -43,7 +44,7 @@ public:
 
     bool contains(const Peer& peer, std::uint64_t id) const { return find(peer, id) != nullptr; }
 
-    /// False: it is not here.
+    /// Drops a work. Returns false if it is not here.
     bool drop(const Peer& peer, std::uint64_t id) {
         WorkBatch::Item* const item = find(peer, id);
         if (item) item->dropped = true;
@@ -56,6 +57,7 @@ public:
 
     void clear() { batches_.clear(); }
 
+    /// The types of the works, each with their number.
     std::vector<std::pair<const WorkType*, std::size_t>> types() const {
         std::map<const WorkType*, std::size_t> counts;
         for (const auto& batch : batches_)
@@ -64,7 +66,8 @@ public:
         return {counts.begin(), counts.end()};
     }
 
-    /// About so many: by batches, for there may be a million works, and few of them were dropped.
+    /// The number of works, including those dropped. It is counted by batches, as there may be a million works; few of
+    /// them are dropped.
     std::size_t size() const {
         std::size_t count = 0;
         for (const auto& batch : batches_) count += batch->items.size() - batch->next;

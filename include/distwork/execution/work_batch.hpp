@@ -14,21 +14,21 @@
 
 namespace distwork::detail {
 
-/// Works that arrived together from one peer, and the memory that their bodies lie in.
+/// Works that arrived together from one peer, and the memory that holds their bodies.
 struct WorkBatch {
     struct Item {
         std::uint64_t id = 0;
         const WorkType* type = nullptr;
         std::span<const std::byte> body;
-        bool dropped = false;          // cancelled before it began, and answered so
-        std::uint32_t timeout_ms = 0;  // that its execution may take; 0: any time
+        bool dropped = false;          // cancelled or recalled before it began
+        std::uint32_t timeout_ms = 0;  // execution timeout in milliseconds; 0: none
     };
 
     std::shared_ptr<Peer> peer;
     std::span<Item> items;
-    std::size_t next = 0;  // to be begun
+    std::size_t next = 0;  // index of the next item to begin
 
-    /// Copies the items, and their bodies, which lie in a read buffer, into memory of the batch's own.
+    /// Makes a batch of works whose bodies are in a read buffer: copies the items and their bodies into one block.
     static std::shared_ptr<WorkBatch> copy(std::shared_ptr<Peer> peer, std::span<const Item> items) {
         std::size_t bytes = items.size_bytes();
         for (const Item& item : items) bytes += item.body.size();
@@ -47,7 +47,7 @@ struct WorkBatch {
         return batch;
     }
 
-    /// A single work whose body was read into a buffer of its own.
+    /// Makes a batch of a single work whose body was read into a buffer of its own.
     static std::shared_ptr<WorkBatch> single(std::shared_ptr<Peer> peer, const Item& item, LargeBytes body) {
         auto batch = std::make_shared<WorkBatch>();
         batch->peer = std::move(peer);
@@ -58,7 +58,7 @@ struct WorkBatch {
     }
 
 private:
-    LargeBytes block_;  // new char[] is aligned for everything: the items come first
+    LargeBytes block_;  // the items first: memory of new[] is aligned for them
     Item single_;
 };
 

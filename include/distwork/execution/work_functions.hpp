@@ -22,7 +22,8 @@
 
 namespace distwork::detail {
 
-/// A fresh object of a work class, in place where its constructor is public, else as cereal::access makes it.
+/// A new object of a work class. It is a member if the default constructor is public; otherwise cereal::access makes it
+/// on the heap.
 template <class Work>
 class Fresh {
     static constexpr bool in_place = std::is_default_constructible_v<Work>;
@@ -40,12 +41,13 @@ private:
     std::conditional_t<in_place, Work, std::unique_ptr<Work>> work_;
 };
 
-/// The functions behind one WorkType: the only code that knows the class.
+/// The functions of one WorkType. Only this code knows the class.
 template <class Work>
 struct WorkFunctions {
     using Result = result_of_t<Work>;
 
-    /// The work's shape and its value's; two peers exchange works only where both agree.
+    /// Combines the fingerprints of the work and of its result. Two peers exchange works of a type only if both are
+    /// equal.
     static std::uint64_t fingerprint() { return distwork::fingerprint<Work>() * 31 + distwork::fingerprint<Result>(); }
     static std::array<const TypeShape*, 2> shapes() { return {&shape_of<Work>(), &shape_of<Result>()}; }
 
@@ -81,7 +83,8 @@ struct WorkFunctions {
         return nullptr;
     }
 
-    /// What the serialization of the value throws is the work's own as well, but for what our archive refuses.
+    /// Encodes the result. Returns what the serialization of the result throws, as if the work had thrown it. Throws
+    /// the Error of our archive.
     template <class Value>
     static std::exception_ptr encode_result(const Value& value, ByteBuffer& answer, const ArchiveLimits& limits) {
         try {
@@ -144,6 +147,7 @@ struct WorkFunctions {
     }
 };
 
+/// Adds a work class to the registry when an object of this class is constructed.
 template <class Work>
 struct Registration {
     explicit Registration(const char* name, const char* header_line = "") {
@@ -153,7 +157,7 @@ struct Registration {
     }
 };
 
-/// Binds a class to our two archives, as CEREAL_BIND_TO_ARCHIVES binds it to all.
+/// Binds a class to our two archives only; CEREAL_BIND_TO_ARCHIVES binds it to all that were included.
 template <class Work>
 struct WireBinding {
     WireBinding() {

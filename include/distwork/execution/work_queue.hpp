@@ -21,14 +21,15 @@
 
 namespace distwork::detail {
 
-/// Executes the works that peers sent: begins them strictly in the order of arrival, at most `slots` at a time, on a
-/// work executor; each is answered before its slot begins another. Works of a peer that does not read its answers wait,
-/// and others' pass them.
+/// Executes the works that peers sent, on a work executor. Works begin strictly in the order of arrival, at most
+/// `slots` run at a time, and each is answered before its slot begins another one. Works of a peer that does not read
+/// its answers wait, and works of other peers pass them.
 ///
-/// One hand-over brings all works of a read; a runner occupies one slot and goes on to the next work without another.
+/// All works of one read are pushed together. A runner is a task on the work executor that holds one slot and executes
+/// one work after another, without a new task for each.
 ///
-/// A work whose execution takes longer than its timeout is answered so at once and asked to stop; it keeps its slot
-/// until it returns, which is answered as well. What it returns then is dropped.
+/// A work that exceeds its timeout is answered at once and asked to stop. It keeps its slot until it returns; then it
+/// is answered again, and its result is dropped.
 ///
 /// *Thread-safety*: all functions. *Lifetime*: shared by its role and the runners.
 template <class Transport>
@@ -36,7 +37,8 @@ class WorkQueue final : public WorkSlots<Transport>, private SlotLender {
 public:
     static constexpr std::size_t default_max_suspended = 10'000;
 
-    /// `immediate`: works are executed inside `push`, by the caller, who runs on `executor`.
+    /// `executor`: the work executor. `immediate`: `push`, which must be called on `executor`, executes the works and
+    /// blocks meanwhile. `max_suspended`: the number of coroutine works that may await calls.
     WorkQueue(Transport transport, asio::any_io_executor executor, bool immediate, std::size_t slots,
               std::size_t max_suspended = default_max_suspended)
         : WorkSlots<Transport>{transport, slots, max_suspended},
@@ -44,6 +46,7 @@ public:
           executor_{std::move(executor)},
           immediate_{immediate} {}
 
+    /// Adds works. Blocks while they are executed, if the queue is immediate.
     void push(std::shared_ptr<WorkBatch> batch) {
         const bool begins = add(std::move(batch), [this] {
             if (!immediate_) post_runner();
@@ -51,7 +54,7 @@ public:
         if (begins && immediate_) run();
     }
 
-    /// A peer takes answers again.
+    /// To be called when a peer takes answers again: begins its works.
     void resume() noexcept {
         take_slot([this] { post_runner(); });
     }
@@ -72,7 +75,8 @@ private:
         post_surely(executor_, [self = shared()] { self->run(); });
     }
 
-    /// One slot's turn: works until none waits, or for so long that others on the executor should have theirs.
+    /// A runner: executes works in its slot until none waits. After `longest_turn` it posts itself again, so that other
+    /// tasks of the executor get their turn.
     void run() {
         Begun begun;
         Execution execution = this->make_execution();
@@ -103,12 +107,12 @@ private:
         }
     }
 
-    /// Whether a runner without its slot may go on, on another.
+    /// Whether an immediate runner whose work took over its slot goes on with another slot.
     bool go_on() noexcept {
         return immediate_ && take_slot([] {});
     }
 
-    /// Executes and answers it. Where the answer finds no memory, its session ends: the slot goes on.
+    /// Executes a work and answers it. If there is no memory for the answer, the session ends, and the slot goes on.
     void execute(const Begun& begun, Execution& execution, ByteBuffer& answer, TimePoint& now) {
         try {
             Context context{begun.batch->peer, &execution};
@@ -136,15 +140,15 @@ private:
                       broken, answer);
     }
 
-    // Works that outlast their runner: the slot goes with them, but for the times in which they only wait for calls to
-    // their peer; when they end, a runner takes it on.
+    // Works that outlast their runner. They take over its slot, and hold none while they are suspended. When they end,
+    // a new runner takes the slot.
 
-    /// `take()` gives what is to be executed, out of what its runner executes.
+    /// Starts a coroutine work. `take()` returns its execution, taken over from its runner. `since`: when it began.
     template <class Take>
     void spawn(Begun begun, TimePoint since, Take take) noexcept {
         auto self = shared();
         const auto& peer = begun.batch->peer;
-        Ended ended{self, peer};  // whatever throws: it goes
+        Ended ended{self, peer};  // is destroyed, and ends the session, if the following throws
         static_cast<void>(exception_of([&] {
             OwnExecution execution = take();
             execution->is_coroutine(std::make_shared<CoroutineSlot>(std::shared_ptr<SlotLender>{self, this}, executor_,
@@ -155,15 +159,16 @@ private:
         }));
     }
 
-    /// Its slot goes on to the next work: also when what it awaited is destroyed, and the coroutine with it, or when it
-    /// could not begin. Nobody can answer it then, and its session ends, so that it goes elsewhere.
+    /// The completion handler of a coroutine work: its slot goes on to the next work. If it is destroyed without being
+    /// called, the coroutine could not begin, or was destroyed with what it awaited. Then the work cannot be answered,
+    /// and its session ends, so that the peer sends the work elsewhere.
     struct Ended {
         Ended(std::shared_ptr<WorkQueue> at, std::shared_ptr<Peer> of) noexcept
             : queue{std::move(at)}, peer{std::move(of)} {}
         Ended(Ended&&) noexcept = default;
         ~Ended() {
             if (!queue || !queue->is_missed()) return;
-            peer->fail(exception_of([] { throw Error{Errc::session_failed, "a work was destroyed"}; }));
+            peer->fail(exception_of([] { throw Error{Errc::session_failed, "a work was destroyed before it ended"}; }));
             queue->post_runner();
         }
         void operator()(const std::exception_ptr& error) {
@@ -186,7 +191,7 @@ private:
 
     static asio::awaitable<void> execute_async(std::shared_ptr<WorkQueue> self, Begun begun, OwnExecution owned,
                                                TimePoint since) {
-        const OwnExecution execution = std::move(owned);  // it ends with the work, not with the frame
+        const OwnExecution execution = std::move(owned);  // ends with the coroutine's body, not with its frame
         Context context{begun.batch->peer, execution.get()};
         ByteBuffer answer;
         answer.extend(reply_head_bytes);
@@ -198,17 +203,18 @@ private:
         } catch (...) {
             broken = std::current_exception();
         }
-        // What it waited for its peer is not its own time.
+        // The time in which it was suspended does not count.
         self->reply(begun, *execution, self->transport_.now() - since - execution->coroutine->waited, thrown, broken,
                     answer);
     }
 
-    /// False: the work runs now. It counts as running from here.
+    /// In a simulation: delays the work by its drawn time. Returns false if it has none; then it runs now. The work
+    /// counts as running meanwhile.
     bool delay(Begun& begun, Execution& runners) {
         struct Delayed {
             std::shared_ptr<WorkQueue> queue;
             Begun begun;
-            OwnExecution execution;  // goes before its queue
+            OwnExecution execution;  // is destroyed before its queue
             TimePoint since;
         };
         const auto delayed = surely([] { return std::make_shared<Delayed>(); });

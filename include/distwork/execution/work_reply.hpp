@@ -16,8 +16,9 @@
 
 namespace distwork::detail {
 
-/// Answers a work that was executed: by what it threw, else by what kept it from being decoded or its value from being
-/// encoded, else by `answer`, the value behind a head that was left free.
+/// Answers a work that was executed. `thrown`: what the work threw. `broken`: why the work could not be decoded or its
+/// result not be encoded. If both are null, `answer` is sent: the result after reply_head_bytes that this function
+/// fills.
 inline void reply(Peer& peer, const WorkBatch::Item& work, std::chrono::nanoseconds time,
                   const std::exception_ptr& thrown, const std::exception_ptr& broken, ByteBuffer& answer) {
     if (thrown) {

@@ -23,17 +23,17 @@
 
 namespace distwork::detail {
 
-/// The half of a work queue that executes nothing: which works wait, which run, and the slots that they take.
+/// The state of a work queue: which works wait, which run, and the slots that they hold. It executes nothing.
 ///
-/// A slot is taken by a runner, which goes with it from work to work, or by a work that outlasts its runner. Who takes
-/// one while works wait sees to it that a runner comes: no work waits beside a free slot, unless its peer does not read
-/// its answers.
+/// A slot is held by a runner, which executes one work after another, or by a work that outlasts its runner. Whenever a
+/// slot is taken for works that wait, a runner is posted. So no work waits beside a free slot, unless its peer does not
+/// read its answers.
 ///
 /// *Thread-safety*: all functions. *Lifetime*: shared by its role and the runners.
 template <class Transport>
 class WorkSlots : public std::enable_shared_from_this<WorkSlots<Transport>> {
 public:
-    /// Drops a work that was not begun, answering that it was cancelled; asks one that runs to stop.
+    /// Cancels a work. One that has not begun is dropped and answered as cancelled; one that runs is asked to stop.
     void cancel(Peer& peer, std::uint64_t id) {
         bool dropped = false;
         {
@@ -51,7 +51,7 @@ public:
         peer.reply({.kind = FrameKind::error, .id = id}, cancelled_body());
     }
 
-    /// Gives a work back that was not begun. One that was begun is not heard of before its answer.
+    /// Returns a work that has not begun to its peer. Does nothing for one that has begun: its answer follows.
     void recall(Peer& peer, std::uint64_t id) {
         {
             const std::lock_guard lock{mutex_};
@@ -63,7 +63,7 @@ public:
         peer.reply({.kind = FrameKind::returned, .id = id}, ByteBuffer{});
     }
 
-    /// A new session begins: returns how many slots works of earlier ones occupy; `peer` is told of each that ends.
+    /// A new session begins. Returns how many slots works of earlier sessions occupy; `peer` is told when each is free.
     std::uint32_t hold(const std::shared_ptr<Peer>& peer) {
         const std::lock_guard lock{mutex_};
         held_for_ = peer;
@@ -71,7 +71,7 @@ public:
         return static_cast<std::uint32_t>(std::min(held_, slots_));
     }
 
-    /// A session ended: its works that were not begun are dropped, those that run are asked to stop.
+    /// A session has ended. Drops its works that have not begun, and asks those that run to stop.
     void forget(const Peer& peer) noexcept {
         std::function<void()> idle;
         {
@@ -84,13 +84,13 @@ public:
         if (idle) idle();
     }
 
-    /// Begins nothing more; what runs is asked to stop.
+    /// Drops all works that have not begun, begins no others, and asks those that run to stop. Does not wait for them.
     void stop() noexcept {
         std::function<void()> idle;
         {
             const std::lock_guard lock{mutex_};
             stopped_ = true;
-            // They are to come to their end, and nothing else needs a slot.
+            // Suspended works may now end without waiting for a slot: nothing else begins.
             while (const auto slot = wants_slot_.pop()) resume(*slot), slot->post();
             waiting_.clear();
             idle_.swap(idle);
@@ -106,7 +106,7 @@ public:
         return stopped_ || nothing_is_here();
     }
 
-    /// What runs, and what waits for a slot.
+    /// How many works run, and how many wait for a slot.
     SlaveState state() const {
         const std::lock_guard lock{mutex_};
         SlaveState state;
@@ -115,14 +115,14 @@ public:
         return state;
     }
 
-    /// What waits for a slot: types, each with how many.
+    /// The types of the works that wait for a slot, each with their number.
     std::vector<std::pair<const WorkType*, std::size_t>> waiting_types() const {
         const std::lock_guard lock{mutex_};
         return waiting_.types();
     }
 
-    /// Calls `then`, which must not throw, once nothing waits and nothing runs: from here, or from a thread that executed
-    /// a work.
+    /// Calls `then` as soon as no work waits or runs, or the queue was stopped: inside this function, or in the
+    /// thread in which that happens. `then` must not throw.
     void when_idle(std::function<void()> then) {
         {
             const std::lock_guard lock{mutex_};
@@ -135,7 +135,7 @@ public:
     }
 
 protected:
-    /// What a runner holds of the work that it executes.
+    /// A work that has begun, and the batch that owns its memory.
     struct Begun {
         std::shared_ptr<WorkBatch> batch;
         typename WorkBatch::Item item;
@@ -148,8 +148,8 @@ protected:
 
     // `post_runner` must not throw.
 
-    /// True: a slot was taken, and `post_runner` called, under the lock: nothing comes to the executor any more when
-    /// `stop` has returned.
+    /// Adds works. Returns true if a slot was taken; `post_runner` was then called, under the lock, so that nothing is
+    /// posted to the executor after `stop` has returned.
     template <class Post>
     bool add(std::shared_ptr<WorkBatch> batch, Post post_runner) {
         const std::lock_guard lock{mutex_};
@@ -158,15 +158,16 @@ protected:
         return take_free_slot(post_runner);
     }
 
-    /// Likewise, for what waits already.
+    /// Likewise, for works that wait already.
     template <class Post>
     bool take_slot(Post post_runner) noexcept {
         const std::lock_guard lock{mutex_};
         return !stopped_ && take_free_slot(post_runner);
     }
 
-    /// Takes the next work and puts it into the list of those that are executed, in place of the one that was executed
-    /// before. False: none waits, the slot is free. Calls `post_runner` where yet another work waits, and `takes_more`.
+    /// Ends the runner's work and begins the next one in its slot. Returns false if there is none; the slot was then
+    /// freed or handed to a suspended work. Calls `post_runner` if `takes_more`, another work waits and another slot is
+    /// free.
     template <class Post>
     bool begin(Begun& begun, Execution& execution, bool takes_more, Post post_runner) noexcept {
         bool found = false;
@@ -196,8 +197,8 @@ protected:
         return found;
     }
 
-    /// Whether it was executed within its timeout, and is to be answered. If not, it is answered as late: the timer has
-    /// told the caller, or that is left to this answer.
+    /// Whether the work returned within its timeout, so that its result is sent. If not, this answers that it was late:
+    /// for the second time, if the timer has already answered it.
     bool is_in_time(const Begun& begun, Execution& execution, std::chrono::nanoseconds time) {
         {
             const std::lock_guard lock{mutex_};
@@ -208,7 +209,7 @@ protected:
         return false;
     }
 
-    /// In the list of those that are executed until it goes.
+    /// Ends an execution and deletes it.
     struct End {
         WorkSlots* slots;
         void operator()(Execution* execution) const noexcept {
@@ -218,7 +219,7 @@ protected:
     };
     using OwnExecution = std::unique_ptr<Execution, End>;
 
-    /// A work outlasts its runner: it takes the slot with it. The queue must outlive what is returned.
+    /// Takes over the work and the slot of a runner, for a work that outlasts it. The queue must outlive the result.
     OwnExecution take_over(Execution& runners) {
         OwnExecution execution{new Execution{mutex_}, End{this}};
         const std::lock_guard lock{mutex_};
@@ -238,7 +239,7 @@ protected:
         if (was_held) tell_free_slot();
     }
 
-    // Slots of coroutines
+    // The functions of SlotLender
 
     bool enter(CoroutineSlot& slot) noexcept {
         const std::lock_guard lock{mutex_};
@@ -264,7 +265,7 @@ protected:
             ++awaiting_;
         }
         ++slot.calls;
-        suspend(slot, post_runner);  // it may have been begun by none of the work's own handlers
+        suspend(slot, post_runner);  // for a call that was begun outside of the work's own handlers
         return {};
     }
 
@@ -275,7 +276,7 @@ protected:
 
     Execution make_execution() { return Execution{mutex_}; }
 
-    /// A coroutine is no more, and will not be answered. False: nobody cares.
+    /// Whether the loss of a coroutine that was not answered must end its session. False after `stop`.
     bool is_missed() const noexcept {
         const std::lock_guard lock{mutex_};
         return !stopped_;
@@ -284,7 +285,7 @@ protected:
 private:
     using Limits = ExecutionLimits<Transport>;
 
-    /// Gives its slot free, where it only waits. Under the lock.
+    /// Gives the slot of a work free if the work only waits for calls. Under the lock.
     template <class Post>
     void suspend(CoroutineSlot& slot, Post post_runner) noexcept {
         if (slot.scheduled != 0 || slot.calls == 0 || slot.is_suspended || slot.has_ended || stopped_) return;
@@ -302,7 +303,7 @@ private:
     /// Whether nothing waits, runs, or is suspended. Under the lock.
     bool nothing_is_here() const noexcept { return waiting_.empty() && running_ == 0 && suspended_ == 0; }
 
-    /// To a coroutine that wants it. Under the lock.
+    /// Hands a slot on to the first suspended work that wants one. Under the lock.
     void hand_on_slot() noexcept {
         const auto next = wants_slot_.pop();
         --running_;
@@ -310,7 +311,7 @@ private:
         next->post();
     }
 
-    /// It has a slot again. Under the lock.
+    /// Marks a suspended work as holding a slot again. Under the lock.
     void resume(CoroutineSlot& slot) noexcept {
         slot.is_suspended = false;
         slot.waited += limits_.now() - slot.suspended_since;
@@ -319,13 +320,13 @@ private:
         tell_slot(slot, true);
     }
 
-    /// Where memory lacks for it, the session ends: the two would count differently from now on.
+    /// Tells the master. On an allocation failure the session ends, as both ends would count slots differently.
     static void tell_slot(CoroutineSlot& slot, bool is_taken) noexcept {
         const auto failed = exception_of([&] { slot.peer->tell_slot(slot.id, is_taken); });
         if (failed) slot.peer->fail(failed);
     }
 
-    /// Outside of the lock: those that were marked.
+    /// Asks the marked executions to stop. To be called outside of the lock.
     void tell_to_stop() noexcept {
         const auto next = [this] {
             const std::lock_guard lock{mutex_};
@@ -334,7 +335,7 @@ private:
         while (auto source = next()) source->request_stop();
     }
 
-    /// Under the lock. True: the master was told that its slot is occupied, and none of an earlier session has it next.
+    /// Under the lock. Returns true if a slot that the master counts as occupied by an earlier session is free now.
     bool unlink(Execution& execution) noexcept {
         executing_.unlink(execution);
         if (!execution.is_held) return false;
@@ -351,7 +352,7 @@ private:
         if (peer) peer->free_slot();
     }
 
-    /// Whether a work waits and a slot is free for it, which is then taken. Under the lock.
+    /// Takes a slot and calls `post_runner`, if a work waits and a slot is free. Under the lock.
     template <class Post>
     bool take_free_slot(Post post_runner) noexcept {
         if (waiting_.empty() || running_ >= slots_) return false;
@@ -360,7 +361,7 @@ private:
         return true;
     }
 
-    /// Under the lock.
+    /// Starts the timeout of a work. Under the lock.
     void limit(const Begun& begun, Execution& execution) noexcept {
         limits_.begin(execution, begun.batch->peer, std::chrono::milliseconds{begun.item.timeout_ms}, [this] {
             return [slots = this->weak_from_this()] {
@@ -383,13 +384,13 @@ private:
     mutable std::mutex mutex_;
     // guarded by mutex_
     ReceivedWorks waiting_;
-    std::size_t running_ = 0;         // slots taken
-    std::size_t suspended_ = 0;       // coroutines that gave theirs free
+    std::size_t running_ = 0;         // slots that are held
+    std::size_t suspended_ = 0;       // coroutines that hold no slot
     std::size_t awaiting_ = 0;        // coroutines that await calls, suspended or not
-    CoroutineSlot::Line wants_slot_;  // not empty: no slot is free
+    CoroutineSlot::Line wants_slot_;  // suspended works that are ready; empty while a slot is free
     ExecutionList executing_;
-    std::size_t held_ = 0;          // of these, of earlier sessions
-    std::weak_ptr<Peer> held_for_;  // the session that began last
+    std::size_t held_ = 0;          // executions of earlier sessions
+    std::weak_ptr<Peer> held_for_;  // the current session
     Limits limits_;
     bool stopped_ = false;
     std::function<void()> idle_;
