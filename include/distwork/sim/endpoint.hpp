@@ -15,9 +15,10 @@
 
 namespace distwork::sim {
 
-/// One end of a connection, as the system of its machine keeps it: what comes in is here, what goes out is at its peer.
+/// One end of a connection, as the operating system of its machine keeps it. It holds the bytes that come in; the bytes
+/// that go out are held by its peer.
 ///
-/// *Lifetime*: the simulation's; the process that held it may be no more.
+/// *Lifetime*: that of the simulation. It may outlive the process that opened it.
 class Endpoint {
 public:
     using Transfer = std::unique_ptr<Operation<std::error_code, std::size_t>>;
@@ -37,7 +38,7 @@ public:
     bool is_open() const noexcept { return open_; }
     std::size_t available() const noexcept { return open_ ? arrived_ : 0; }
 
-    // What its process does
+    // Called by its process
 
     std::uint64_t read(asio::mutable_buffer buffer, Transfer operation) {
         reading_ = std::move(operation);
@@ -56,7 +57,8 @@ public:
         return writes_;
     }
 
-    /// Writes what there is room for now: would_block instead of waiting.
+    /// Writes as much as there is room for; returns how much. *Errors*: would_block if there is no room,
+    /// connection_reset, bad_descriptor after `close`.
     template <class Buffers>
     std::size_t write_now(const Buffers& buffers, std::error_code& error) {
         error = write_error();
@@ -79,7 +81,8 @@ public:
         cancel_write(writes_);
     }
 
-    /// The peer reads what is on its way, then the end; a reset, if there was something here that nobody read.
+    /// Closes this end. The peer reads what is on its way, and then the end of the stream. If this end had bytes that
+    /// were not read, the peer gets a reset instead.
     void close() {
         if (!std::exchange(open_, false)) return;
         cancel();
@@ -87,22 +90,23 @@ public:
         forget_bytes();
     }
 
-    /// Its machine is off: nobody is told, and nothing that comes is answered until the machine is up again.
+    /// The machine loses power. The peer is not told, and what arrives is not answered until the machine is up again.
     void vanish() {
         if (!std::exchange(open_, false)) return;
         vanished_ = true;
         forget_bytes();
     }
 
-    // What the network does
+    // Called by the network
 
-    /// Both ends learn, in their own time, that the connection is no more; some of what was on its way still arrives.
+    /// Resets the connection. Each end gets the reset after a delay of its own; some of what was on its way still
+    /// arrives.
     void cut(std::uint64_t = 0) {
         lose();
         peer_->lose();
     }
 
-    /// The way in may be free again: what was held comes after a while.
+    /// The direction to this end may be free again. What was held arrives after the usual latency.
     void resume() {
         if (pieces_.size() != next_) {
             const TimePoint at = wire_.arrival();
@@ -113,7 +117,7 @@ public:
         if (std::exchange(window_held_, false)) window_opened();
     }
 
-    /// The simulation ends.
+    /// The simulation ends: destroys the waiting operations. Returns false if there were none.
     bool drop() {
         const auto read = std::move(reading_);
         const auto write = std::move(writing_);
@@ -131,7 +135,7 @@ private:
     std::size_t machine() const noexcept { return host_.machine(); }
     bool is_way_in_blocked() const noexcept { return wire_.is_blocked(peer_->machine(), machine()); }
 
-    // Bytes come in: on their way, arrived, read.
+    // Incoming bytes are first on their way, then arrived, then read.
 
     std::size_t room() const noexcept {
         const std::size_t held = on_its_way_ + arrived_;
@@ -147,7 +151,7 @@ private:
         arm();
     }
 
-    /// One event for the oldest piece on its way.
+    /// Schedules one event for the oldest piece that is on its way.
     void arm() {
         if (armed_ || next_ == pieces_.size()) return;
         armed_ = true;
@@ -181,7 +185,7 @@ private:
         else end_write(error_ = asio::error::connection_reset, 0);
     }
 
-    /// Nobody holds this end any more: who sends to it is told.
+    /// Sends a reset to the peer, which has sent bytes to this closed end.
     void fail_peer() {
         error_ = asio::error::connection_reset;
         peer_->expect(Piece::reset, 0);
@@ -235,7 +239,7 @@ private:
 
     void window_opened(std::uint64_t = 0) {
         if (!writing_) return;
-        if (is_way_in_blocked()) window_held_ = true;  // what would tell it does not come through
+        if (is_way_in_blocked()) window_held_ = true;  // the window update does not come through
         else serve_writer();
     }
 
@@ -250,7 +254,8 @@ private:
         return error_ || open_ ? error_ : std::error_code{asio::error::bad_descriptor};
     }
 
-    /// Takes what there is room for, and copies it to where it is on its way; returns how much. None: no room.
+    /// Copies as many bytes as the peer has room for to the peer, where they are on their way. Returns their number, or
+    /// std::nullopt if there is no room.
     std::optional<std::size_t> transfer() {
         std::size_t wanted = 0;
         for (const asio::const_buffer& buffer : leaving_) wanted += buffer.size();
@@ -293,11 +298,11 @@ private:
     Endpoint* peer_ = nullptr;
     bool open_ = true;
     bool vanished_ = false;
-    bool ended_ = false;     // the peer sends nothing more
-    bool lost_ = false;      // what is sent here does not arrive any more
-    std::error_code error_;  // reset
+    bool ended_ = false;     // the end of the stream has arrived
+    bool lost_ = false;      // the connection was cut: what is sent to this end does not arrive
+    std::error_code error_;  // set by a reset
 
-    // In: pieces on their way from `next_`, bytes from `head_`, of which `arrived_` may be read
+    // In: the pieces on their way begin at `next_`; the bytes begin at `head_`, and `arrived_` of them may be read
     std::vector<Piece> pieces_;
     std::size_t next_ = 0;
     bool armed_ = false;

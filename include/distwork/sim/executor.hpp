@@ -12,7 +12,7 @@
 
 namespace distwork::sim {
 
-/// Where functions go that are to run on a host: straight among what is ready there, or, in order, through a strand.
+/// Passes functions to a host: directly to its queue of ready tasks, or in order, as a strand does.
 class Lane {
 public:
     Lane(asio::execution_context& host, ReadyQueue& ready, bool in_order)
@@ -21,7 +21,8 @@ public:
 
     asio::execution_context& context;  // the host
 
-    /// At once, where it is called on the host, may block, and overtakes nothing; as Asio's executors do.
+    /// Runs the function inside this call if `may_block`, if the host is running a task, and if no earlier function of
+    /// the strand waits, as Asio's executors do. Otherwise the function waits its turn.
     template <class Function>
     void execute(Function function, bool may_block) {
         if (may_block && ready_.is_running()) {
@@ -37,14 +38,15 @@ public:
         if (!running_ && waiting_.size() == 1) schedule();
     }
 
-    /// The simulation ends: false if nothing waited.
+    /// The simulation ends: destroys the functions that wait. Returns false if there were none.
     bool drop() {
         const auto dropped = std::exchange(waiting_, {});
         return !dropped.empty();
     }
 
 private:
-    /// What waits when it ends has a turn of its own, behind what else is ready.
+    /// Marks the lane as running. At the end it schedules a turn for the functions that wait then, behind the tasks
+    /// that are ready.
     struct Running {
         explicit Running(Lane& it) : lane{it} { lane.running_ = true; }
         ~Running() {
@@ -65,7 +67,7 @@ private:
         const Running running{*this};
         struct Batch {
             explicit Batch(Lane& it) : lane{it} { lane.turn_.swap(lane.waiting_); }
-            /// One that throws leaves the others waiting.
+            /// If a function throws, those behind it wait for the next turn.
             ~Batch() {
                 auto& rest = lane.turn_;
                 rest.erase(rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(next));
@@ -87,11 +89,11 @@ private:
     ReadyQueue& ready_;
     const bool in_order_;
     bool running_ = false;
-    std::vector<std::unique_ptr<Task>> waiting_;  // not empty, and not running: a turn is among what is ready
-    std::vector<std::unique_ptr<Task>> turn_;     // those that run now
+    std::vector<std::unique_ptr<Task>> waiting_;  // if not empty and not running, a turn is scheduled
+    std::vector<std::unique_ptr<Task>> turn_;     // the functions of the current turn
 };
 
-/// The executor of a host, or a strand on it: what the second is given runs in order.
+/// The executor of a host, or a strand on it. Functions given to a strand run in order.
 class Executor {
 public:
     explicit Executor(Lane& lane, bool may_block = true) noexcept : lane_{&lane}, may_block_{may_block} {}

@@ -24,15 +24,15 @@ namespace distwork::sim {
 class Network;
 class Transport;
 
-/// How a process ends that does not end itself.
+/// How a process is ended from outside.
 enum class Crash {
-    killed,     ///< the machine goes on: what was written still leaves, then the system closes the connections
-    power_loss  ///< nothing more comes from the machine, until a process is begun on it anew
+    killed,     ///< the machine goes on: what was written is still sent, then the system closes the connections
+    power_loss  ///< the machine sends nothing more until a new process is begun on it
 };
 
 class Host;
 
-/// Tells of an execution context that it is a host.
+/// Finds the Host of an execution context. Only hosts have this service.
 class HostService final : public asio::execution_context::service {
 public:
     using key_type = HostService;
@@ -40,7 +40,7 @@ public:
 
     HostService(asio::execution_context& context, Host& host)
         : asio::execution_context::service{context}, host_{host} {}
-    /// Never called: a context that is no host has none.
+    /// Required by Asio, and never called: other contexts do not have this service.
     explicit HostService(asio::execution_context& context) : HostService{context, reinterpret_cast<Host&>(context)} {}
     Host& host() const noexcept { return host_; }
 
@@ -49,18 +49,19 @@ private:
     Host& host_;
 };
 
-/// One process on a machine of the simulation: what runs on it, its clock, its chance.
+/// One process on a machine of the simulation: an execution context with a clock and a random number generator of its
+/// own.
 ///
-/// Its tasks run one at a time, but those that are ready together in any order, as if threads took them: who needs an
-/// order has a strand.
+/// Its tasks run one at a time. Tasks that are ready together run in any order, as on several threads: code that needs
+/// an order needs a strand.
 ///
-/// *Lifetime*: made by the Simulation, kept until that ends, also when it crashed: nothing on it is run or destroyed
-/// then, as in a process that is no more, but its memory stays valid.
+/// *Lifetime*: made by the Simulation, and kept until that ends. After a crash nothing on the host is run or destroyed,
+/// as in a real process, but its memory stays valid until then.
 class Host final : public asio::execution_context {
 public:
     class TimerState;
     using executor_type = Executor;
-    /// How long works of a type run.
+    /// Draws how long a work of a type runs.
     using WorkTime = std::function<Duration(std::string_view type, Random& random)>;
 
     Host(Timeline& timeline, Network& network, std::string name, std::size_t number, std::size_t machine,
@@ -81,18 +82,18 @@ public:
 
     const std::string& name() const noexcept { return name_; }
     std::string address() const { return "127.0.0." + std::to_string(machine_ + 1); }
-    std::size_t number() const noexcept { return number_; }    ///< of the process
-    std::size_t machine() const noexcept { return machine_; }  ///< which a restarted process shares with the one before
+    std::size_t number() const noexcept { return number_; }    ///< of this process
+    std::size_t machine() const noexcept { return machine_; }  ///< a restarted process runs on the same machine
 
     Executor get_executor() noexcept { return Executor{lanes_.front()}; }
     Executor make_strand() { return Executor{lanes_.emplace_back(*this, ready_, true)}; }
     Transport transport() noexcept;
 
-    /// What this process takes for the time.
+    /// The time by the clock of this process.
     TimePoint now() const noexcept { return timeline_.now() + clock_offset_; }
     Random& random() noexcept { return random_; }
 
-    /// Makes an object, a role as a rule, that lives as long as the process's memory.
+    /// Makes an object, such as a role, that lives as long as the memory of the process.
     template <class T, class... Arguments>
     T& make(Arguments&&... arguments) {
         auto owned = std::make_shared<T>(std::forward<Arguments>(arguments)...);
@@ -100,31 +101,32 @@ public:
         return *owned;
     }
 
-    /// Works take virtual time before they run, in which whatever is to happen may happen. Zero: they run at once.
+    /// Sets how long works take: each waits for this virtual time before it runs, while other events happen. Works with
+    /// a time of zero run at once.
     void work_time(WorkTime time) { work_time_ = std::move(time); }
     Duration draw_work_time(std::string_view type) { return work_time_ ? work_time_(type, random_) : Duration{}; }
 
     // Faults
 
-    /// Ends the process: nothing on it runs any more, no handler is called, no destructor.
+    /// Ends the process at once: no task, handler or destructor on it runs any more.
     void crash(Crash how = Crash::killed);
     bool is_alive() const noexcept { return alive_; }
 
-    /// Stops it (SIGSTOP) until `wake`: bytes arrive for it and its timers expire, but nothing runs.
+    /// Stops the process until `wake`, as SIGSTOP does: bytes arrive and timers expire, but nothing runs.
     void freeze() noexcept { frozen_ = true; }
     void wake() noexcept { frozen_ = false; }
     bool is_frozen() const noexcept { return frozen_; }
 
-    /// Sets its clock forward, as after a pause of its machine; timers expire by it.
+    /// Sets the clock of the process forward, as after a pause of its machine. Its timers expire by this clock.
     void jump(Duration forward);
 
-    // For the parts of the simulation
+    // Used by other parts of the simulation
 
     Timeline& timeline() noexcept { return timeline_; }
     Network& network() noexcept { return network_; }
     void push(std::unique_ptr<Task> task) { ready_.push(std::move(task)); }
 
-    /// Runs a function here after that time.
+    /// Runs a function on this host after `time`.
     void run_after(Duration time, std::function<void()> function) {
         using Later = FunctionTask<std::function<void()>>;
         timeline_.schedule(timeline_.now() + time, [this, later = std::move(function)]() mutable {
@@ -132,14 +134,14 @@ public:
         });
     }
 
-    /// Has the handler called with these values.
+    /// Completes an operation: its handler will be called with these values.
     template <class... Values>
     void complete(std::unique_ptr<Operation<Values...>> operation, std::type_identity_t<Values>... values) {
         operation->set(std::move(values)...);
         push(std::move(operation));
     }
 
-    /// Runs what is ready; false if nothing was.
+    /// Runs the tasks that are ready. Returns false if there were none.
     bool run_ready() {
         if (ready_.empty() || !alive_ || frozen_) return false;
         ready_.run(name_, [this] { return alive_ && !frozen_; });
@@ -149,7 +151,7 @@ public:
     TimerState& take_timer();
     void give_back(TimerState& timer) { free_timers_.push_back(&timer); }
 
-    // The end of the simulation, in this order
+    // Called at the end of the simulation, in this order
 
     void destroy_owned() {
         while (!owned_.empty()) {
@@ -168,7 +170,7 @@ private:
     const std::size_t machine_;
     Random random_;
     ReadyQueue ready_;
-    std::deque<Lane> lanes_;  // the first for what needs no order, then the strands
+    std::deque<Lane> lanes_;  // the first is the host's executor; the others are strands
     bool alive_ = true;
     bool frozen_ = false;
     Duration clock_offset_{};
@@ -178,7 +180,7 @@ private:
     std::vector<std::shared_ptr<void>> owned_;
 };
 
-/// Who waits for one timer, and until when by the clock of its host.
+/// The state of one timer: its expiry by the clock of its host, and the operations that wait for it.
 class Host::TimerState {
     using Wait = std::unique_ptr<Operation<std::error_code>>;
 
@@ -211,7 +213,7 @@ public:
         }
     }
 
-    /// The clock of its host changed.
+    /// To be called when the clock of its host was changed.
     void look_again() {
         if (!waits_.empty()) schedule();
     }
@@ -241,7 +243,7 @@ private:
 
     Host& host_;
     TimePoint expiry_{};
-    std::uint64_t generation_ = 0;  // of the event that ends the waits
+    std::uint64_t generation_ = 0;  // expiry events of earlier generations are ignored
     std::uint64_t last_wait_ = 0;
     std::vector<std::pair<std::uint64_t, Wait>> waits_;
 };

@@ -12,7 +12,7 @@
 
 namespace distwork::sim {
 
-/// Takes connections for a process.
+/// A listening socket of a process: accepts connections.
 class Listener {
 public:
     using Accept = std::unique_ptr<Operation<std::error_code, Endpoint*>>;

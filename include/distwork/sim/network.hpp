@@ -22,8 +22,8 @@
 
 namespace distwork::sim {
 
-/// The connections between the hosts, and what is done to them. Faults are those of the options, at random, and those
-/// that are called for here; both may be in force at once.
+/// The connections between the hosts, and their faults. NetworkOptions cause faults at random, and a test may cause
+/// faults by the functions below. Both kinds may be in force at once.
 class Network {
 public:
     using Connect = std::unique_ptr<Operation<std::error_code, Endpoint*>>;
@@ -37,12 +37,14 @@ public:
     }
     Network(const Network&) = delete;
 
-    /// May be changed while it runs, all but how often clogs and partitions come: `network.options().split = 1`.
+    /// The options. All except `clog_every` and `partition_every` may be changed while the simulation runs, e.g.
+    /// `network.options().split = 1`.
     NetworkOptions& options() noexcept { return wire_.options; }
 
     // Faults
 
-    /// Nothing passes from one machine to the other any more, until `heal`. It is held, as TCP sends it again.
+    /// Blocks the direction from one machine to the other until `heal`. Bytes are held meanwhile, not lost, as TCP
+    /// would send them again.
     void partition_one_way(const Host& from, const Host& to) { wire_.partition(from.machine(), to.machine(), true); }
     void partition(const Host& a, const Host& b) {
         partition_one_way(a, b);
@@ -57,16 +59,17 @@ public:
             for (std::size_t to = 0; to < wire_.machine_count(); ++to) heal_one_way(from, to);
     }
 
-    /// Stops one direction for that long.
+    /// Blocks one direction for `time`.
     void clog(const Host& from, const Host& to, Duration time) { clog(from.machine(), to.machine(), time); }
 
-    /// Ends every connection between the two.
+    /// Resets every connection between two hosts.
     void reset(const Host& a, const Host& b) {
         for (Endpoint& endpoint : endpoints_)
             if (&endpoint.host() == &a && &endpoint.peer().host() == &b) endpoint.cut();
     }
 
-    /// No fault of the options happens from here on, and none is in force any more.
+    /// From now on the options cause no resets, clogs, partitions or split transfers. Heals what `partition` has
+    /// blocked. Clogs and random partitions under way end at their time.
     void calm() {
         wire_.options.split = 0;
         wire_.options.reset_after = wire_.options.clog_every = wire_.options.partition_every = Duration{};
@@ -74,9 +77,9 @@ public:
         heal_all();
     }
 
-    // What transports do
+    // Called by hosts and their transports
 
-    /// The number of a machine of that name, which is made if there is none.
+    /// The number of the machine of that name. The machine is made if there is none.
     std::size_t machine(const std::string& name) {
         const auto known = std::find(machines_.begin(), machines_.end(), name);
         const auto number = static_cast<std::size_t>(known - machines_.begin());
@@ -87,14 +90,15 @@ public:
         return number;
     }
 
-    /// By name or address: 127.0.0.1 is the first machine, not the one that asks.
+    /// Finds a machine by name or address. 127.0.0.1 is the first machine, not the one that asks.
     std::optional<std::size_t> find_machine(const std::string& host) const {
         for (std::size_t number = 0; number < machines_.size(); ++number)
             if (host == machines_[number] || host == address_of(number, 0).address().to_string()) return number;
         return std::nullopt;
     }
 
-    /// A process was begun there: what is sent to the one before it is refused from now on.
+    /// A process was begun on a machine. From now on, what is sent to connections of an earlier process is answered
+    /// with a reset.
     void up(std::size_t machine) {
         if (wire_.is_up(machine)) return;
         wire_.up(machine, true);
@@ -102,6 +106,7 @@ public:
             if (endpoint.host().machine() == machine) endpoint.resume();
     }
 
+    /// Ends the connections and listeners of a host that crashed.
     void crash(Host& host, Crash how) {
         if (how == Crash::power_loss) wire_.up(host.machine(), false);
         for (Endpoint& endpoint : endpoints_) {
@@ -113,7 +118,7 @@ public:
             if (&listener.host() == &host) listener.close();
     }
 
-    /// *Errors*: Error (address_in_use, bad_address).
+    /// Listens on an address of `host`. Port 0 takes a free port. *Errors*: Error (address_in_use, bad_address).
     Listener& listen(Host& host, const std::string& address, std::uint16_t port) {
         if (address != host.address() && address != "0.0.0.0" && address != "localhost")
             throw Error::with_text(Errc::bad_address, '"' + address + "\" is not an address of " + host.name());
@@ -129,7 +134,7 @@ public:
     }
     void cancel_connect(std::uint64_t number) { attempts_[number].end(asio::error::operation_aborted, nullptr); }
 
-    /// The simulation ends: destroys what waits; false if nothing did.
+    /// The simulation ends: destroys all waiting operations. Returns false if there were none.
     bool drop() {
         bool any = false;
         for (Endpoint& endpoint : endpoints_) any |= endpoint.drop();
@@ -139,9 +144,9 @@ public:
     }
 
 private:
-    static constexpr unsigned most_tries = 7;  // 1 s after the first, then twice as long each time: 127 s
+    static constexpr unsigned most_tries = 7;  // the pauses are 1 s, 2 s, 4 s, …
 
-    /// One process that tries to connect.
+    /// One attempt of a process to connect.
     struct Attempt {
         Network& network;
         Host& from;
@@ -156,7 +161,7 @@ private:
 
         void ask() { wire().timeline.schedule<&Attempt::asked>(wire().arrival(), *this); }
 
-        /// What asks for the connection came to the other machine, or was lost.
+        /// The request for the connection has arrived at the other machine, or was lost.
         void asked(std::uint64_t) {
             if (!operation) return;
             if (!wire().is_up(machine) || wire().is_blocked(from.machine(), machine) ||
@@ -173,7 +178,7 @@ private:
 
         void answered(std::uint64_t) {
             if (operation) end(error, endpoint);
-            else if (endpoint) endpoint->close();  // nobody wants it any more
+            else if (endpoint) endpoint->close();  // the attempt was cancelled
         }
 
         void end(std::error_code why, Endpoint* made) {
@@ -233,7 +238,7 @@ private:
         resume(path >> 32, path & 0xffff'ffff);
     }
 
-    // Clogs overlap, and end in another order than that in which they began.
+    // Clogs may overlap, and may end in another order than they began.
 
     void clog_some(std::uint64_t) {
         if (calm_) return;

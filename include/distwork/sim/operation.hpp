@@ -9,7 +9,7 @@
 
 namespace distwork::sim {
 
-/// Something that a host is to run. Destroyed without being run when the simulation ends.
+/// A function for a host to run. Tasks that are left when the simulation ends are destroyed without being run.
 class Task {
 public:
     Task() = default;
@@ -17,7 +17,7 @@ public:
     Task& operator=(const Task&) = delete;
     virtual ~Task() = default;
 
-    /// Its own memory is free while its function runs.
+    /// Runs the function. `self` is destroyed first, so that its memory is free while the function runs.
     virtual void run(std::unique_ptr<Task> self) = 0;
 };
 
@@ -36,7 +36,8 @@ private:
     Function function_;
 };
 
-/// A handler that waits for what it is called with; complete, it is a task, which calls it on its own executor.
+/// An asynchronous operation: a handler that waits for its arguments. When they are set, the operation is pushed as a
+/// task, which calls the handler on its associated executor.
 template <class... Values>
 class Operation : public Task {
 public:
@@ -68,8 +69,8 @@ private:
     asio::associated_executor_t<Handler, asio::any_io_executor> executor_;
 };
 
-/// Starts an operation of an object: gives it to `begin(operation)`, which returns its number, and has `cancel(number)`
-/// called when the handler's cancellation slot says so; which ignores numbers of operations that are complete.
+/// Starts an operation. `begin(operation)` takes it and returns its number. When the handler's cancellation slot is
+/// emitted, `cancel(number)` is called, which must ignore numbers of operations that are complete.
 template <class... Values, class Handler, class Begin, class Cancel>
 void start(Handler handler, const asio::any_io_executor& fallback, Begin begin, Cancel cancel) {
     const auto slot = asio::get_associated_cancellation_slot(handler);

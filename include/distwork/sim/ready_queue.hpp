@@ -13,18 +13,18 @@
 
 namespace distwork::sim {
 
-/// The tasks of one process that are ready. No time passes while they run.
+/// The tasks of one process that are ready to run. No virtual time passes while they run.
 class ReadyQueue {
 public:
-    /// `shuffle`: those that are ready together run in any order.
+    /// `shuffle`: tasks that are ready together run in random order.
     ReadyQueue(Random& random, bool shuffle) : random_{random}, shuffle_{shuffle} {}
 
     void push(std::unique_ptr<Task> task) { tasks_.push_back(std::move(task)); }
     bool empty() const noexcept { return tasks_.empty(); }
     bool is_running() const noexcept { return running_; }
 
-    /// Runs tasks, also those that come from them, while `may_go_on()`. *Errors*: what a task throws;
-    /// std::runtime_error when there is no end to them.
+    /// Runs tasks, and those that they push, while `may_go_on()`. *Errors*: what a task throws; std::runtime_error
+    /// after `most_at_a_time` tasks.
     template <class MayGoOn>
     void run(const std::string& name, MayGoOn may_go_on) {
         struct Running {
@@ -33,7 +33,7 @@ public:
             bool& running;
         } const running{running_};
         for (std::size_t ran = 0; !tasks_.empty() && may_go_on(); ++ran) {
-            if (ran == most_at_a_time) throw std::runtime_error{name + " is busy without end"};
+            if (ran == most_at_a_time) throw std::runtime_error{name + " runs tasks without end"};
             if (shuffle_ && tasks_.size() > 1)
                 std::swap(tasks_.front(), tasks_[random_.below(std::min(tasks_.size(), farthest))]);
             auto task = std::move(tasks_.front());
@@ -43,7 +43,7 @@ public:
         }
     }
 
-    /// Destroys all, and what comes of that; false if there was nothing.
+    /// Destroys all tasks, and those that their destructors push. Returns false if there were none.
     bool drop() {
         const bool any = !tasks_.empty();
         while (!tasks_.empty()) {

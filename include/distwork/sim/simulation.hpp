@@ -18,21 +18,23 @@ namespace distwork::sim {
 
 struct SimulationOptions {
     NetworkOptions network{};
-    bool shuffle = true;         ///< tasks of one host that are ready together run in any order, as on several threads
-    Duration least_work_time{};  ///< of works, unless their host says otherwise; zero: they run at once
-    Duration most_work_time{};
-    std::size_t log_size = 0;  ///< records of the trace that are kept to be read
+    bool shuffle = true;  ///< tasks of one host that are ready together run in random order, as on several threads
+    Duration
+        least_work_time{};      ///< works take a random time from this to the next, unless Host::work_time sets another
+    Duration most_work_time{};  ///< zero: works run at once
+    std::size_t log_size = 0;   ///< how many of the last records of the trace are kept for Timeline::log and print
 };
 
-/// Processes on machines, a network between them, and one virtual clock. Everything runs in the thread that calls
-/// `run_until`; equal seeds give equal runs.
+/// Simulates processes on machines, a network between them, and one virtual clock. Everything runs in the thread that
+/// calls `run_until`. Equal seeds give equal runs.
 ///
 ///     sim::Simulation simulation{seed, {.network = sim::NetworkOptions::faulty(seed)}};
 ///     auto& master = simulation.add_host("master").make<…>(…);
 ///
-/// *Lifetime*: of all hosts and of what they own. Whatever else uses a host, such as roles that the test owns, must end
-/// before. At its end the hosts' objects are destroyed first, host by host and each one's last first; then, without
-/// calling them, the handlers that wait, with the coroutines that they would resume.
+/// *Lifetime*: it owns all hosts and their objects. Everything else that uses a host, such as roles that the test owns,
+/// must be destroyed before. The destructor first destroys the objects of the hosts, host by host, each one's last
+/// object first. Then it destroys the waiting handlers without calling them, with the coroutines that they would
+/// resume.
 class Simulation {
 public:
     explicit Simulation(std::uint64_t seed, SimulationOptions options = {})
@@ -46,12 +48,12 @@ public:
     ~Simulation() {
         for (Host& host : hosts_) host.destroy_owned();
         drop_all();
-        for (Host& host : hosts_) host.end_services();  // what waits in strands
+        for (Host& host : hosts_) host.end_services();  // destroys what waits in Asio's strands
         drop_all();
     }
 
-    /// Begins a process; its machine is that of an earlier process of this name, which must have ended, or a new one.
-    /// The first machine's address is 127.0.0.1, the second one's 127.0.0.2, …
+    /// Begins a process. It runs on the machine of an earlier process of this name, which must have ended; else on a
+    /// new machine. The address of the first machine is 127.0.0.1, that of the second is 127.0.0.2, and so on.
     Host& add_host(const std::string& name) {
         const std::size_t machine = network_.machine(name);
         network_.up(machine);
@@ -65,15 +67,16 @@ public:
 
     Network& network() noexcept { return network_; }
     TimePoint now() const noexcept { return timeline_.now(); }
-    /// For what a test draws itself.
+    /// Random numbers for the test itself.
     Random& random() noexcept { return seeds_; }
 
-    /// Has something happen at a time, or after one: a fault, as a rule. On no host.
+    /// Calls `action` at a time, or after a duration, on no host. This is how a test causes faults.
     void at(TimePoint time, std::function<void()> action) { timeline_.schedule(time, std::move(action)); }
     void after(Duration time, std::function<void()> action) { at(now() + time, std::move(action)); }
 
-    /// Runs until the condition holds, which is looked at after each event; false if it does not within that time.
-    /// *Errors*: what a handler throws; std::runtime_error when a host runs tasks without end.
+    /// Runs until the condition holds; it is checked after each event. Returns false if it does not hold within `limit`
+    /// of virtual time. Blocks meanwhile. *Errors*: what a handler throws; std::runtime_error if a host runs tasks
+    /// without end.
     template <class Condition>
     bool run_until(Condition condition, Duration limit) {
         const TimePoint end = now() + limit;
@@ -87,11 +90,12 @@ public:
         }
     }
 
+    /// Runs for `time` of virtual time. Blocks meanwhile. *Errors*: as run_until.
     void run_for(Duration time) {
         run_until([] { return false; }, time);
     }
 
-    /// Of everything that happened, in its order: two runs of one seed that differ in this differed.
+    /// A hash of everything that happened, in order. If it differs between two runs of one seed, the runs differed.
     std::uint64_t trace_hash() const noexcept { return timeline_.hash(); }
     const Timeline& timeline() const noexcept { return timeline_; }
 

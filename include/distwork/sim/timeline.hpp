@@ -17,13 +17,14 @@
 
 namespace distwork::sim {
 
-/// Virtual time: events in the order of their time, then of their scheduling, and the trace of what happened.
+/// Virtual time: runs events in the order of their time, then of their scheduling, and keeps the trace of what
+/// happened.
 ///
-/// Events name objects that live as long as the simulation, and cannot be taken back: an object that changed its mind
-/// knows by the argument that the event means nothing any more.
+/// Events refer to objects that live as long as the simulation, and cannot be cancelled. An object that no longer wants
+/// an event recognizes it by its argument, and ignores it.
 class Timeline {
 public:
-    /// One thing that happened, as the trace has it.
+    /// One entry of the trace.
     struct Record {
         TimePoint at;
         std::string_view what;
@@ -31,14 +32,14 @@ public:
         std::uint64_t value;
     };
 
-    /// Keeps the last `log_size` records to be read; the hash of the trace is of all.
+    /// Keeps the last `log_size` records. The hash covers all records.
     explicit Timeline(std::size_t log_size) : log_size_{log_size} { events_.reserve(64); }
     Timeline(const Timeline&) = delete;
     Timeline& operator=(const Timeline&) = delete;
 
     TimePoint now() const noexcept { return now_; }
 
-    /// Calls `(object.*Member)(argument)` at that time, or now, if that has passed.
+    /// Calls `(object.*Member)(argument)` at that time, or at the current time if it has passed.
     template <auto Member, class Object>
     void schedule(TimePoint at, Object& object, std::uint64_t argument = 0) {
         const auto happen = [](void* it, std::uint64_t value) { (static_cast<Object*>(it)->*Member)(value); };
@@ -51,7 +52,7 @@ public:
         schedule<&Timeline::act>(at, *this, actions_.size() - 1);
     }
 
-    /// Goes on to the next event and has it happen; false if there is none up to `limit`.
+    /// Sets the time to that of the next event and runs it. Returns false if there is none up to `limit`.
     bool advance(TimePoint limit) {
         if (events_.empty() || events_.front().at > limit) return false;
         std::pop_heap(events_.begin(), events_.end(), later);
@@ -63,9 +64,10 @@ public:
         return true;
     }
 
-    /// Lets the time pass that has no events.
+    /// Sets the time forward. There must be no event before `time`.
     void skip_to(TimePoint time) noexcept { now_ = std::max(now_, time); }
 
+    /// Adds an entry to the trace and its hash.
     void record(std::string_view what, std::size_t host, std::uint64_t value) {
         mix(static_cast<std::uint64_t>(now_.time_since_epoch().count()));
         mix(what.size() << 32 ^ static_cast<std::uint64_t>(what.front()) << 16 ^ host);
@@ -75,7 +77,7 @@ public:
         log_.push_back({now_, what, host, value});
     }
 
-    /// Has the bytes that cross the network count, too.
+    /// Adds bytes that cross the network to the hash.
     void mix(std::span<const std::byte> bytes) noexcept {
         std::uint64_t word = 0;
         while (bytes.size() >= sizeof word) {
@@ -92,7 +94,7 @@ public:
     std::uint64_t event_count() const noexcept { return happened_; }
     const std::deque<Record>& log() const noexcept { return log_; }
 
-    /// One line a record: microseconds since the beginning, host, what, value.
+    /// Prints one line for each record kept: microseconds since the beginning, host, what, value.
     void print(std::ostream& out) const {
         for (const Record& record : log_) {
             const auto since = std::chrono::duration_cast<std::chrono::microseconds>(record.at - beginning);
@@ -100,14 +102,14 @@ public:
         }
     }
 
-    /// Destroys the functions that are still to be called; false if there were none.
+    /// Destroys the functions that were scheduled and not called. Returns false if there were none.
     bool drop_actions() {
         const auto dropped = std::exchange(actions_, {});
         return std::any_of(dropped.begin(), dropped.end(), [](const auto& action) { return action != nullptr; });
     }
 
 private:
-    // Not at the epoch: code may take that for "never".
+    // Not the epoch: code may use that time for "never".
     static constexpr TimePoint beginning{std::chrono::hours{1}};
 
     struct Event {
@@ -137,7 +139,7 @@ private:
     std::vector<Event> events_;  // a heap
     std::uint64_t scheduled_ = 0;
     std::uint64_t happened_ = 0;
-    std::deque<std::function<void()>> actions_;  // by the argument of their event
+    std::deque<std::function<void()>> actions_;  // indexed by the argument of their event
     std::uint64_t hash_ = 0xcbf29ce484222325;
     std::deque<Record> log_;
 };

@@ -12,9 +12,9 @@
 
 namespace distwork::sim {
 
-/// The host whose executor it is. *Errors*: std::invalid_argument for an executor that is not of a simulation.
+/// The host of an executor. *Errors*: std::invalid_argument if the executor is not one of a simulated host.
 inline Host& host_of(const asio::any_io_executor& executor) {
-    // By its context, whatever strands and wrappers stand before it.
+    // The context is the host, also behind strands and wrappers.
     if (executor) {
         auto& context = asio::query(executor, asio::execution::context);
         if (asio::has_service<HostService>(context)) return asio::use_service<HostService>(context).host();
@@ -22,7 +22,7 @@ inline Host& host_of(const asio::any_io_executor& executor) {
     throw std::invalid_argument{"not an executor of a simulated host"};
 }
 
-/// Like asio::steady_timer, by the clock of a simulated host.
+/// Like asio::steady_timer, but it follows the clock of a simulated host.
 class Timer {
 public:
     using executor_type = asio::any_io_executor;
@@ -42,7 +42,7 @@ public:
     const executor_type& get_executor() const noexcept { return executor_; }
     TimePoint expiry() const noexcept { return state_->expiry(); }
 
-    /// Cancels who waits; returns how many those were.
+    /// Sets the expiry and cancels the pending waits; returns how many there were.
     std::size_t expires_at(TimePoint time) { return state_->expires_at(time); }
     std::size_t expires_after(Duration time) {
         const TimePoint now = state_->host().now();
@@ -50,7 +50,7 @@ public:
     }
     std::size_t cancel() { return state_->cancel(); }
 
-    /// `void(std::error_code)`: operation_aborted for those that were cancelled before it expired.
+    /// Waits for the expiry. Signature: `void(std::error_code)`. *Errors*: operation_aborted if the wait was cancelled.
     template <class Token>
     auto async_wait(Token&& token) {
         return asio::async_initiate<Token, void(std::error_code)>(

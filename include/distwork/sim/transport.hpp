@@ -66,7 +66,7 @@ public:
         if (endpoint_) endpoint_->cancel();
     }
 
-    /// `void(std::error_code, std::size_t)`. Into the first of the buffers.
+    /// Reads into the first of the buffers. Signature: `void(std::error_code, std::size_t)`.
     template <class Buffers, class Token>
     auto async_read_some(const Buffers& buffers, Token&& token) {
         return asio::async_initiate<Token, void(std::error_code, std::size_t)>(
@@ -79,7 +79,7 @@ public:
             token, asio::mutable_buffer{*asio::buffer_sequence_begin(buffers)});
     }
 
-    /// `void(std::error_code, std::size_t)`. Waits while the peer's window is full.
+    /// Writes; waits while the peer's window is full. Signature: `void(std::error_code, std::size_t)`.
     template <class Buffers, class Token>
     auto async_write_some(const Buffers& buffers, Token&& token) {
         return asio::async_initiate<Token, void(std::error_code, std::size_t)>(
@@ -141,7 +141,7 @@ private:
     Listener* listener_;
 };
 
-/// Works of a simulated process are executed on the process.
+/// The work pool of a simulated process: works run on the process's executor, without threads.
 class WorkPool {
 public:
     explicit WorkPool(asio::any_io_executor executor) : executor_{std::move(executor)} {}
@@ -152,9 +152,9 @@ private:
     asio::any_io_executor executor_;
 };
 
-/// What roles and sessions run on in a simulation: see distwork::Transport.
+/// The transport of roles and sessions in a simulation: see distwork::Transport.
 ///
-/// *Lifetime*: refers to its host, whose simulation outlives it.
+/// *Lifetime*: refers to its host; the simulation must outlive it.
 class Transport {
 public:
     using Strand = Executor;
@@ -175,10 +175,11 @@ public:
     std::unique_ptr<WorkPool> make_work_pool(std::size_t) const { return std::make_unique<WorkPool>(executor_); }
 
     std::string process_name() const { return host_->name(); }
-    /// Nowhere: who wants to know sets a log.
+    /// Discards all lines. Set MasterOptions::log or SlaveOptions::log to see them.
     Log default_log() const { return NoLog{}; }
 
-    /// Every machine of the simulation is within the loopback network.
+    /// Listens on an address of the host. All simulated machines have loopback addresses, so the last parameter, which
+    /// allows others, is ignored.
     Acceptor listen(Strand strand, const std::string& address, std::uint16_t port, bool = false) const {
         return {strand, host_->network().listen(*host_, address, port)};
     }
@@ -188,7 +189,7 @@ public:
         co_return Socket{make_strand(), *endpoint};
     }
 
-    /// `void(std::error_code, Endpoint*)`.
+    /// Signature: `void(std::error_code, Endpoint*)`.
     template <class Token>
     auto async_connect(const Strand& strand, std::size_t machine, std::uint16_t port, Token&& token) const {
         return asio::async_initiate<Token, void(std::error_code, Endpoint*)>(
@@ -201,7 +202,8 @@ public:
             token, strand);
     }
 
-    /// Ends with connection_refused, timed_out or host_not_found, as the system would have it.
+    /// Connects to a machine by name or address. *Errors*: std::system_error (connection_refused, timed_out,
+    /// host_not_found, operation_aborted).
     asio::awaitable<Socket> connect(Strand strand, std::string address, std::uint16_t port) const {
         const auto machine = host_->network().find_machine(address);
         if (!machine) throw std::system_error{asio::error::host_not_found, address};
@@ -209,7 +211,7 @@ public:
         co_return Socket{strand, *endpoint};
     }
 
-    /// Has a work of that type take its time before `then` is called; false if it takes none.
+    /// Calls `then` after the time that a work of this type takes. Returns false, without calling it, if that is zero.
     bool delay_work(std::string_view type, std::function<void()> then) const {
         const Duration time = host_->draw_work_time(type);
         if (time <= Duration{}) return false;

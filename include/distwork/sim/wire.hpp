@@ -10,24 +10,25 @@
 
 namespace distwork::sim {
 
-/// What a network does to what crosses it. As it stands: a quiet one. Times that are zero mean never.
+/// The latency, bandwidth and faults of a simulated network. The defaults have no faults.
 struct NetworkOptions {
-    Duration least_latency = std::chrono::microseconds{50};  ///< each way, drawn for each piece;
-    Duration most_latency = std::chrono::microseconds{500};  ///< what was written first still arrives first
-    std::uint64_t bytes_per_second = 0;                      ///< of each direction of a connection; 0: no limit
-    std::size_t window = 64 * 1024;                          ///< bytes on their way or unread, before a writer waits
+    // Latency is one way and drawn for each piece. The bytes of a connection still arrive in order.
+    Duration least_latency = std::chrono::microseconds{50};  ///< the least latency
+    Duration most_latency = std::chrono::microseconds{500};  ///< the greatest latency
+    std::uint64_t bytes_per_second = 0;                      ///< in each direction of a connection; 0: no limit
+    std::size_t window = 64 * 1024;                          ///< bytes on their way or unread before a writer waits
 
-    double split = 0;         ///< of writes and reads: done in part, down to single bytes, or arriving in pieces
-    double slow_readers = 0;  ///< of the ends of connections: each read waits,
-    Duration slow_pause = std::chrono::milliseconds{5};  ///< for about so long
+    double split = 0;         ///< probability that a read or write is done in part, or that a write arrives in pieces
+    double slow_readers = 0;  ///< probability that one end of a connection pauses after each read
+    Duration slow_pause = std::chrono::milliseconds{5};  ///< the mean of these pauses
 
-    Duration reset_after{};  ///< mean life of a connection, until it is reset
-    Duration clog_every{};   ///< mean time between clogs: one direction between two machines stops,
-    Duration clog_time = std::chrono::milliseconds{200};  ///< for about so long
-    Duration partition_every{};                           ///< likewise, for longer; half of them both ways
-    Duration partition_time = std::chrono::seconds{20};
+    Duration reset_after{};  ///< mean life of a connection before it is reset; 0: never
+    Duration clog_every{};   ///< mean time between clogs, each of one direction between two machines; 0: never
+    Duration clog_time = std::chrono::milliseconds{200};  ///< the mean length of a clog
+    Duration partition_every{};  ///< mean time between partitions, half of them in both directions; 0: never
+    Duration partition_time = std::chrono::seconds{20};  ///< the mean length of a partition
 
-    /// Some of it all, as the seed has it: most runs are spared most of the faults, so that each is met alone, too.
+    /// Draws a network with faults from a seed. Each fault is absent in many runs, so that each is also tested alone.
     static NetworkOptions faulty(std::uint64_t seed) {
         using namespace std::chrono_literals;
         Random random{seed};
@@ -45,7 +46,7 @@ struct NetworkOptions {
     }
 };
 
-/// What lies between the machines: how long things take, and which directions are blocked.
+/// The network between the machines: how long transmissions take, and which directions are blocked.
 class Wire {
 public:
     Wire(Timeline& timeline_, std::uint64_t seed, const NetworkOptions& options_)
@@ -75,16 +76,16 @@ public:
     TimePoint now() const noexcept { return timeline.now(); }
     TimePoint arrival() noexcept { return now() + random.between(options.least_latency, options.most_latency); }
 
-    /// How long so many bytes keep a direction busy.
+    /// How long `bytes` bytes keep one direction of a connection busy.
     Duration transmission(std::size_t bytes) const noexcept {
         if (options.bytes_per_second == 0) return {};
         return Duration{static_cast<Duration::rep>(bytes * 1'000'000'000ull / options.bytes_per_second)};
     }
 
-    /// All of it, or a part.
+    /// Draws how many of `bytes` bytes are transferred: all of them, or, with the probability `split`, a part.
     std::size_t some_of(std::size_t bytes) noexcept {
         if (bytes < 2 || !random.chance(options.split)) return bytes;
-        // Often very little.
+        // Half of the parts have at most 16 bytes.
         const std::size_t bound = random.chance(0.5) ? bytes : bytes < 16 ? bytes : 16;
         return 1 + static_cast<std::size_t>(random.below(bound));
     }
@@ -100,7 +101,7 @@ private:
     };
 
     std::vector<bool> up_;     // by machine
-    std::vector<Path> paths_;  // by machine from, then to
+    std::vector<Path> paths_;  // indexed by sender, then by receiver
 };
 
 }  // namespace distwork::sim
