@@ -9,22 +9,22 @@
 
 namespace distwork::detail {
 
-/// What became of a submission at once.
+/// The immediate result of submitting a work.
 enum class Admission {
-    sent,
-    queued,        ///< in the backlog
-    waiting,       ///< for room in the backlog
-    backlog_full,  ///< refused, as all that follow
-    too_many_waiting,
-    no_slave,
-    gone,          ///< the one socket that it was for
-    unknown_type,  ///< to that one
-    shape_differs,
-    too_large,  ///< for every slave
-    stopped,
+    sent,              ///< to a slave
+    queued,            ///< in the backlog
+    waiting,           ///< for room in the backlog
+    backlog_full,      ///< no room in the backlog, and the caller does not wait; this and all values below are refusals
+    too_many_waiting,  ///< too many submissions wait for room in the backlog already
+    no_slave,          ///< no connected slave can take it, and the submission asked for a refusal in that case
+    gone,              ///< the socket that it is pinned to was removed
+    unknown_type,      ///< the socket that it is pinned to lacks the type
+    shape_differs,     ///< the socket that it is pinned to has the type in another shape
+    too_large,         ///< its body exceeds the bound of the socket that it is pinned to, or of every connected slave
+    stopped,           ///< the master is stopping
 };
 
-/// What a submission that was refused is told; `why` says more of no_slave.
+/// The error of a refused submission. `why` is an optional text that replaces the general one of no_slave.
 inline Error refusal(Admission admission, std::string_view work, const std::string& why = {}) {
     const std::string name{work};
     switch (admission) {
@@ -36,9 +36,9 @@ inline Error refusal(Admission admission, std::string_view work, const std::stri
         case Admission::shape_differs: return Error{Errc::shape_differs, name};
         case Admission::too_large:
             return Error::with_text(Errc::too_large,
-                                    name + ": its body is beyond max_frame_bytes of every slave that it may go to");
+                                    name + ": its body exceeds max_frame_bytes of every slave that it may go to");
         case Admission::stopped:
-            return Error::with_text(Errc::stopped, name + ": the master stops, and admits nothing more");
+            return Error::with_text(Errc::stopped, name + ": the master is stopping and admits no more works");
         default: return Error{Errc::backlog_full, name};
     }
 }

@@ -13,27 +13,27 @@
 
 namespace distwork::detail {
 
-/// Admitted works that wait for a slave with credit: the deepest first, then by priority, then first in, first out.
-/// Bounded by its user.
+/// Works that wait for a slave with credit: the deepest first, then by priority, then first in, first out. The user of
+/// this class bounds its size.
 ///
-/// Works of equal depth, priority, type, labels and pin stand in one lane: if no slave can take the first of them, none can
-/// take the others, so that a round looks at lanes and not at every work.
+/// Works of equal depth, priority, type, labels and pin form a lane. If no slave has credit for the first work of a
+/// lane, none has credit for the others. So a round looks at each lane, not at each work.
 class Backlog {
 public:
     enum class Verdict {
-        sent,       ///< it left the backlog
-        declined,   ///< the selector passed it over: the next of its lane is offered
-        no_socket,  ///< no slave has credit for its lane
+        sent,       ///< the work was sent and leaves the backlog
+        declined,   ///< the selector declined the work: the next work of its lane is offered
+        no_socket,  ///< no slave has credit for the lane of the work
     };
 
     std::size_t size() const noexcept { return size_; }
     bool empty() const noexcept { return size_ == 0; }
     std::size_t bytes() const noexcept { return bytes_; }
 
-    /// Whether older works of its lane wait here.
+    /// Whether other works of its lane wait here.
     bool has_lane_of(const Submission& work) const noexcept { return !empty() && find_lane(work); }
 
-    /// The first of all; null when there is none.
+    /// The first work of all lanes; null if there is none.
     SubmissionPtr front() const {
         SubmissionPtr best;
         for (const auto& lane : lanes_)
@@ -41,21 +41,21 @@ public:
         return best;
     }
 
-    /// Whether an older work of its lane waits because no slave has credit for it: then this one waits behind it.
+    /// Whether the works of its lane wait because no slave has credit for them. Then this work must wait behind them.
     bool holds_up(const Submission& work) const noexcept {
-        const Lane* const lane = empty() ? nullptr : find_lane(work);  // usually it is
+        const Lane* const lane = empty() ? nullptr : find_lane(work);  // the backlog is usually empty
         return lane && lane->no_socket;
     }
 
-    /// Takes the one work of `node`. `no_socket`: it was offered, and no slave has credit for it. True: it is the first
-    /// of its lane. All or nothing: where it throws std::bad_alloc the node is as it was.
+    /// Takes the one work of `node`. `no_socket`: the work was offered, and no slave has credit for it. Returns whether
+    /// it is the only work of its lane. *Errors*: std::bad_alloc; then nothing has changed.
     bool push(std::list<SubmissionPtr>& node, bool no_socket = false) {
         Submission& work = *node.front();
         Lane& lane = lane_of(work);
         if (no_socket) lane.no_socket = true;
         size_ += 1;
         bytes_ += work.bytes();
-        // One that was sent before comes back to where it stood: before most, or all, that wait.
+        // A work that was sent before returns to its old position, before most or all works that wait.
         auto behind = lane.works.end();
         if (!lane.works.empty() && lane.works.back()->sequence > work.sequence) {
             behind = lane.works.begin();
@@ -66,7 +66,8 @@ public:
         return lane.works.size() == 1;
     }
 
-    /// Makes a lane for it, so that its `push`, which follows, throws nothing.
+    /// Creates the lane of a work, so that the `push` of this work that follows does not throw. *Errors*:
+    /// std::bad_alloc.
     void expect(const Submission& work) { lane_of(work); }
 
     /// Calls `visit(const Submission& first, std::size_t works, bool no_socket)` for each lane.
@@ -75,14 +76,14 @@ public:
         for (const auto& lane : lanes_) visit(*lane->works.front(), lane->works.size(), lane->no_socket);
     }
 
-    /// Calls `report(const Submission& first)` for each lane that it did not return true for before.
+    /// Calls `report(const Submission& first)` for each lane, until it has returned true for that lane.
     template <class Report>
     void report_lanes(Report report) {
         for (const auto& lane : lanes_)
             if (!lane->reported) lane->reported = report(*lane->works.front());
     }
 
-    /// Takes it out: a list of one.
+    /// Removes a work that is here, and returns it as a list of one.
     std::list<SubmissionPtr> remove(Submission& work) noexcept {
         Lane& lane = *find_lane(work);
         if (lane.next == work.at) ++lane.next;
@@ -94,16 +95,16 @@ public:
         return removed;
     }
 
-    /// Offers every work to `offer(SubmissionPtr&)` once, in order, until each lane is exhausted or has no slave left.
-    /// `any_credit()` tells when nobody has credit at all. Where `offer` throws, its work and all that were not offered
-    /// yet wait on.
+    /// Offers each work to `offer(SubmissionPtr&)` once, in order. A lane ends when all its works were offered, or when
+    /// no slave has credit for it. The round ends when `any_credit()` returns false, because no slave has any credit.
+    /// If `offer` throws, its work and all works that were not offered yet keep waiting.
     template <class Offer, class AnyCredit>
     void round(Offer offer, AnyCredit any_credit) {
         for (const auto& lane : lanes_) lane->next = lane->works.begin(), lane->no_socket = false;
         struct Finish {
             Backlog& backlog;
             ~Finish() {
-                // Those that were not offered any more: nobody has credit for them either.
+                // No slave has credit for the works that were not offered.
                 for (const auto& lane : backlog.lanes_)
                     if (lane->next != lane->works.end()) lane->no_socket = true;
                 std::erase_if(backlog.lanes_, [](const auto& lane) { return lane->works.empty(); });
@@ -128,7 +129,7 @@ public:
         }
     }
 
-    /// Takes out all works that `which(Submission&)` holds for.
+    /// Removes and returns all works for which `which(Submission&)` returns true.
     template <class Which>
     std::list<SubmissionPtr> extract(Which which) noexcept {
         std::list<SubmissionPtr> out;
@@ -152,9 +153,9 @@ private:
         std::uint64_t pinned;
         std::vector<std::string> labels;
         std::list<SubmissionPtr> works;
-        std::list<SubmissionPtr>::iterator next{};  // to be offered in this round; the end: no more
-        bool no_socket = false;                     // nobody has credit for one of them
-        bool reported = false;                      // that nobody can take them at all
+        std::list<SubmissionPtr>::iterator next{};  // the next work to offer in this round; the end: none
+        bool no_socket = false;                     // no slave has credit for a work of this lane
+        bool reported = false;                      // the log says that no slave can take works of this lane
     };
 
     static bool is_before(const Submission& one, const Submission& other) noexcept {
@@ -180,7 +181,7 @@ private:
         return *lanes_.back();
     }
 
-    /// The lane whose next work is the first of all; null when none has one.
+    /// The lane with the first of all next works; null if no lane has a next work.
     Lane* first() {
         Lane* best = nullptr;
         for (const auto& lane : lanes_) {

@@ -14,7 +14,7 @@
 
 namespace distwork::detail {
 
-/// Why a slave cannot take a work, whether or not it has credit.
+/// Why a slave cannot take a work, regardless of credit; `no`: it can.
 enum class Incapable { no, unknown_type, shape_differs, labels, too_large, draining };
 
 inline Incapable why_incapable(const SlaveTable& table, const Socket& socket, const Submission& work) {
@@ -28,7 +28,7 @@ inline Incapable why_incapable(const SlaveTable& table, const Socket& socket, co
     return socket.information.draining ? Incapable::draining : Incapable::no;
 }
 
-/// For people: why no connected slave can take the work, with a slave for each reason. Empty: one can.
+/// The text that says why no connected slave can take the work, with a slave for each reason. Empty: a slave can.
 inline std::string why_nobody(const SlaveTable& table, const Submission& work) {
     if (table.size() == 0) return "no slave is connected";
     struct Reason {
@@ -57,7 +57,7 @@ inline std::string why_nobody(const SlaveTable& table, const Submission& work) {
     add(Incapable::shape_differs, "the type " + work.type().name + " has another shape at ");
     add(Incapable::labels, (work.options.labels().size() > 1 ? "not all labels of" : "no label") + labels + " at ");
     add(Incapable::too_large, "a body of " + std::to_string(work.bytes()) + " bytes is too large for ");
-    add(Incapable::draining, "draining is ");
+    add(Incapable::draining, "a drain is under way at ");
     return text.empty() ? "its slave left" : "no connected slave can take it: " + text;
 }
 

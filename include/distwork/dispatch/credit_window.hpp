@@ -13,13 +13,16 @@
 
 namespace distwork::detail {
 
-/// What one slave holds, in the order in which it was sent, and how much more it may be sent. No I/O, no clock.
+/// The unanswered works of one slave, in the order in which they were sent, and how many more it may be sent. No I/O,
+/// no clock.
 ///
-/// A slave begins works in the order of arrival and answers each before its slot begins another: as many of its oldest
-/// unanswered works have begun as it has slots. The others wait there, and credit is about them: at most (round trip +
-/// 2 ms) worth of works for each slot, so that it never idles for want of works, and never hoards what another slave
-/// could do. A slot is *blocked*, and adds nothing to that, while its work has no estimate, or a long one, or has
-/// outlasted it by far, or its execution_timeout.
+/// A slave begins works in the order of arrival, and answers each work before its slot begins another. So of its
+/// unanswered works, as many of the oldest have begun as it has slots. The others wait at the slave. Credit limits what
+/// waits there to (round trip + 2 ms) worth of works for each slot that is not blocked. So the slave never idles for
+/// lack of works, and never holds many works that another slave could execute.
+///
+/// A slot is *blocked* if its work has no estimate or a long one, has exceeded its estimate by far, or has exceeded its
+/// execution_timeout. A blocked slot adds no credit.
 ///
 /// Nothing here throws.
 class CreditWindow {
@@ -27,14 +30,14 @@ public:
     using Duration = std::chrono::nanoseconds;
     using TimePoint = std::chrono::steady_clock::time_point;
 
-    /// Beyond the round trip: what a slave may hold so that a late master does not starve it.
+    /// Credit beyond the round trip, for each slot, so that a slave has works while its master is late.
     static constexpr Duration slack = std::chrono::milliseconds{2};
-    /// A work runs for far too long after 4 times its estimate, but not before this.
+    /// A work is overlong after 4 times its estimate, but not before this time.
     static constexpr Duration least_overlong = std::chrono::milliseconds{5};
     static constexpr std::size_t max_waiting_bytes = 16 * 1024 * 1024;
-    static constexpr std::size_t small_bytes = least_max_frame_bytes / 2;  // every slave takes works of that size
+    static constexpr std::size_t small_bytes = least_max_frame_bytes / 2;  // each slave accepts works up to this size
 
-    /// Types that the slave executes now, each with how many.
+    /// The types of the works that the slave executes now, each with the number of these works.
     using Running = std::vector<std::pair<const WorkType*, std::size_t>>;
 
     /// `running` is kept up to date. `held`: slots that works of an earlier session still occupy.
@@ -72,7 +75,7 @@ public:
         else if (!work.suspended_) give_slot(work, now);
     }
 
-    /// It awaits its peer, and gives its slot free meanwhile.
+    /// The work awaits its peer, and its slot is free meanwhile.
     void suspend(Submission& work, TimePoint now) noexcept {
         work.has_told_ = true;
         if (std::exchange(work.suspended_, true)) return;
@@ -80,7 +83,8 @@ public:
         else begin_without_slot(work);
     }
 
-    /// It goes on, and has a slot: perhaps that of a work which was sent for it, and has not begun there after all.
+    /// The work continues and has a slot again. It may have the slot in which a newer work was assumed to have begun:
+    /// then the newer work waits.
     void resume(Submission& work, TimePoint now) noexcept {
         if (!std::exchange(work.suspended_, false)) return;
         take_slot(work, now);
@@ -89,22 +93,22 @@ public:
             if (!newest->suspended_ && !newest->has_told_) return wait_again(*newest);
     }
 
-    /// Its execution_timeout is over, and it is executed all the same: nobody knows when its slot is free again, so that
-    /// nothing shall wait for that.
+    /// The work is still executed after its execution_timeout. Nobody knows when its slot becomes free, so no work
+    /// shall wait for it.
     void overrun(Submission& work) noexcept {
         if (work.begun_ && !work.suspended_) block(work);
     }
 
     /// A slot that a work of an earlier session occupied is free.
     void release_held(TimePoint now) noexcept {
-        if (held_ == 0) return;  // it says so too often
+        if (held_ == 0) return;  // the slave reported more free slots than it had held
         --held_;
         --taken_;
         --blocked_;
         begin_next(now);
     }
 
-    /// Looks which works have run for far too long. True: one has that had not before.
+    /// Blocks the slots of overlong works. Returns whether another slot became blocked.
     bool look(TimePoint now) noexcept {
         if (now < soonest_overlong_ || DISTWORK_PLANTED(never_stuck)) return false;
         const std::size_t before = blocked_;
@@ -118,12 +122,13 @@ public:
         return blocked_ != before;
     }
 
-    /// The socket goes: works that its session gave up but nobody told of yet must not look for it.
+    /// The socket is being removed. Works that its session gave up, but that the container has not been told of yet,
+    /// must no longer refer to the socket.
     void abandon() noexcept {
         for (Submission* work = oldest_; work; work = work->newer_) work->stage = Submission::Stage::done;
     }
 
-    /// An answer came: the allowance may double, at most once each round trip, and only where it was what limited.
+    /// An answer came. The allowance doubles, at most once each round trip, and only if it was the limit.
     void answered(TimePoint now) noexcept {
         if (!limited_ || now - doubled_ < round_trip_) return;
         allowance_ = std::min(allowance_ * 2, window_);
@@ -134,46 +139,48 @@ public:
     void round_trip(Duration time) noexcept {
         round_trip_ = time;
         longest_ = 4 * horizon();
-        soonest_overlong_ = TimePoint::min();  // what is known of it was by the one before
+        soonest_overlong_ = TimePoint::min();  // it was computed with the previous round trip
     }
 
     std::size_t size() const noexcept { return count_; }
-    /// For how long a work may wait here.
+    /// The longest time for which works may wait at the slave.
     Duration horizon() const noexcept { return round_trip_ + slack; }
-    /// What it may hold beyond its slots, in execution time.
+    /// How much execution time the works that wait at the slave may add up to.
     Duration worth() const noexcept {
         return horizon() * static_cast<std::int64_t>(slots_ - std::min(slots_, blocked_));
     }
     std::size_t free_slots() const noexcept { return slots_ - std::min(slots_, taken_); }
     bool has_free_slot() const noexcept { return taken_ < slots_; }
     bool has_waiting() const noexcept { return waiting_ != 0; }
-    /// Whether every slot is blocked: what waits here waits for nobody knows how long.
+    /// Whether every slot is blocked. Then nobody knows how long the waiting works will wait.
     bool is_stuck() const noexcept { return blocked_ >= slots_; }
 
-    /// Whether it may be sent a work that is short, small and of a measured type, whatever else it is.
+    /// Whether the slave may be sent a work that is short, small and of a measured type.
     bool has_credit() const noexcept {
         return has_free_slot() || (count_ < window_ && waiting_ < allowance_ && waiting_time_ + short_time <= worth() &&
                                    waiting_bytes_ + small_bytes <= max_waiting_bytes);
     }
 
-    /// Whether it may be sent this one. An estimate of zero: its type was never measured.
+    /// Whether the slave may be sent a work of this estimate and size. An estimate of zero: its type was never
+    /// measured.
     bool has_credit_for(Duration estimate, std::size_t bytes) const noexcept {
         return has_free_slot() || (count_ < window_ && waiting_ < allowance_ && estimate.count() > 0 &&
                                    waiting_time_ + estimate <= worth() && waiting_bytes_ + bytes <= max_waiting_bytes);
     }
 
-    /// Whether it may be sent a work that another waits for. A slave begins works in the order of arrival: of these only
-    /// one waits for each slot, or deeper ones, which come later, would wait for those that wait for them.
+    /// Whether the slave may be sent a work that another work waits for. At most one work for each slot waits at the
+    /// slave then: a slave begins works in the order of arrival, so deeper works, which come later, would wait for
+    /// works that wait for them.
     bool has_credit_for_child() const noexcept { return has_free_slot() || waiting_ < slots_; }
 
-    /// Works for which has_credit is the whole answer: it has room for one of the longest and largest of these.
+    /// Whether a work is so short and small that `has_credit` decides alone whether it may be sent.
     static bool is_plain(Duration estimate, std::size_t bytes) noexcept {
         return estimate.count() > 0 && estimate <= short_time && bytes <= small_bytes;
     }
 
-    /// Calls `recall(Submission&, Duration estimate) -> bool` for those that wait and were not recalled before, the
-    /// oldest first: all of them where this is stuck, else those that will wait for longer than a round trip. False ends
-    /// it. `recall` may not change this.
+    /// Calls `recall(Submission&, Duration estimate) -> bool` for works that wait at the slave and were not recalled
+    /// before, the oldest first: for all of them if the slave is stuck, else for those that will wait longer than a
+    /// round trip. Stops when `recall` returns false. `recall` must not change this object.
     template <class Recall>
     void for_each_late(TimePoint now, Recall recall) {
         Duration wait = is_stuck() ? Duration::max() / 2 : next_free(now);
@@ -187,13 +194,14 @@ public:
 
 private:
     static constexpr Duration short_time = slack / 8;
-    static constexpr Duration least_wait = std::chrono::microseconds{500};  // a recall costs more than waiting for less
+    static constexpr Duration least_wait = std::chrono::microseconds{500};  // a shorter wait costs less than a recall
 
     TimePoint overlong_at(const Submission& work) const noexcept {
         return work.began_ + std::max(4 * work.estimate_, least_overlong) + round_trip_;
     }
 
-    /// When a slot should be free that is not blocked: from now. A work that is late is expected to be so once more.
+    /// The expected time from now until a slot that is not blocked becomes free. A work that is late is expected to
+    /// take the time by which it is late once more.
     Duration next_free(TimePoint now) const noexcept {
         Duration next = Duration::max() / 2;
         for (const Submission* work = oldest_; work != first_waiting_; work = work->newer_)
@@ -202,7 +210,7 @@ private:
         return DISTWORK_PLANTED(never_stuck) ? Duration{} : next;
     }
 
-    /// One slot may be free now: none was while works waited.
+    /// A slot may have become free: if so, the first work that waits has begun. Works wait only while no slot is free.
     void begin_next(TimePoint now) noexcept {
         if (!first_waiting_ || !has_free_slot()) return;
         Submission& next = *first_waiting_;
@@ -225,7 +233,7 @@ private:
     void give_slot(Submission& work, TimePoint now) noexcept {
         free_slot(work);
         begin_next(now);
-        no_longer_running(work);  // last: the next is often of the same type
+        no_longer_running(work);  // last: the next work often has the same type, and the entry of the type remains
     }
 
     void free_slot(Submission& work) noexcept {
@@ -233,7 +241,7 @@ private:
         if (!DISTWORK_PLANTED(leak_credit)) --taken_;
     }
 
-    /// Its slave began it before works that came earlier: those of its peer had to wait, say.
+    /// The slave began this work before works that arrived earlier, for example because works of its peer had to wait.
     void begin_without_slot(Submission& work) noexcept {
         no_longer_waiting(work);
         work.begun_ = true;
@@ -245,7 +253,7 @@ private:
         first_waiting_->older_ = &work;
     }
 
-    /// It was thought to have begun: it is the first of those that wait.
+    /// The work was assumed to have begun, and has not. It becomes the first of those that wait.
     void wait_again(Submission& work) noexcept {
         free_slot(work);
         no_longer_running(work);
@@ -267,7 +275,7 @@ private:
     }
 
     Running::iterator find_running(const Submission& work) const noexcept {
-        auto at = running_.begin();  // of few: std::find_if, which is unrolled, would take three times as long
+        auto at = running_.begin();  // the list is short: std::find_if is unrolled and would take three times as long
         while (at != running_.end() && at->first != &work.type()) ++at;
         return at;
     }
@@ -275,7 +283,7 @@ private:
     [[gnu::cold]] void add_running(const Submission& work) noexcept {
         try {
             running_.emplace_back(&work.type(), 1);
-        } catch (...) {  // out of memory: selectors and people do not see it
+        } catch (...) {  // allocation failure: SocketInformation::running lacks this work
         }
     }
 
@@ -297,24 +305,24 @@ private:
     const std::size_t slots_;
     const std::size_t window_;
     Running& running_;
-    // In the order of arrival: those that have begun come before all that wait.
+    // A list in the order of arrival; works that have begun come before works that wait.
     Submission* oldest_ = nullptr;
     Submission* newest_ = nullptr;
     Submission* first_waiting_ = nullptr;
     std::size_t count_ = 0;
-    std::size_t taken_;                              // slots
-    std::size_t blocked_;                            // of these, or more, when works go on that had given theirs
-    std::size_t held_;                               // likewise, by works of an earlier session
-    TimePoint soonest_overlong_ = TimePoint::max();  // or before: no work runs for far too long until then
+    std::size_t taken_;    // slots with a work; more than slots_ when suspended works continue
+    std::size_t blocked_;  // of these, the blocked ones
+    std::size_t held_;     // of these, the ones that works of an earlier session occupy
+    TimePoint soonest_overlong_ = TimePoint::max();  // no work is overlong before this time
     std::size_t waiting_ = 0;
     Duration waiting_time_{};
     std::size_t waiting_bytes_ = 0;
 
     Duration round_trip_{};
-    Duration longest_ = 4 * slack;  // estimate that does not block
-    std::size_t allowance_;         // works beyond the slots
+    Duration longest_ = 4 * slack;  // the longest estimate that does not block a slot
+    std::size_t allowance_;         // how many works may wait at the slave
     TimePoint doubled_{};
-    bool limited_ = false;  // the allowance was reached since it was doubled
+    bool limited_ = false;  // the allowance was reached since it was last doubled
 };
 
 }  // namespace distwork::detail

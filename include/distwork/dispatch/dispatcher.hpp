@@ -27,11 +27,11 @@
 
 namespace distwork::detail {
 
-/// Decides which slave gets which work, and when: the state machine of a SocketContainer, without its lock. No I/O; it is
-/// told the time.
+/// Decides which slave gets which work, and when: the state machine of a SocketContainer, without its lock. No I/O, no
+/// clock: the caller sets `now`.
 ///
-/// A work that was admitted is always in exactly one place: it waits, or it is in flight on a socket; `quiet` means that
-/// there is none.
+/// An admitted work is always in exactly one place: it waits, or it is in flight on a socket. `quiet` means that there
+/// is no such work.
 template <class Selector>
 class Dispatcher {
 public:
@@ -44,22 +44,23 @@ public:
     Selector selector;
     SlaveTable table;
     TimePoint now{};
-    Statistics counted;  // what is counted here: not the outcomes
+    Statistics counted;  // without the outcomes
     News news;
-    bool closed = false;  // admits nothing
-    bool ended = false;   // nothing goes again either
+    bool closed = false;  // admits only works that other works submit
+    bool ended = false;   // sends no work again either
 
     std::size_t backlog_size() const noexcept { return waits_.backlog_size(); }
     bool quiet() const noexcept { return waits_.empty() && in_flight_ == 0; }
 
     // Scheduler
 
-    /// Where it throws std::bad_alloc the work was not admitted.
+    /// Sends a work, or enters it into the backlog, or, if `may_wait`, into the line that waits for room there.
+    /// *Errors*: std::bad_alloc; then the work was not admitted.
     Admission submit(const SubmissionPtr& work, bool may_wait) {
         work->sequence = ++last_sequence_;
         if (table.size() == 0 && work->options.when_unavailable() == WhenUnavailable::refuse)
             return Admission::no_slave;
-        if (closed && work->depth == 0) return Admission::stopped;  // children belong to what was admitted before
+        if (closed && work->depth == 0) return Admission::stopped;  // children belong to an admitted work
         if (work->pinned) {
             const Socket* const socket = table.find(work->pinned);
             if (!socket) return Admission::gone;
@@ -69,7 +70,7 @@ public:
         if (table.is_too_large(work->bytes())) return Admission::too_large;
         if (work->options.when_unavailable() == WhenUnavailable::refuse && !table.anybody_can_take(*work))
             return Admission::no_slave;
-        if (work->claimed()) return Admission::queued;  // cancelled before it came here
+        if (work->claimed()) return Admission::queued;  // cancelled before it arrived here
         const Verdict verdict = waits_.is_behind(*work) ? Verdict::no_socket : offer(work);
         if (verdict == Verdict::sent) {
             admit(*work);
@@ -97,16 +98,16 @@ public:
         if (work.stage == Stage::in_flight) {
             DISTWORK_MARK(cancel_in_flight);
             if (DISTWORK_PLANTED(no_cancel_frame)) return;
-            static_cast<void>(exception_of([&] { work.socket->peer->cancel(work); }));  // out of memory: it goes on
+            static_cast<void>(exception_of([&] { work.socket->peer->cancel(work); }));  // on bad_alloc it goes on
         } else if (waits_.cancel(work)) {
             dispatch();
         }
     }
 
-    /// Takes out a work that was never sent; false if it was, or somebody else settles it.
+    /// Claims and removes a work that was never sent. False: it was sent, or another caller has claimed it.
     bool expire(Submission& work) noexcept {
         if (DISTWORK_PLANTED(ignore_queue_timeout)) return false;
-        // One that is fresh is being submitted: whoever does that waits for the lock, and finds it claimed.
+        // A fresh work is just being submitted: `submit` waits for the lock, and will find the work claimed.
         const bool waits = work.stage == Stage::fresh || work.stage == Stage::waiting || work.stage == Stage::backlog;
         if (!waits || work.was_sent || !work.claim(Errc::queue_timeout)) return false;
         DISTWORK_MARK(queue_timeout);
@@ -114,8 +115,8 @@ public:
         return true;
     }
 
-    /// Takes a work back that is to go again, with its body: it stands where it stood before. False: not any more. Where
-    /// it throws std::bad_alloc it waits as before.
+    /// Enters a returning work, which has its body again, into the backlog at its old position. False: it is not
+    /// returning any more, or was claimed. *Errors*: std::bad_alloc; then it is still returning.
     bool send_again(const SubmissionPtr& work) {
         auto node = waits_.leave_returning(*work);
         if (node.empty() || work->claimed()) return false;
@@ -132,7 +133,7 @@ public:
 
     // Answers and losses
 
-    /// Counts the answers of one read; those that are not the last word are taken out, and returned.
+    /// Counts the answers of one read. Removes works that are to be sent again from `answers`, and returns them.
     AgainWorks answered(Socket* socket, std::span<Answer> answers) noexcept {
         AgainWorks again;
         for (Answer& answer : answers) {
@@ -149,7 +150,7 @@ public:
             }
             count(*socket, work, answer.reply);
             if (ended || !work.wants_retry(answer.reply.error)) continue;
-            // Out of memory: it has what it threw for an outcome.
+            // Allocation failure: no retry; its exception is its outcome.
             if (exception_of([&] { work.note_retry(); })) continue;
             DISTWORK_MARK(retry);
             ++counted.retries;
@@ -159,11 +160,12 @@ public:
         return again;
     }
 
-    /// The socket goes, and with it what was in flight there: `unanswered`, from which those are taken that go again.
+    /// Removes a socket. `unanswered` are the works that were in flight there; those that are to be sent again are
+    /// removed from it and returned.
     LostWorks remove(Socket& socket, std::vector<std::shared_ptr<Call>>& unanswered,
                      const std::string& slave) noexcept {
         LostWorks lost;
-        // Before any of them is taken away: that lets others begin.
+        // First, for all of them: removing a work makes others count as begun.
         for (const auto& call : unanswered)
             if (call->chosen()) static_cast<Submission&>(*call).note_whether_begun();
         const std::uint64_t id = socket.information.id;
@@ -173,7 +175,7 @@ public:
             const unsigned attempts = work->attempts;
             if (!take_back(*work) || ended) return false;
             bool again = false;
-            static_cast<void>(exception_of([&] { again = work->may_go_again(slave); }));  // not where memory lacks
+            static_cast<void>(exception_of([&] { again = work->may_go_again(slave); }));  // not on allocation failure
             if (!again) return false;
             DISTWORK_MARK(requeued);
             ++counted.requeued;
@@ -193,13 +195,13 @@ public:
         return lost;
     }
 
-    /// Works that a session gave up before it was removed: they are in flight nowhere.
+    /// Notes that works which a session gave up before its removal are no longer in flight.
     void forget(std::span<const std::shared_ptr<Call>> unanswered) noexcept {
         for (const auto& call : unanswered)
             if (call->chosen()) take_back(static_cast<Submission&>(*call));
     }
 
-    /// Nothing goes on from here: takes out everything that waits.
+    /// Removes and returns all works that wait. From now on no work is sent again.
     std::list<SubmissionPtr> end() noexcept {
         ended = true;
         return waits_.extract_all();
@@ -210,15 +212,15 @@ public:
         return table.clear();
     }
 
-    /// Recalls works that wait at their slaves for longer than they need to; see Recaller::look.
+    /// Recalls works that wait at their slaves for longer than necessary; see Recaller::look.
     bool look() noexcept { return recaller_.look(table, now); }
     bool is_looking() const noexcept { return recaller_.is_looking(); }
     void forget_look() noexcept { recaller_.forget(); }
 
     // Choice
 
-    /// Offers everything that waits. To be called after each change of who has credit, or room. Where memory lacks, all
-    /// that was not sent waits on, for the next change: a heartbeat is one.
+    /// Offers all works that wait. Must be called after each change of credit or room. On allocation failure the
+    /// remaining works keep waiting until the next change, at the latest the next heartbeat.
     void dispatch() noexcept {
         const auto offers = [this](const SubmissionPtr& work) { return offer(work); };
         const auto any_credit = [this] { return table.anybody_has_credit(); };
@@ -233,21 +235,21 @@ public:
         static_cast<void>(exception_of([&] { waits_.round(offers, any_credit, expect_admission, admitted); }));
     }
 
-    /// What waits, by kind.
+    /// The works that wait, by kind.
     std::vector<Waiting> waiting() const { return WaitingReport::list(waits_, table); }
 
-    /// For people: why a work waits, or where it is.
+    /// The text that says why a work waits, or where it is.
     std::string why(const Submission& work) const { return WaitingReport::why(work, table); }
 
-    /// Tells of each kind of works that no connected slave can take: once, until other slaves come.
+    /// Reports each kind of works that no connected slave can take: once, until another slave connects.
     void look_for_stranded() noexcept {
         try {
             for (Stranded& kind : report_.stranded(waits_, table)) news.stranded.push_back(std::move(kind));
-        } catch (...) {  // out of memory: it is not told
+        } catch (...) {  // allocation failure: the report is lost
         }
     }
 
-    /// Slaves came, or have more types: what was told of may be otherwise now.
+    /// A slave connected or has more types. Reported kinds may have a slave now.
     void more_can_be_taken() noexcept {
         report_.forget();
         dispatch();
@@ -257,7 +259,8 @@ public:
 private:
     using Verdict = WaitingWorks::Verdict;
 
-    /// Offers one work to the selector, and sends it to the socket that it names; or not, where it throws.
+    /// Offers one work to the selector, and sends it to the socket that the selector returns. If this throws, the work
+    /// was not sent.
     Verdict offer(const SubmissionPtr& work) {
         for (;;) {
             const auto candidates = table.candidates(*work);
@@ -265,7 +268,7 @@ private:
             Socket* const socket = work->pinned ? table.find(work->pinned) : select_socket(*work, candidates);
             if (!socket) return Verdict::declined;
             CreditWindow& held = socket->in_flight;
-            if (!held.has_free_slot() && held.look(now)) {  // it got stuck since its slaves' credit was counted
+            if (!held.has_free_slot() && held.look(now)) {  // a slot became blocked: the candidates have changed
                 table.update(*socket);
                 continue;
             }
@@ -284,16 +287,16 @@ private:
                 table.update(*socket);
                 return Verdict::sent;
             }
-            // Its types have changed, and we were not told yet.
+            // The types of the slave have changed, and the container has not been told yet.
             if (refused == Errc::unknown_type || refused == Errc::shape_differs) return Verdict::declined;
             if (refused == Errc::outbox_full) DISTWORK_MARK(outbox_full);
-            // Its session is ending, or does not drain: somebody else, then.
+            // The session is ending, or its outbox is full: try another one.
             socket->closing = true;
             table.update(*socket);
         }
     }
 
-    /// Null: the selector declined. It may have named a socket that is not among the candidates; that counts the same.
+    /// Null: the selector declined, threw, or returned a socket that is not a candidate.
     Socket* select_socket(const Submission& work, const SlaveTable::Candidates& candidates) {
         DistributeContext context{work, candidates.sockets, candidates.all};
         const SocketInformation* chosen = nullptr;
@@ -305,7 +308,7 @@ private:
         return chosen && candidates.contains(chosen) ? table.at(chosen->place) : nullptr;
     }
 
-    /// What is told of a work that was not executed, or is still.
+    /// Handles an answer that is not the last one of its work.
     void note(Socket& socket, Submission& work, Answer& answer, std::list<SubmissionPtr>& recalled) noexcept {
         if (answer.what == Answer::What::takes_slot) {
             socket.in_flight.resume(work, now);
@@ -314,17 +317,17 @@ private:
             if (!DISTWORK_PLANTED(ignore_a_given_slot)) socket.in_flight.suspend(work, now);
         } else if (answer.what == Answer::What::returned) {
             come_back(answer, recalled);
-        } else {  // its caller is told; its slot is not free
+        } else {  // the execution_timeout is over, and the work still occupies its slot
             socket.in_flight.overrun(work);
         }
     }
 
-    /// A work that was recalled is here again. Nothing of it was executed: its attempt does not count.
+    /// A recalled work came back. It had not begun, so the attempt does not count.
     void come_back(Answer& answer, std::list<SubmissionPtr>& recalled) noexcept {
         auto& work = static_cast<Submission&>(*answer.call);
         if (work.claimed() || ended) {
             take_back(work);
-            answer.reply.error = Errc::stopped;  // for those that nobody claimed
+            answer.reply.error = Errc::stopped;  // the outcome, unless another caller has claimed it
             return;
         }
         DISTWORK_MARK(recalled);
@@ -334,7 +337,7 @@ private:
         take_out(answer, recalled);
     }
 
-    /// It is to go again, and stands in line for that from now on.
+    /// Takes the work out of its answer: it is to be sent again, and is returning from now on.
     void take_out(Answer& answer, std::list<SubmissionPtr>& again) noexcept {
         enter_returning(std::static_pointer_cast<Submission>(std::exchange(answer.call, nullptr)), again);
     }
@@ -350,12 +353,12 @@ private:
         ++(reply.error == Errc{} ? information.completed : information.failed);
         information.last_finished = &work.type();
         if (reply.error != Errc{} && reply.error != Errc::work_failed && reply.error != Errc::failed_for_good)
-            return;  // it was not executed
+            return;  // the work was not executed
         ExecutionTimes::measure(information.mean_execution_time, reply.execution_time);
         table.times.measure(work.type(), reply.execution_time);
     }
 
-    /// It is in flight no more. False if it was not.
+    /// Notes that a work is no longer in flight. False: it was not.
     bool take_back(Submission& work) {
         if (work.stage != Stage::in_flight) return false;
         work.stage = Stage::done;

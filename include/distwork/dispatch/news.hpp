@@ -9,29 +9,29 @@
 #include "submission.hpp"
 #include "waiting_report.hpp"
 
-// What a Dispatcher leaves to be done by others: outside of its lock.
+// What a Dispatcher decided under the container's lock, and its caller does after releasing the lock.
 
 namespace distwork::detail {
 
-/// What a lost slave had.
+/// The works of a slave that was lost.
 struct LostWorks {
-    std::list<SubmissionPtr> again;   ///< to be sent again, the newest first
-    std::list<SubmissionPtr> waited;  ///< for this slave alone
-    std::unique_ptr<Socket> socket;   ///< to be destroyed outside of the lock
+    std::list<SubmissionPtr> again;   ///< were in flight, and are to be sent again; the newest first
+    std::list<SubmissionPtr> waited;  ///< waited, and are pinned to this slave: they are to fail
+    std::unique_ptr<Socket> socket;   ///< to be destroyed after the lock is released
 };
 
-/// Works that the answers of one read took out, to be sent again.
+/// Works to be sent again because of the answers of one read.
 struct AgainWorks {
-    std::list<SubmissionPtr> retries;   ///< they threw: after a pause
-    std::list<SubmissionPtr> recalled;  ///< they came back from a slave that had not begun them: at once
+    std::list<SubmissionPtr> retries;   ///< threw an exception; to be sent again after a pause
+    std::list<SubmissionPtr> recalled;  ///< came back from a slave that had not begun them; to be sent again at once
 };
 
-/// What was done under the lock, and must be told outside of it.
+/// Events under the container's lock that must be reported after it is released.
 struct News {
-    std::vector<SubmissionPtr> admitted;  ///< since they waited for room
-    std::exception_ptr selector_error;    ///< what a selector threw last; the work it was asked for counts as declined
-    std::vector<Stranded> stranded;       ///< kinds of works that no connected slave can take; each is told once
-    bool look = false;                    ///< works wait at their slaves: `look` is to be called
+    std::vector<SubmissionPtr> admitted;  ///< submissions that waited for room and were admitted
+    std::exception_ptr selector_error;    ///< the latest exception of a selector; its work counts as declined
+    std::vector<Stranded> stranded;       ///< kinds of works that no connected slave can take; each is reported once
+    bool look = false;                    ///< works wait at their slaves: `look` must be called
 
     bool empty() const noexcept { return admitted.empty() && stranded.empty() && !selector_error && !look; }
 };

@@ -11,11 +11,12 @@
 
 namespace distwork::detail {
 
-/// A set of sockets by place: a dense span for those who choose at random, and the next in order of place for those
-/// who go round. Every operation is constant up to 4,096 places, and then a 4,096th of them.
+/// A set of sockets by place. It gives a dense span to selectors that choose at random, and the next socket in order of
+/// place to selectors that go round. Each operation takes constant time up to 4,096 places; beyond, the time grows with
+/// a 4,096th of the places.
 class ReadySet {
 public:
-    /// Makes room for all places below that one: then `insert` throws nothing. Throws std::bad_alloc.
+    /// Makes room for all places below `places`, so that `insert` does not throw for them. *Errors*: std::bad_alloc.
     void reserve(std::size_t places) {
         if (places <= at_.size()) return;
         const std::size_t capacity = std::max(places, 2 * at_.size());
@@ -23,7 +24,7 @@ public:
         places_.reserve(capacity);
         bits_.resize((capacity + 63) / 64);
         summary_.resize((capacity + 4095) / 4096);
-        at_.resize(capacity, absent);  // last: it says how many places there is room for
+        at_.resize(capacity, absent);  // last: its size is the number of places that there is room for
     }
 
     bool contains(std::size_t place) const noexcept { return place < at_.size() && at_[place] != absent; }
@@ -50,11 +51,11 @@ public:
         if ((bits_[place / 64] &= ~bit(place)) == 0) summary_[place / 4096] &= ~bit(place / 64);
     }
 
-    /// In no order.
+    /// All sockets of the set, in no order.
     const std::vector<const SocketInformation*>& sockets() const noexcept { return sockets_; }
     bool empty() const noexcept { return sockets_.empty(); }
 
-    /// The first at `place` or behind it, going round; null if the set is empty.
+    /// The first socket at `place` or behind it, going round; null if the set is empty.
     const SocketInformation* from(std::size_t place) const noexcept {
         if (sockets_.empty()) return nullptr;
         std::size_t found = at_or_behind(place);
@@ -73,7 +74,7 @@ private:
         std::size_t word = place / 64;
         if (word >= bits_.size()) return none;
         if (const std::uint64_t rest = bits_[word] & not_before(place)) return word * 64 + low(rest);
-        // The summary has a bit for each word of bits that is not empty.
+        // The summary has a bit for each word of bits_ that is not zero.
         if (++word >= bits_.size()) return none;
         std::uint64_t words = summary_[word / 64] & not_before(word);
         for (std::size_t block = word / 64; block < summary_.size(); words = summary_[block]) {
@@ -89,8 +90,8 @@ private:
     static std::size_t low(std::uint64_t word) noexcept { return static_cast<std::size_t>(std::countr_zero(word)); }
 
     std::vector<const SocketInformation*> sockets_;
-    std::vector<std::uint32_t> places_;  // of sockets_, index by index
-    std::vector<std::uint32_t> at_;      // by place: index into sockets_
+    std::vector<std::uint32_t> places_;  // the place of each element of sockets_
+    std::vector<std::uint32_t> at_;      // by place: the index into sockets_
     std::vector<std::uint64_t> bits_;
     std::vector<std::uint64_t> summary_;
 };

@@ -13,11 +13,11 @@
 
 namespace distwork::detail {
 
-/// Decides which works that wait at their slave are taken back, so that none waits behind a busy slave while another is
-/// free. Guarded by the container's lock. No I/O, no clock.
+/// Decides which works that wait at their slave are recalled, so that no work waits behind a busy slave while another
+/// slave is free. Guarded by the container's lock. No I/O, no clock.
 ///
-/// Time alone makes a slave stuck, so that somebody has to look: while works wait at slaves, and only then, `look` is
-/// called again and again.
+/// A slave becomes stuck by the passing of time, without any event. So `look` is called periodically while works wait
+/// at slaves, and only then.
 class Recaller {
 public:
     using Duration = CreditWindow::Duration;
@@ -26,15 +26,15 @@ public:
     /// Whether `look` will be called.
     bool is_looking() const noexcept { return is_looking_; }
 
-    /// A work was sent that waits at its slave. True: somebody is to call `look` after `time_between_looks`.
+    /// A work was sent that waits at its slave. True: the caller must have `look` called after `time_between_looks`.
     bool sent_ahead() noexcept { return !std::exchange(is_looking_, true); }
 
-    /// Nobody could be found to call `look`: the next work that is sent ahead asks again.
+    /// The timer for `look` could not be set: the next work that is sent ahead asks for it again.
     void forget() noexcept { is_looking_ = false; }
 
-    /// Recalls what waits at slaves that are stuck, if another could take it; and, while slots elsewhere idle, what will
-    /// wait for longer than a round trip (no work of the backlog wants those slots: it would have them). True: works still
-    /// wait at slaves, and this is to be called again.
+    /// Recalls works that wait at stuck slaves and that another slave could take. While slots elsewhere are free, it
+    /// also recalls works that would wait for longer than a round trip: no work of the backlog can use those slots,
+    /// else it would have been sent there. True: works still wait at slaves, and `look` must be called again.
     bool look(SlaveTable& table, TimePoint now) noexcept {
         is_looking_ = false;
         const Duration between = time_between_looks(table.size());
@@ -45,7 +45,7 @@ public:
             const bool is_stuck = socket->in_flight.is_stuck();
             if (socket->in_flight.look(now)) {
                 table.update(*socket);
-                // It may have answered, and we did not read it yet: the next look is for that.
+                // It may have answered already, and the answer was not read yet: wait for the next look.
                 if (!is_stuck && socket->in_flight.is_stuck()) continue;
             }
             if ((is_stuck || idle.count() > 0) && !DISTWORK_PLANTED(never_recall))
@@ -54,13 +54,13 @@ public:
         return is_looking_;
     }
 
-    /// It grows with the slaves, which are all looked at.
+    /// It grows with the number of slaves, because `look` visits all of them.
     static Duration time_between_looks(std::size_t sockets) noexcept {
         return std::chrono::milliseconds{5} + std::chrono::microseconds{4} * static_cast<std::int64_t>(sockets);
     }
 
 private:
-    /// `idle`: the time of free slots until the next look, of which each work takes its estimate.
+    /// `idle`: the time that free slots have until the next look. Each recalled work takes its estimate from it.
     static void recall(const SlaveTable& table, Socket& socket, bool is_stuck, TimePoint now, Duration& idle,
                        Duration between) {
         socket.in_flight.for_each_late(now, [&](Submission& work, Duration estimate) {

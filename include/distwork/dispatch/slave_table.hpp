@@ -20,7 +20,7 @@
 
 namespace distwork::detail {
 
-/// A connected slave's session, as the container keeps it.
+/// The container's entry for the session of a connected slave.
 struct Socket {
     /// `held`: slots that works of an earlier session still occupy.
     Socket(SocketInformation what, std::shared_ptr<Peer> who, std::size_t window, std::size_t most_bytes,
@@ -31,11 +31,11 @@ struct Socket {
           max_body_bytes{most_bytes} {}
 
     std::shared_ptr<Peer> peer;
-    bool closing = false;  // its session refused a call: it gets none until something is heard of it
+    bool closing = false;  // its session refused a work: it gets no more until it has room, or is heard from
     CreditWindow in_flight;
     SocketInformation information;
-    std::vector<bool> knows;           // by our number of the type
-    const std::size_t max_body_bytes;  // of one work
+    std::vector<bool> knows;           // whether the slave has the type; by this end's number of the type
+    const std::size_t max_body_bytes;  // the largest body of a work that the slave accepts
 };
 
 /// Mean execution times by type, over all slaves.
@@ -43,12 +43,12 @@ class ExecutionTimes {
 public:
     using Duration = std::chrono::nanoseconds;
 
-    /// Zero until one was measured.
+    /// The mean execution time of a type. Zero: none was measured yet.
     Duration estimate(const WorkType& type) const noexcept {
         return type.number < means_.size() ? means_[type.number] : Duration{};
     }
 
-    /// The same, with room for a measurement: `measure` throws nothing then. Throws std::bad_alloc.
+    /// The same, and makes room for a measurement, so that `measure` does not throw. *Errors*: std::bad_alloc.
     Duration& reserve(const WorkType& type) {
         if (type.number >= means_.size()) [[unlikely]]
             means_.resize(type.number + std::size_t{1});
@@ -57,21 +57,23 @@ public:
 
     void measure(const WorkType& type, Duration sample) { measure(reserve(type), sample); }
 
-    /// Exponentially weighted: the latest eight or so count. Never zero once measured.
+    /// Adds a sample to an exponentially weighted mean: about the latest eight samples count. The mean is never zero
+    /// then.
     static void measure(Duration& mean, Duration sample) noexcept {
         mean = std::max(mean.count() == 0 ? sample : mean + (sample - mean) / 8, Duration{1});
     }
 
 private:
-    std::vector<Duration> means_;  // by our number of the type
+    std::vector<Duration> means_;  // by this end's number of the type
 };
 
-/// The connected sockets, and which of them can take a work now. No lock, no selector.
+/// The sockets of all connected slaves, and which of them can take a work now. No lock, no selector.
 class SlaveTable {
 public:
     using Duration = std::chrono::nanoseconds;
 
-    /// Sockets that can take a work. `all`, where it is set, has exactly those, and knows their order.
+    /// Sockets that can take a work now. `all`, if not null, holds the same sockets, and knows the order of their
+    /// places.
     struct Candidates {
         std::span<const SocketInformation* const> sockets;
         const ReadySet* all = nullptr;
@@ -84,7 +86,7 @@ public:
 
     ExecutionTimes times;
 
-    /// All, or nothing where it throws std::bad_alloc.
+    /// Adds a socket. *Errors*: std::bad_alloc; then nothing was added.
     Socket& add(SocketInformation information, std::shared_ptr<Peer> peer, std::vector<bool> knows, std::size_t window,
                 std::size_t max_body_bytes, std::size_t held) {
         const std::size_t place = free_place();
@@ -102,7 +104,7 @@ public:
         return socket;
     }
 
-    /// What is returned has the host's value, whose destructor is not to be run under a lock.
+    /// Removes a socket and returns it. It holds the application's value, whose destructor must not run under the lock.
     std::unique_ptr<Socket> remove(Socket& socket) {
         const std::size_t place = socket.information.place;
         ready_.erase(place);
@@ -132,7 +134,7 @@ public:
     std::size_t size() const noexcept { return places_.size(); }
     const std::vector<std::unique_ptr<Socket>>& by_place() const noexcept { return by_place_; }
 
-    /// To be called after each change of a socket.
+    /// Must be called after each change of a socket: brings the sets of ready and free sockets up to date.
     void update(Socket& socket) {
         SocketInformation& information = socket.information;
         const bool takes = !socket.closing && !information.draining && !information.suspected;
@@ -171,14 +173,14 @@ public:
         }));
     }
 
-    /// Whether there are sockets, and none takes works of that size.
+    /// Whether slaves are connected, and none of them accepts works of that size.
     bool is_too_large(std::size_t bytes) const {
         if (bytes <= CreditWindow::small_bytes || places_.empty()) return false;
         return std::none_of(by_place_.begin(), by_place_.end(),
                             [bytes](const auto& socket) { return socket && bytes <= socket->max_body_bytes; });
     }
 
-    /// Whether some slave could execute it, busy or not; another than `but`.
+    /// Whether a slave other than `but` could execute the work, busy or not.
     bool anybody_can_take(const Submission& work, const Socket* but = nullptr) const {
         return std::any_of(by_place_.begin(), by_place_.end(), [&](const auto& socket) {
             return socket && socket.get() != but && (!work.pinned || work.pinned == socket->information.id) &&
@@ -186,27 +188,28 @@ public:
         });
     }
 
-    /// The slave gets nothing new, but for children that nobody else could take.
+    /// The slave gets no new works, except children that no other slave could take.
     void drain(Socket& socket) noexcept {
         if (!std::exchange(socket.information.draining, true)) ++draining_;
     }
 
     bool anybody_has_credit() const noexcept { return !ready_.empty() || draining_ != 0; }
 
-    /// Free slots of all slaves.
+    /// The number of free slots of all slaves.
     std::size_t free_slots() const noexcept {
         std::size_t count = 0;
         for (const SocketInformation* socket : free_.sockets()) count += socket->free_slots;
         return count;
     }
 
-    /// Whether one of them is for this work.
+    /// Whether a slave with a free slot could execute the work.
     bool has_free_slot_for(const Submission& work) const {
         return std::any_of(free_.sockets().begin(), free_.sockets().end(),
                            [&](const auto* socket) { return is_capable(*by_place_[socket->place], work); });
     }
 
-    /// Those that have a free slot, or, where none has, credit: usually without a copy. Valid until the next change.
+    /// The sockets with a free slot that can take the work; if there is none, those with credit for it. Usually without
+    /// a copy. Valid until the next change of the table.
     Candidates candidates(const Submission& work) {
         const Duration time = times.estimate(work.type());
         fitting_.clear();
@@ -215,7 +218,7 @@ public:
             if (socket && fits(*socket, work, time)) fitting_.push_back(&socket->information);
             return {fitting_};
         }
-        // A free slot comes first, whatever the work: behind others it would wait although a slave has nothing to do.
+        // A free slot always comes first: else the work would wait behind others while a slave has nothing to do.
         const bool anybody_takes_it =
             work.bytes() <= CreditWindow::small_bytes && work.options.labels().empty() && known_by_all(work.type());
         if (!free_.empty() && !(DISTWORK_PLANTED(wait_beside_a_free_slot) && time.count() != 0)) {
@@ -224,14 +227,14 @@ public:
             if (!fitting_.empty()) return {fitting_};
         }
         if (work.depth != 0 && draining_ != 0 && !anybody_can_take(work)) {
-            // A work on a slave that drains may wait for it, and the slave for that work.
+            // A work on a draining slave may wait for this child, and the drain of the slave waits for that work.
             for (const auto& socket : by_place_)
                 if (socket && socket->information.draining && socket->in_flight.size() != 0 &&
                     socket->in_flight.has_free_slot() && is_capable(*socket, work))
                     fitting_.push_back(&socket->information);
             return {fitting_};
         }
-        // Then a short one streams to whoever has credit beyond its slots.
+        // No free slot: a short work may go to a slave that has credit beyond its slots.
         if (time.count() == 0 || time > greatest_worth_) return {};
         if (anybody_takes_it && work.depth == 0 && CreditWindow::is_plain(time, work.bytes()))
             return {ready_.sockets(), &ready_};
@@ -240,7 +243,7 @@ public:
     }
 
 private:
-    /// Those of a set that fit.
+    /// Collects the sockets of a set that can take the work now.
     void collect(const ReadySet& set, const Submission& work, Duration time) {
         for (const SocketInformation* information : set.sockets())
             if (fits(*by_place_[information->place], work, time)) fitting_.push_back(information);
@@ -271,15 +274,15 @@ private:
         return static_cast<std::size_t>(std::find(by_place_.begin(), by_place_.end(), nullptr) - by_place_.begin());
     }
 
-    std::vector<std::unique_ptr<Socket>> by_place_;  // null: free
+    std::vector<std::unique_ptr<Socket>> by_place_;  // null: the place is unused
     std::unordered_map<std::uint64_t, std::size_t> places_;
     std::uint64_t last_id_ = 0;
-    ReadySet ready_;  // has_credit
-    ReadySet free_;   // has_free_slot: a part of ready_
+    ReadySet ready_;  // sockets with credit
+    ReadySet free_;   // sockets with a free slot: a subset of ready_
     std::size_t draining_ = 0;
     std::vector<const SocketInformation*> fitting_;
-    std::vector<std::size_t> known_by_;  // by our number of the type: how many sockets
-    Duration greatest_worth_{};          // of all sockets ever: longer works always need a free slot
+    std::vector<std::size_t> known_by_;  // how many sockets have the type; by this end's number of the type
+    Duration greatest_worth_{};          // the maximum of all sockets ever: longer works always need a free slot
 };
 
 }  // namespace distwork::detail

@@ -29,28 +29,32 @@
 
 namespace distwork::detail {
 
-/// The connected slaves, and the works that wait for one: selecting, credit and the backlog are one state machine.
+/// The connected slaves, and the works that wait for one of them: selection, credit and the backlog as one state
+/// machine, behind a lock.
 ///
-/// Whatever changes who has credit also offers the backlog, under one exclusive lock. Invariant, whenever the lock is
-/// free: each work in the backlog was declined by the selector, or no socket has credit for it; and a submission waits
-/// for room only while the backlog is full. So no wake-up is ever lost between "no credit" and "credit came back".
+/// Each function that changes credit also offers the backlog, under the same exclusive lock. Invariant, whenever the
+/// lock is free: each work in the backlog was declined by the selector, or no socket has credit for it; and a
+/// submission waits for room only while the backlog is full. So no wake-up is lost between "no credit" and "credit came
+/// back".
 ///
-/// Works are put into their session's outbox under the lock as well: a work never overtakes an older one of the same
+/// Works enter the outbox of their session under the same lock. So a work never overtakes an older one of the same
 /// type, labels and priority, and none is sent on a socket that was removed.
 ///
-/// *Thread-safety*: all functions. Counting and looking take the lock shared.
+/// *Thread-safety*: all functions. Functions that only count or read take the lock shared. All functions block while
+/// another thread holds the lock.
 template <class Selector>
 class SocketContainer {
 public:
     using Duration = std::chrono::nanoseconds;
     using TimePoint = std::chrono::steady_clock::time_point;
 
-    /// `clock` is read under the lock; without one only `answered` and `look` tell the time.
+    /// `clock` is called under the lock. Without a clock, only the arguments of `answered` and `look` give the time.
     explicit SocketContainer(Selector selector = {}, ContainerLimits limits = {}, std::function<TimePoint()> clock = {})
         : clock_{std::move(clock)}, dispatcher_{std::move(selector), limits} {}
 
-    /// Enters a slave and offers it the backlog. `information.id` and `place` are set here; returns the id. `held_slots`:
-    /// those that works of an earlier session still occupy.
+    /// Adds a slave and offers the backlog. Sets `information.id` and `information.place`, and returns the id.
+    /// `window`: how many unanswered works the slave accepts. `held_slots`: slots that works of an earlier session
+    /// still occupy. *Errors*: std::bad_alloc; then nothing was added.
     std::uint64_t add_socket(std::shared_ptr<Peer> peer, SocketInformation information, std::vector<bool> knows,
                              std::size_t window, std::size_t max_body_bytes = no_bound, std::size_t held_slots = 0) {
         const Lock lock{*this};
@@ -61,8 +65,8 @@ public:
         return id;
     }
 
-    /// Forgets a slave and what was in flight on it: `unanswered`, which its session gave up. Those that go again are
-    /// taken out of it; `slave` is what the others' errors will call it.
+    /// Removes a slave. `unanswered` are the works in flight there, which its session gave up. Works that are to be
+    /// sent again are removed from `unanswered` and returned. `slave`: the name of the slave in errors.
     LostWorks remove_socket(std::uint64_t id, std::vector<std::shared_ptr<Call>>& unanswered, const std::string& slave,
                             const Traffic& traffic = {}) noexcept {
         const Lock lock{*this};
@@ -74,47 +78,51 @@ public:
         return lost;
     }
 
-    /// Works that a session gave up before it was removed: they are in flight nowhere.
+    /// Notes that works which a session gave up before its removal are no longer in flight.
     void forget(std::span<const std::shared_ptr<Call>> unanswered) noexcept {
         const Lock lock{*this};
         dispatcher_.forget(unanswered);
     }
 
-    /// Sends a work, or lets it wait: in the backlog, or, where `may_wait`, for room in it. Where it throws std::bad_alloc
-    /// the work was not admitted.
+    /// Sends a work, or enters it into the backlog, or, if `may_wait`, into the line that waits for room in the
+    /// backlog. *Errors*: std::bad_alloc; then the work was not admitted.
     Admission submit(const SubmissionPtr& work, bool may_wait) {
         const Lock lock{*this};
         return dispatcher_.submit(work, may_wait);
     }
 
-    /// Whether a part of a broadcast for each of these sockets would be sent, or find room in the backlog.
+    /// Whether each of these sockets could be sent a part of a broadcast now, or the backlog has room for the other
+    /// parts.
     bool has_room_for_all(std::span<const std::uint64_t> sockets, const WorkType& type, std::size_t bytes) const {
         const std::shared_lock lock{mutex_};
         return dispatcher_.has_room_for_all(sockets, type, bytes);
     }
 
-    /// Takes a work that its caller claimed out of whatever it waits in. If it is in flight its slave is told, and
-    /// keeps its credit taken until the answer.
+    /// Removes a work, which the caller has claimed, from the place in which it waits. If it is in flight, its slave is
+    /// told to cancel it, and the credit stays taken until the answer.
     void cancel(Submission& work) noexcept {
         const Lock lock{*this};
         dispatcher_.cancel(work);
     }
 
-    /// Claims a work that was never sent, for its queue_timeout, and takes it out; false if it was, or is settled.
+    /// Claims a work that was never sent, with Errc::queue_timeout, and removes it. False: it was sent, or another
+    /// caller has claimed it.
     bool expire(Submission& work) noexcept {
         const Lock lock{*this};
         return dispatcher_.expire(work);
     }
 
-    /// A work that `answered` or `remove_socket` gave out goes again, encoded anew; false if it shall not any more.
-    /// Where it throws std::bad_alloc it waits as before.
+    /// Sends a work again that `answered` or `remove_socket` returned, or enters it into the backlog. It must be
+    /// encoded anew before. False: it was cancelled or settled meanwhile. *Errors*: std::bad_alloc; then it waits as
+    /// before.
     bool send_again(const SubmissionPtr& work) {
         const Lock lock{*this};
         return dispatcher_.send_again(work);
     }
 
-    /// The answers of one read: counts them, gives credit back, and offers the backlog. Works that threw and want to be
-    /// tried again, and works that were recalled, are taken out of them and returned: `send_again` is for them.
+    /// Takes the answers of one read: counts them, gives credit back, and offers the backlog. Works that threw and are
+    /// to be retried, and recalled works, are removed from `answers` and returned: the caller must call `send_again`
+    /// for them.
     AgainWorks answered(std::uint64_t id, std::span<Answer> answers, const Traffic& traffic, TimePoint now) noexcept {
         const Lock lock{*this, now};
         Socket* const socket = dispatcher_.table.find(id);
@@ -125,14 +133,14 @@ public:
         return again;
     }
 
-    /// Recalls works that wait at their slave for longer than they need to. True: some wait at theirs, and this is to be
-    /// called again after `time_between_looks`.
+    /// Recalls works that wait at their slave for longer than necessary. True: works still wait at slaves, and `look`
+    /// must be called again after `time_between_looks`.
     bool look(TimePoint now) noexcept {
         const Lock lock{*this, now};
         return dispatcher_.look();
     }
 
-    /// Nobody will call `look`: the next work that waits at its slave asks for it again.
+    /// The timer for `look` could not be set: the next work that is sent ahead asks for it again.
     void forget_look() noexcept {
         const Lock lock{*this};
         dispatcher_.forget_look();
@@ -143,7 +151,7 @@ public:
         return Recaller::time_between_looks(dispatcher_.table.size());
     }
 
-    /// A slot is free that a work of an earlier session occupied.
+    /// A slot became free that a work of an earlier session had occupied.
     void slot_freed(std::uint64_t id) noexcept {
         DISTWORK_MARK(held_slot);
         change(id, [this](Socket& socket) { socket.in_flight.release_held(dispatcher_.now); });
@@ -158,7 +166,7 @@ public:
         });
     }
 
-    /// The slave's types changed, by our numbers.
+    /// The types of the slave changed. `knows` is indexed by this end's numbers of the types.
     void know_types(std::uint64_t id, std::vector<bool> knows) {
         const Lock lock{*this};
         Socket* const socket = dispatcher_.table.find(id);
@@ -168,35 +176,36 @@ public:
         dispatcher_.more_can_be_taken();
     }
 
-    /// Its session refused works for want of room, and has room.
+    /// The session of the slave has room again after refusing works.
     void has_room_again(std::uint64_t id) {
         change(id, [](Socket& socket) { socket.closing = false; });
     }
 
-    /// The slave may be gone: it gets nothing new until it is heard of, and what it has goes again if it is lost.
+    /// `is`: the slave may be gone, and gets no new works until it is heard from. Works in flight stay there until the
+    /// session ends.
     void suspect(std::uint64_t id, bool is) {
         change(id, [is](Socket& socket) { socket.information.suspected = is; });
     }
 
-    /// The slave gets nothing new.
+    /// The slave drains: it gets no new works, except children that no other slave could take.
     void drain(std::uint64_t id) {
         change(id, [this](Socket& socket) { dispatcher_.table.drain(socket); });
     }
 
-    /// Sets the host's own value of a socket; false if it is gone.
+    /// Sets the application's value of a socket. False: there is no such socket.
     bool update_socket_information(std::uint64_t id, std::any value) {
-        // The one before is destroyed outside of the lock.
+        // The previous value is destroyed after the lock is released.
         return change(id, [&](Socket& socket) { socket.information.value.swap(value); });
     }
 
-    /// From now on this one is asked; works that the other declined are offered anew.
+    /// Replaces the selector, and offers it the works that the previous one declined.
     void socket_selector(Selector selector) {
         const Lock lock{*this};
         dispatcher_.selector = std::move(selector);
         dispatcher_.dispatch();
     }
 
-    /// Admits nothing from now on.
+    /// From now on, admits only works that other works submit.
     void close() noexcept {
         const Lock lock{*this};
         dispatcher_.closed = true;
@@ -213,20 +222,21 @@ public:
         return dispatcher_.quiet();
     }
 
-    /// Lets go of all sockets, and so of their sessions, which keep their host alive: nobody is left to end them.
+    /// Removes all sockets, and so releases their sessions. These would keep their role alive, and might never end if
+    /// their strands do not run any more.
     void clear() noexcept {
         std::vector<std::unique_ptr<Socket>> removed;  // outlives the lock
         const Lock lock{*this};
         removed = dispatcher_.clear();
     }
 
-    /// Takes out everything that waits, for the caller to settle; nothing goes again from now on.
+    /// Removes and returns all works that wait, for the caller to settle. From now on no work is sent again.
     std::list<SubmissionPtr> take_waiting() noexcept {
         const Lock lock{*this};
         return dispatcher_.end();
     }
 
-    /// Whether the functions above left something to be told outside of the lock.
+    /// Whether the functions above left events that must be reported after the lock is released.
     bool has_news() const noexcept { return has_news_.load(std::memory_order_acquire); }
 
     News take_news() noexcept {
@@ -251,13 +261,13 @@ public:
         return dispatcher_.waiting();
     }
 
-    /// For people: why a work waits, or where it is.
+    /// The text that says why a work waits, or where it is.
     std::string why(const Submission& work) const {
         const std::shared_lock lock{mutex_};
         return dispatcher_.why(work);
     }
 
-    /// Without the outcomes, which are not decided here.
+    /// Statistics without the outcomes, which the Scheduler counts.
     Statistics statistics() const {
         const std::shared_lock lock{mutex_};
         Statistics all = dispatcher_.counted;
@@ -269,7 +279,7 @@ public:
         return all;
     }
 
-    /// Calls `visit(const SocketInformation&)` for each socket, in the order of the round, under the shared lock.
+    /// Calls `visit(const SocketInformation&)` for each socket, in the order of places, under the shared lock.
     template <class Visit>
     void enumerate_sockets(Visit visit) const {
         const std::shared_lock lock{mutex_};
@@ -278,12 +288,12 @@ public:
     }
 
 private:
-    /// The exclusive lock, for whatever may leave news.
+    /// The exclusive lock, for functions that may leave news.
     class Lock {
     public:
         explicit Lock(SocketContainer& all) : all_{all}, lock_{all.mutex_} {
-            // While works wait at their slaves it is looked after them so often that the time is known well enough:
-            // reading the clock for each of a million works a second is not free.
+            // While works wait at slaves, `look` sets the time often enough. Reading the clock for each of a million
+            // works a second would cost too much.
             if (!all.dispatcher_.is_looking() && all.clock_) all.dispatcher_.now = all.clock_();
         }
         Lock(SocketContainer& all, TimePoint now) : all_{all}, lock_{all.mutex_} { all.dispatcher_.now = now; }
@@ -297,7 +307,8 @@ private:
         const std::lock_guard<std::shared_mutex> lock_;
     };
 
-    /// Applies a change to a socket, then offers the backlog: whatever it was, a selector may decide otherwise now.
+    /// Applies a change to a socket, then offers the backlog: after any change a selector may decide differently.
+    /// False: there is no such socket.
     template <class Change>
     bool change(std::uint64_t id, Change apply) {
         const Lock lock{*this};
@@ -327,7 +338,7 @@ private:
     mutable std::shared_mutex mutex_;
     // guarded by mutex_
     Dispatcher<Selector> dispatcher_;
-    std::atomic<bool> has_news_{false};  // also read without it
+    std::atomic<bool> has_news_{false};  // also read without the lock
 };
 
 }  // namespace distwork::detail

@@ -21,18 +21,18 @@ namespace distwork::detail {
 class CreditWindow;
 struct Socket;
 
-/// A call that the master distributes: it may wait for a slave, and a selector chooses one.
+/// A call that a master distributes: it may wait for a slave, and a selector chooses the slave.
 class Submission : public Call {
 public:
     explicit Submission(const WorkType& type) : Call{type} { chosen_ = true; }
 
     SubmitOptions options;
 
-    /// 0, or one more than that of the work that had it distributed: deeper ones go first, or works that wait for them
-    /// would never end.
+    /// 0, or one more than the depth of the work that submitted this one. Deeper works go first, else works that wait
+    /// for them might never end.
     unsigned depth = 0;
 
-    /// Only this socket will do: one part of a broadcast. 0: any.
+    /// The id of the only socket that may take this work, which is a part of a broadcast; 0: any socket may.
     std::uint64_t pinned = 0;
 
     std::string_view name() const noexcept override {
@@ -41,34 +41,53 @@ public:
     unsigned attempt() const noexcept override { return attempts; }
     std::chrono::milliseconds execution_timeout() const noexcept override { return options.execution_timeout(); }
 
-    /// Bytes that it takes in backlog, outbox and at the slave.
+    /// The bytes that it takes in the backlog, in the outbox and at the slave.
     std::size_t bytes() const noexcept {
         return body_bytes() + (options.execution_timeout().count() > 0 ? timeout_bytes : 0);
     }
 
-    /// Called once, outside of any lock, when it was sent or entered the backlog.
+    /// Called once, without a lock, after it was sent or entered the backlog.
     virtual void admitted() noexcept {}
 
-    /// It was not admitted. True: whoever waits for its admission was given the error, and nobody waits for its
-    /// outcome.
+    /// Called before it fails. True: the caller waited only for its admission and was given the error, and no caller
+    /// waits for the outcome.
     virtual bool take_refusal(std::exception_ptr&) noexcept { return false; }
 
-    enum class Stage { fresh, waiting, backlog, in_flight, returning, done };
+    /// Where the container has the work. Each change happens under the container's lock.
+    enum class Stage {
+        /// Not in the container. `Dispatcher::submit` moves it on to in_flight, backlog or waiting; a refused work
+        /// stays fresh. `cancel` and `expire` move it on to done.
+        fresh,
+        /// In the line that waits for room in the backlog, not admitted yet. `Dispatcher::dispatch` moves it on to
+        /// in_flight or backlog; `cancel`, `expire`, `end` and the removal of its only socket move it on to done.
+        waiting,
+        /// Admitted and in the backlog, until a slave has credit. `Dispatcher::dispatch` moves it on to in_flight;
+        /// `cancel`, `expire`, `end` and the removal of its only socket move it on to done.
+        backlog,
+        /// Sent to `socket`, and not answered. `Dispatcher::answered`, `remove` and `forget` move it on to done, or to
+        /// returning if it is to be sent again. A cancelled work stays in_flight until its answer.
+        in_flight,
+        /// Back from a slave, without a body, until the Scheduler calls `send_again`, which moves it on to backlog.
+        /// `cancel` and `end` move it on to done.
+        returning,
+        /// Not in the container any more; its outcome is known or about to be. No function moves it on.
+        done
+    };
 
     // guarded by the container
     Stage stage = Stage::fresh;
     bool is_admitted = false;
-    bool was_sent = false;       ///< ever, whatever became of it there
-    std::uint64_t sequence = 0;  ///< order of admission
-    unsigned attempts = 0;       ///< sendings whose slave began it, or did not say that it had not
-    std::list<std::shared_ptr<Submission>>::iterator at{};  ///< in its lane, or in the line that waits for room
-    Socket* socket = nullptr;                               ///< that it was sent to
+    bool was_sent = false;       ///< it was sent at least once
+    std::uint64_t sequence = 0;  ///< the order of submission
+    unsigned attempts = 0;       ///< how often it was sent, without the times that it came back before it had begun
+    std::list<std::shared_ptr<Submission>>::iterator at{};  ///< its position in the list in which it waits
+    Socket* socket = nullptr;                               ///< where it is in flight
 
-    /// Its slave is being lost: remembers whether it had begun there, before others take its place.
+    /// Its slave is being lost: records whether it had begun there, before the removal of other works changes that.
     void note_whether_begun() noexcept { was_begun_ = begun_ && !DISTWORK_PLANTED(free_a_begun_work); }
 
-    /// After the loss of `slave`: whether it goes again. The master cannot know of a work whether it had begun that
-    /// others answered before it was lost on their way: one that may be executed once only counts as begun.
+    /// After the loss of `slave`: whether it is sent again. If answers were lost in transit, the master cannot tell
+    /// whether this work had begun. So a work that may be executed only once counts as begun. *Errors*: std::bad_alloc.
     bool may_go_again(const std::string& slave) {
         History& history = this->history();
         ++history.losses;
@@ -88,8 +107,9 @@ public:
         return true;
     }
 
-    /// Before it goes again after a loss. Slaves that died together are missed one after the other: at once it would go
-    /// from each to the next, until all its attempts were spent on the dead. `random` is any number.
+    /// The pause before it is sent again after a loss: 100 ms, doubled for each further loss up to 6.4 s, less up to
+    /// half of that at random. Slaves that die together are found dead one after the other: without a pause the work
+    /// would go from each to the next, and spend all its attempts on dead slaves. `random` is any random number.
     std::chrono::nanoseconds pause_after_loss(std::uint64_t random) const noexcept {
         const unsigned losses = history_ ? history_->losses : 0;
         if (losses == 0) return {};
@@ -98,7 +118,7 @@ public:
         return std::chrono::nanoseconds{static_cast<std::int64_t>(most - random % (most / 2))};
     }
 
-    /// Whether an answer with this error is not the last word.
+    /// Whether it is to be executed again after an answer with this error.
     bool wants_retry(Errc error) const noexcept {
         if (DISTWORK_PLANTED(no_retry)) return false;
         const unsigned wanted = DISTWORK_PLANTED(retry_unasked) ? 2 : options.retry_on_error().count;
@@ -107,10 +127,10 @@ public:
     void note_retry() { ++history().retries; }
     unsigned retries() const noexcept { return history_ ? history_->retries : 0; }
 
-    /// For people: where it was lost. Empty if it never was.
+    /// The names of the slaves that were lost with it; empty if none was.
     std::string_view lost_on() const noexcept { return history_ ? std::string_view{history_->slaves} : ""; }
 
-    /// What is to happen to it at some time: called off when it ends.
+    /// Its timers. Each is cancelled when its pointer is destroyed.
     struct Timers {
         std::shared_ptr<void> queue_timeout;
         std::shared_ptr<void> deadline;
@@ -121,12 +141,12 @@ public:
 private:
     friend class CreditWindow;
 
-    /// What few submissions have.
+    /// State that few submissions need.
     struct History {
-        unsigned losses = 0;   // of its slaves
-        unsigned freed = 0;    // sendings that did not count
-        unsigned retries = 0;  // of the attempts: after its own exception
-        std::string slaves;    // that were lost with it
+        unsigned losses = 0;   // how often its slave was lost
+        unsigned freed = 0;    // of these, how often it had not begun: no attempt was counted
+        unsigned retries = 0;  // how many of the attempts followed its own exception
+        std::string slaves;    // the slaves that were lost with it
         Timers timers;
     };
     static constexpr unsigned most_freed = 10;
@@ -136,7 +156,7 @@ private:
         return *history_;
     }
 
-    // Its links in the list of what its slave holds, and what it counts for there.
+    // Its links in the list of its slave's CreditWindow, and its state there.
     Submission* older_ = nullptr;
     Submission* newer_ = nullptr;
     std::chrono::nanoseconds estimate_{};
@@ -145,14 +165,15 @@ private:
     bool was_begun_ = false;
     bool blocks_ = false;
     bool suspended_ = false;
-    bool has_told_ = false;  // of its slot: it has surely begun
+    bool has_told_ = false;  // its slave reported that it gave its slot free: it has certainly begun
     bool recalled_ = false;
     std::unique_ptr<History> history_;
 };
 
 using SubmissionPtr = std::shared_ptr<Submission>;
 
-/// For people: its name, its attempts, and the slaves that were lost with it; `slave`, if none was.
+/// The text for an error: the name of the call, its attempts, and the slaves that were lost with it, or `slave` if none
+/// was.
 inline std::string attempts_of(const Call& call, std::string_view slave) {
     const std::string_view lost_on = call.chosen() ? static_cast<const Submission&>(call).lost_on() : "";
     std::string text{call.name()};

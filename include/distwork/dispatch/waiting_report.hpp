@@ -16,17 +16,17 @@
 
 namespace distwork::detail {
 
-/// A kind of works that no connected slave can take, told once.
+/// A kind of works that no connected slave can take. It is reported once.
 struct Stranded {
-    std::string text;       ///< names the kind, and says why
-    bool no_slave = false;  ///< because none is connected
+    std::string text;       ///< names the kind and the reason
+    bool no_slave = false;  ///< the reason is that no slave is connected
 };
 
-/// What is told of works that wait: the list of them whenever it is asked for, and kinds that no connected slave can
-/// take, each once. Guarded by the lock of the container.
+/// Reports about works that wait: the list of them on request, and each kind that no connected slave can take, once.
+/// Guarded by the container's lock.
 class WaitingReport {
 public:
-    /// What waits, by kind.
+    /// The works that wait, by kind.
     static std::vector<Waiting> list(const WaitingWorks& waits, const SlaveTable& table) {
         std::vector<Waiting> all;
         const auto add = [&](WaitReason reason, const Submission& work, std::size_t works) {
@@ -48,18 +48,18 @@ public:
         return all;
     }
 
-    /// For people: why a work waits that does, or what became of it.
+    /// The text that says why a work waits, or where it is.
     static std::string why(const Submission& work, const SlaveTable& table) {
         if (work.stage == Submission::Stage::in_flight) {
             const SocketInformation& slave = work.socket->information;
             return "it was sent to " + slave.name + " (" + detail::to_string(slave.endpoint) + ')';
         }
-        if (work.stage == Submission::Stage::returning) return "it paused before another attempt";
+        if (work.stage == Submission::Stage::returning) return "it was pausing before another attempt";
         const std::string nobody = why_nobody(table, work);
         return nobody.empty() ? "the slaves that can take it were busy, or the selector declined" : nobody;
     }
 
-    /// Kinds of works that wait, that no connected slave can take, and that were not told of before.
+    /// The kinds of works that wait, that no connected slave can take, and that were not reported before.
     std::vector<Stranded> stranded(WaitingWorks& waits, const SlaveTable& table) {
         std::vector<Stranded> fresh;
         const bool no_slave = table.size() == 0;
@@ -70,12 +70,12 @@ public:
             for (const std::string& label : first.options.labels()) kind += " [" + label + ']';
             if (told_.size() == most_told) told_.clear();
             if (told_.insert(kind).second) fresh.push_back({kind + " waits: " + why_nobody(table, first), no_slave});
-            return !no_slave;  // of the slaves that come it is told anew
+            return !no_slave;  // once slaves are connected, the lane is to be reported again
         });
         return fresh;
     }
 
-    /// Slaves came, or have more types: what was told of may be otherwise now.
+    /// A slave connected or has more types. Reported kinds may have a slave now.
     void forget() { told_.clear(); }
 
 private:

@@ -12,8 +12,9 @@
 
 namespace distwork::detail {
 
-/// The works of a container that wait, each in one place: the backlog; the line of those that wait for room in it; or,
-/// having come back from a slave, until they are to be offered again. No I/O, no clock.
+/// The works of a container that wait, each in one of three places: the backlog; the line of works that wait for room
+/// in the backlog; or the list of returning works, which came back from a slave and are to be offered again. No I/O, no
+/// clock.
 class WaitingWorks {
 public:
     using Stage = Submission::Stage;
@@ -26,7 +27,7 @@ public:
 
     // Room
 
-    /// Whether it finds room in the backlog. Those in the line came first.
+    /// Whether the backlog has room for a new work. It has none while works wait in the line, because they came first.
     bool has_room(const Submission& work) const noexcept { return line_.empty() && backlog_has_room(work); }
 
     bool has_room(std::size_t works, std::size_t bytes_each) const noexcept {
@@ -42,13 +43,15 @@ public:
 
     // Coming and going
 
-    /// A list of one work, which moves from place to place. What throws std::bad_alloc leaves it where it was.
+    /// A list of one work, which moves from place to place. If a function throws std::bad_alloc, the work has not
+    /// moved.
     using Node = std::list<SubmissionPtr>;
 
-    /// `no_socket`: it was offered, and no slave has credit for it. True: it is the first of its lane.
+    /// Enters the work into the backlog. `no_socket`: the work was offered, and no slave has credit for it. Returns
+    /// whether it is the only work of its lane. *Errors*: std::bad_alloc.
     bool enter_backlog(Node&& node, bool no_socket) { return enter(backlog_, Stage::backlog, node, no_socket); }
 
-    /// Likewise.
+    /// The same for the line.
     bool enter_line(Node&& node, bool no_socket) { return enter(line_, Stage::waiting, node, no_socket); }
 
     void enter_returning(Node&& node) noexcept {
@@ -58,7 +61,7 @@ public:
         returning_.splice(returning_.end(), node);
     }
 
-    /// It is to be offered again. Empty: it does not wait for that any more.
+    /// Takes a work out of the returning works. Empty: it is not returning any more.
     Node leave_returning(Submission& work) noexcept {
         Node node;
         if (work.stage != Stage::returning) return node;
@@ -67,7 +70,7 @@ public:
         return node;
     }
 
-    /// Takes it out of whatever it waits in. True: others may have their turn now.
+    /// Removes a work from the place in which it waits. True: other works may be sent or enter the backlog now.
     bool cancel(Submission& work) {
         switch (std::exchange(work.stage, Stage::done)) {
             case Stage::waiting:
@@ -86,7 +89,7 @@ public:
         }
     }
 
-    /// Takes out all in the backlog and its line that `which(const Submission&)` holds for.
+    /// Removes and returns all works of backlog and line for which `which(const Submission&)` returns true.
     template <class Which>
     std::list<SubmissionPtr> extract(Which which) noexcept {
         auto works = backlog_.extract(which);
@@ -104,19 +107,21 @@ public:
 
     // Turns
 
-    /// A work does not overtake those of its lane that wait for credit, or that wait for room and came before it.
+    /// Whether a work must wait behind others: it does not overtake works of its lane that wait for credit, or that
+    /// came before it and wait for room.
     bool is_behind(const Submission& work) const noexcept {
         return (work.stage == Stage::fresh && line_.has_lane_of(work)) || backlog_.holds_up(work);
     }
 
-    /// Offers each work to `offer(const SubmissionPtr&)` that is not behind another, as long as `any_credit()`; then
-    /// lets into the backlog those that have room now. `admitted(const SubmissionPtr&)` hears of each that left the
-    /// line, and does not throw where `expect_admission()` did not before. Where something throws all wait on.
+    /// Offers each work that is not behind another to `offer(const SubmissionPtr&)`, while `any_credit()` returns true.
+    /// Then moves works from the line into the backlog while it has room. Calls `admitted(const SubmissionPtr&)` for
+    /// each work that left the line, and `expect_admission()` before: `admitted` must not throw if `expect_admission`
+    /// did not. If a function throws, all works that were not sent keep waiting.
     template <class Offer, class AnyCredit, class Expect, class Admitted>
     void round(Offer offer, AnyCredit any_credit, Expect expect_admission, Admitted admitted) {
         if (!backlog_.empty()) backlog_.round(offer, any_credit);
         if (line_.empty()) return;
-        // What waits for room behind a full backlog of works that nobody can take may well find a slave itself.
+        // The backlog may be full of works that no slave can take. Works in the line may find a slave nevertheless.
         line_.round(
             [&](const SubmissionPtr& work) {
                 expect_admission();
@@ -143,13 +148,14 @@ public:
         line_.for_each_lane(visit);
     }
 
-    /// Calls `visit(const Submission&)` for each that is to be offered again, later.
+    /// Calls `visit(const Submission&)` for each returning work.
     template <class Visit>
     void for_each_returning(Visit visit) const {
         for (const auto& work : returning_) visit(*work);
     }
 
-    /// Calls `report(const Submission& first)` for each lane of both that it did not return true for before.
+    /// Calls `report(const Submission& first)` for each lane of backlog and line, until it has returned true for that
+    /// lane.
     template <class Report>
     void report_lanes(Report report) {
         backlog_.report_lanes(report);
