@@ -64,8 +64,8 @@ public:
         /// Admitted and in the backlog, until a slave has credit. `Dispatcher::dispatch` moves it on to in_flight;
         /// `cancel`, `expire`, `end` and the removal of its only socket move it on to done.
         backlog,
-        /// Sent to `socket`, and not answered. `Dispatcher::answered`, `remove` and `forget` move it on to done, or to
-        /// returning if it is to be sent again. A cancelled work stays in_flight until its answer.
+        /// Sent to `socket`, and not answered. `Dispatcher::answered`, `remove`, `forget` and `clear` move it on to
+        /// done, or to returning if it is to be sent again. A cancelled work stays in_flight until its answer.
         in_flight,
         /// Back from a slave, without a body, until the Scheduler calls `send_again`, which moves it on to backlog.
         /// `cancel` and `end` move it on to done.

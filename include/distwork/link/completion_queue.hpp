@@ -18,12 +18,12 @@
 
 namespace distwork::detail {
 
-/// Calls back for the answers of each read, and then has written what the handlers sent: one write a session, however
-/// many handlers had something for it.
+/// Runs the completions of the calls that each read settled, then wakes the writers of the sessions through which the
+/// handlers sent something: one write for each session, however many handlers used it.
 ///
-/// With many sessions, each read brings few answers, and what their handlers send goes to as many other sessions. Then
-/// the writers wait until everything that can be read has been: works and answers travel by the dozen again. But not
-/// for long: handlers that take their time do not hold up what others sent.
+/// With many sessions, each read brings few answers, and the works that their handlers submit go to as many sessions.
+/// Then the writers wait until everything that can be read has been read, so that works and answers leave in batches
+/// again. The wait is bounded: slow handlers do not delay what others sent.
 ///
 /// *Thread-safety*: all functions. *Lifetime*: shared by its role and the tasks under way.
 template <class Transport>
@@ -34,7 +34,7 @@ public:
     explicit CompletionQueue(Transport transport)
         : transport_{std::move(transport)}, executor_{transport_.get_executor()} {}
 
-    /// Has every settled call call back. Never calls back from inside.
+    /// Completes all these settled calls. Never calls a handler before it returns.
     void deliver(std::vector<std::shared_ptr<Call>> calls) noexcept {
         post_own(calls);
         if (calls.empty()) return;
@@ -46,11 +46,11 @@ public:
 private:
     using Sessions = std::vector<std::shared_ptr<SessionSender>>;
 
-    static constexpr std::size_t many = 32;  // sessions
-    static constexpr std::size_t dense = 8;  // works for each: worth a write
-    static constexpr int longest_wait = 16;  // turns of the event loop
-    static constexpr std::size_t calls_between_looks = 32;
-    static constexpr auto longest_hold = std::chrono::milliseconds{100};
+    static constexpr std::size_t many = 32;                 // sessions; writers wait only if there are as many
+    static constexpr std::size_t dense = 8;                 // completions for each session that are worth a write
+    static constexpr int longest_wait = 16;                 // turns of the event loop
+    static constexpr std::size_t calls_between_looks = 32;  // completions between two readings of the clock
+    static constexpr auto longest_hold = std::chrono::milliseconds{100};  // of a task, and of what waits to be written
 
     struct Task {
         std::shared_ptr<CompletionQueue> self;
@@ -64,7 +64,7 @@ private:
                 std::optional<DeferredFlushes> woken{std::in_place};
                 ~Done() {
                     auto sessions = woken->take();
-                    woken.reset();  // what their writers cause wakes writers itself
+                    woken.reset();  // from here on, what this thread sends wakes its writer at once
                     all.delivered(calls, std::move(sessions));
                 }
             } done{*self};
@@ -74,13 +74,14 @@ private:
             do done.calls += each->run(calls_between_looks);
             while (each->size() != 0 && self->transport_.now() < until);
             if (each->size() == 0) return;
-            // The others' turn, and that of what these sent.
+            // Other tasks, and the writers of what these handlers sent, run before the rest.
             ++self->queued_;
             post_surely(self->executor_, *this);
         }
     };
 
-    /// What is held since others began waits no longer than they do: another thread looks, or this one when it is done.
+    /// A task begins. Sessions that wait to be written do not wait for this task: another thread, or this one after the
+    /// task, looks at them again.
     void begin() noexcept {
         --queued_;
         const std::lock_guard lock{mutex_};
@@ -100,14 +101,14 @@ private:
             if (woken_.empty()) woken_.swap(woken);
             else surely([&] { woken_.insert(woken_.end(), woken.begin(), woken.end()); });
             if (waits_) return;
-            // Whoever is queued comes by here as well.
+            // Each queued task will call this function as well.
             if (queued_ != 0 && !is_held_for_long()) return;
             ready = take_ready();
         }
         write(ready);
     }
 
-    /// Since it was asked first with sessions that wait.
+    /// Whether sessions have waited for too long, counted from the first call of this function since the last write.
     bool is_held_for_long() {
         if (woken_.empty()) return false;
         const TimePoint now = transport_.now();
@@ -115,7 +116,8 @@ private:
         return now - *held_since_ > longest_hold;
     }
 
-    /// Nothing while it is worth waiting for more; then this function is called again.
+    /// Takes the sessions to be written now. Empty while it is worth waiting for more completions: `look_again` then
+    /// calls this function again.
     Sessions take_ready() {
         const bool few = calls_ < woken_.size() * dense;
         if (woken_.size() >= many && few && calls_ != calls_seen_ && ++turns_ <= longest_wait && !is_held_for_long()) {
@@ -146,15 +148,15 @@ private:
 
     Transport transport_;
     const asio::any_io_executor executor_;
-    std::atomic<std::size_t> queued_{0};  // tasks that did not begin
+    std::atomic<std::size_t> queued_{0};  // tasks that have not begun
 
     std::mutex mutex_;
     // guarded by mutex_
     Sessions woken_;
-    std::size_t calls_ = 0;       // called back since the last write
-    std::size_t calls_seen_ = 0;  // when it was decided to wait
-    int turns_ = 0;
-    bool waits_ = false;
+    std::size_t calls_ = 0;       // completions since the last write
+    std::size_t calls_seen_ = 0;  // calls_ when the wait was last prolonged
+    int turns_ = 0;               // how often the wait was prolonged
+    bool waits_ = false;          // look_again is posted
     std::optional<TimePoint> held_since_;
 };
 

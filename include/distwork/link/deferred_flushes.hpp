@@ -10,10 +10,10 @@ namespace distwork::detail {
 
 class SessionSender;
 
-/// The sessions whose writers were woken while this object stood on its thread's stack: they write together, later and
-/// once, what would else leave in one write for each of many small causes.
+/// Gathers the sessions whose writers are woken by this thread while this object exists on its stack. Each of them then
+/// writes once, instead of once for each of many small causes.
 ///
-/// Whoever made it must have all of `take()` written: a session in it waits for nobody else.
+/// Its owner must have all sessions of `take()` written: no one else wakes their writers.
 class DeferredFlushes {
 public:
     DeferredFlushes() noexcept : outer_{std::exchange(current_, this)} {}
@@ -21,10 +21,10 @@ public:
     DeferredFlushes& operator=(const DeferredFlushes&) = delete;
     ~DeferredFlushes() { current_ = outer_; }
 
-    /// This thread's; null if it gathers none.
+    /// The innermost object of this thread; null if there is none.
     static DeferredFlushes* current() noexcept { return current_; }
 
-    /// False: there is no memory for it.
+    /// False: allocation failure; the session was not added.
     bool add(std::shared_ptr<SessionSender> session) noexcept {
         try {
             sessions_.push_back(std::move(session));
@@ -34,6 +34,7 @@ public:
         }
     }
 
+    /// Removes and returns all gathered sessions.
     std::vector<std::shared_ptr<SessionSender>> take() noexcept { return std::exchange(sessions_, {}); }
 
 private:

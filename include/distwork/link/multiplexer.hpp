@@ -28,13 +28,14 @@
 
 namespace distwork::detail {
 
-/// The half of a session that any thread uses: what waits to leave, and which calls await their answers. No I/O.
+/// The half of a session that any thread uses: the frames that wait to leave, and the calls that await their answers.
+/// No I/O.
 ///
-/// Functions that queue bytes return whether the caller must wake the session's writer. Between one such `true` and the
-/// writer's `take` that finds nothing, nobody else is told: one wake for all that gathers meanwhile.
+/// Functions that queue bytes return whether the caller must wake the session's writer. After one such `true`, they
+/// return false until `take` finds nothing: one wake for everything that gathers meanwhile.
 ///
-/// Invariant: a call is in the table or held back until `give_up` or `close` gives all of them up at once; what comes
-/// later is refused, so that no call is forgotten between the two.
+/// Invariant: a call is in the table or held back until `give_up` or `close` gives all calls up at once. Later calls
+/// are refused, so no call is forgotten in between.
 ///
 /// *Thread-safety*: all functions.
 class Multiplexer {
@@ -42,11 +43,16 @@ public:
     explicit Multiplexer(std::size_t max_outbox_bytes) : max_outbox_bytes_{max_outbox_bytes} {}
 
     struct Sent {
-        std::error_code error;
-        bool wake = false;
+        std::error_code error;  ///< set: nothing was queued
+        bool wake = false;      ///< the caller must wake the writer
     };
 
-    /// Queues a call and enters it into the table; beyond the peer's window it is held back until answers come.
+    /// Queues a call and enters it into the table. Beyond the peer's window, the call is held back until answers come.
+    ///
+    /// *Errors*: `Errc::lost` after `give_up`; `unknown_type`, `shape_differs` or `foreign_type` if the peer cannot be
+    /// sent the type; `version_mismatch` if the peer does not know submissions of works; `too_many_waiting` if another
+    /// work waits for the call, and the window is full; `too_large`; `outbox_full`. It may throw std::bad_alloc. In all
+    /// these cases the call is not taken.
     Sent send(const std::shared_ptr<Call>& call) {
         const std::lock_guard lock{mutex_};
         if (given_up_) return {Errc::lost};
@@ -55,7 +61,7 @@ public:
         const std::uint32_t timeout = timeout_of(*call);
         const std::size_t bytes = frame_bytes(*call, timeout);
         if (call->parent_id != 0 && version_ < 2) return {Errc::version_mismatch};
-        // What a work waits for must not wait for what other works wait for.
+        // A call that a work waits for must not wait for calls that other works wait for.
         if (call->is_awaited && calls_.size() >= window_) return {Errc::too_many_waiting};
         if (bytes - frame_header_bytes > max_body_bytes_) return {Errc::too_large};
         const std::size_t waiting = outbox_.size() + leaving_bytes_ + held_bytes_;
@@ -68,15 +74,17 @@ public:
         return {{}, wake()};
     }
 
-    /// Queues the answer of a work that the peer sent. A small body is copied and stays with the caller.
+    /// Queues the answer to a work that the peer sent. A small body is copied and stays with the caller. Returns
+    /// whether the caller must wake the writer.
     bool reply(FrameHeader header, ByteBuffer&& body) {
         const std::lock_guard lock{mutex_};
         if (header.flags != flag_goes_on) ++replies_;
-        if (closed_) DISTWORK_MARK(late_answer);  // of a work whose session is no more
+        if (closed_) DISTWORK_MARK(late_answer);  // the session of the work has ended
         return queue(header, std::move(body));
     }
 
-    /// Queues a frame that no answer comes for. A small body is copied and stays with the caller.
+    /// Queues a frame that is not answered. A small body is copied and stays with the caller. Returns whether the
+    /// caller must wake the writer.
     bool send(FrameHeader header, ByteBuffer&& body) {
         const std::lock_guard lock{mutex_};
         return queue(header, std::move(body));
@@ -88,17 +96,17 @@ public:
         return wake();
     }
 
-    /// Answers queued so far.
+    /// The number of final answers queued so far.
     std::uint64_t replies() const {
         const std::lock_guard lock{mutex_};
         return replies_;
     }
 
-    /// Whether more waits to leave than may: then nothing should be read, or begun, that causes more. It lasts until half
-    /// of it has left.
+    /// Whether more waits to leave than max_outbox_bytes. Then nothing should be read or begun that causes more. It
+    /// becomes false when no more than half of max_outbox_bytes waits.
     bool is_overfull() const noexcept { return overfull_.load(std::memory_order_acquire); }
 
-    /// Queues a cancel frame if the call awaits its answer here.
+    /// Queues a cancel frame if the call awaits its answer here. Returns whether the caller must wake the writer.
     bool cancel(const Call& call) {
         const std::lock_guard lock{mutex_};
         if (closed_ || !calls_.contains(call.id)) return false;
@@ -106,7 +114,7 @@ public:
         return wake();
     }
 
-    /// Queues a recall frame if the call awaits its answer here; `error`: it does not, or was recalled before.
+    /// Queues a recall frame if the call awaits its answer here. `Errc::lost`: it does not, or was recalled before.
     Sent recall(const Call& call) {
         const std::lock_guard lock{mutex_};
         if (closed_ || !calls_.may_recall(call.id)) return {Errc::lost};
@@ -115,15 +123,15 @@ public:
         return {{}, wake()};
     }
 
-    /// The call that awaits its answer by this id; null if there is none.
+    /// The call that awaits its answer under this id; null if there is none.
     std::shared_ptr<Call> look_up(std::uint64_t id) {
         const std::lock_guard lock{mutex_};
         return calls_.look_up(id);
     }
 
-    /// Looks up the calls that `answers` are for; `call` is left null for late and unknown ones, and for works that come
-    /// back unasked. One whose work goes on stays until it is answered once more. True: `release_held` has something to
-    /// do.
+    /// Sets `call` of each answer, and removes from the table the calls that have no further answer. `call` stays null
+    /// if the answer is late or its id is unknown, and if a work comes back that was not recalled. Returns whether
+    /// `release_held` must be called.
     template <class Answers>
     bool take_calls(Answers& answers) noexcept {
         const std::lock_guard lock{mutex_};
@@ -135,7 +143,7 @@ public:
         return !held_.empty();
     }
 
-    /// Sends what was held back, as far as the peer's window lets it.
+    /// Queues calls that were held back, as far as the peer's window allows.
     void release_held() {
         const std::lock_guard lock{mutex_};
         while (!held_.empty() && calls_.size() < window_) {
@@ -146,12 +154,14 @@ public:
             if (is_wanted) enter(call, types_.number(call->type()), timeout);
             held_bytes_ -= bytes;
             held_.pop_front();
-            // Who cancelled it was not heard then: it was not in the table. Its place is given back by its answer.
+            // It was cancelled while it was held back, and not in the table: send the cancel frame now. Its answer
+            // gives its credit back.
             if (is_wanted && call->claimed()) outbox_.append({.kind = FrameKind::cancel, .id = call->id}, {});
         }
     }
 
-    /// The writer, on its strand, takes all that gathered. False: nothing did, and the next to queue must wake it.
+    /// Called by the writer: takes everything that has gathered. False: nothing has, and the next caller that queues
+    /// something must wake the writer.
     bool take(Outbox& leaving) {
         const std::lock_guard lock{mutex_};
         leaving_bytes_ = outbox_.size();
@@ -164,32 +174,33 @@ public:
         return true;
     }
 
-    /// What there is room for, and was not before.
+    /// What the outbox has room for again.
     struct Room {
-        bool for_calls = false;  ///< one was refused
-        bool for_answers = false;
+        bool for_calls = false;    ///< calls were refused before
+        bool for_answers = false;  ///< is_overfull() was true before
     };
 
-    /// The writer wrote so much of what it took.
+    /// Called by the writer: it wrote `bytes` of what it took.
     Room left(std::size_t bytes) {
         const std::lock_guard lock{mutex_};
         leaving_bytes_ -= bytes;
         const std::size_t waiting = outbox_.size() + leaving_bytes_;
         if (waiting > max_outbox_bytes_ / 2) return {};
         const Room room{refused_, is_overfull()};
-        refused_ = refused_ && waiting != 0;  // a call beyond the bound needs all of it: it is told again then
+        refused_ = refused_ && waiting != 0;  // a very large call needs an empty outbox: report once more then
         if (room.for_answers) overfull_.store(false, std::memory_order_release);
         return room;
     }
 
-    /// The session's own strand is about to queue and will call the writer when it is done: no wake until then.
+    /// Called on the session's strand, which is about to queue frames and then calls the writer itself: no wake until
+    /// then.
     void stay_awake() {
         const std::lock_guard lock{mutex_};
         awake_ = true;
         gathered_by_ = nullptr;
     }
 
-    /// What the peer said of itself; again when it says so again.
+    /// Takes what the peer introduced itself with. Called again for each further introduction.
     void introduce(PeerTypes types, std::size_t window, std::size_t max_body_bytes,
                    std::uint16_t version = newest_protocol_version) {
         const std::lock_guard lock{mutex_};
@@ -204,12 +215,14 @@ public:
         return types_.why_unknown(type);
     }
 
+    /// The number of calls that await their answers, including those held back.
     std::size_t awaiting() const {
         const std::lock_guard lock{mutex_};
         return calls_.size() + held_.size();
     }
 
-    /// Gives up every call that awaits an answer; none is taken from now on.
+    /// Gives up and returns all calls that await an answer. From now on calls are refused. Blocks only while memory
+    /// lacks.
     std::vector<std::shared_ptr<Call>> give_up() noexcept {
         const std::lock_guard lock{mutex_};
         given_up_ = true;
@@ -222,7 +235,7 @@ public:
         return calls;
     }
 
-    /// The same, and nothing leaves any more.
+    /// The same, and drops everything that waits to leave. From now on nothing is queued.
     std::vector<std::shared_ptr<Call>> close() noexcept {
         auto calls = give_up();
         const std::lock_guard lock{mutex_};
@@ -233,7 +246,7 @@ public:
     }
 
 private:
-    /// In the wire's milliseconds; zero: none.
+    /// The execution_timeout in the milliseconds of the wire; zero: none.
     static std::uint32_t timeout_of(const Call& call) noexcept {
         constexpr std::int64_t most = std::numeric_limits<std::uint32_t>::max();
         return static_cast<std::uint32_t>(std::clamp<std::int64_t>(call.execution_timeout().count(), 0, most));
@@ -246,7 +259,7 @@ private:
 
     [[gnu::cold]] void hold(const std::shared_ptr<Call>& call, std::size_t bytes) {
         call->keep_body();
-        call->id = 0;  // that of another session means another call here
+        call->id = 0;  // an id of another session may be the id of another call here
         held_.push_back(call);
         held_bytes_ += bytes;
     }
@@ -283,8 +296,8 @@ private:
         return wake();
     }
 
-    /// After something was queued. Who gathers writers to wake will wake this one, but only for itself: others do not
-    /// wait for that.
+    /// Called after something was queued. A thread that gathers writers in a DeferredFlushes wakes this writer later.
+    /// Threads that do not share this object must not wait for that: they wake the writer themselves.
     bool wake() {
         if (outbox_.size() + leaving_bytes_ > max_outbox_bytes_) overfull_.store(true, std::memory_order_release);
         const DeferredFlushes* const gathering = DeferredFlushes::current();
@@ -302,18 +315,18 @@ private:
     CallTable calls_;
     std::deque<std::shared_ptr<Call>> held_;
     std::size_t held_bytes_ = 0;
-    std::size_t leaving_bytes_ = 0;  // what the writer took and has not written
+    std::size_t leaving_bytes_ = 0;  // what the writer has taken and not written yet
     PeerTypes types_;
     std::uint16_t version_ = oldest_protocol_version;
     std::size_t window_ = 0;
     std::size_t max_body_bytes_ = 0;
     std::uint64_t replies_ = 0;
-    bool refused_ = false;  // a call, for want of room
-    bool awake_ = false;
-    const DeferredFlushes* gathered_by_ = nullptr;  // awake, and this one will wake the writer; only compared
+    bool refused_ = false;                          // a call was refused for lack of room
+    bool awake_ = false;                            // the writer was woken, and has not found the outbox empty since
+    const DeferredFlushes* gathered_by_ = nullptr;  // which object will wake the writer; compared, never dereferenced
     bool given_up_ = false;
     bool closed_ = false;
-    std::atomic<bool> overfull_{false};  // also read without it
+    std::atomic<bool> overfull_{false};  // also read without the mutex
 };
 
 }  // namespace distwork::detail

@@ -19,8 +19,8 @@
 
 namespace distwork::detail {
 
-/// What one read brought: works for whoever executes them, answers for their callers. Both gather while its frames are
-/// parsed, and each is handed on once. No I/O.
+/// The works and answers that one read brought. They are gathered while the frames are parsed. Then all works are
+/// handed over to the WorkQueue at once, and all answers are settled at once. No I/O.
 ///
 /// *Executor*: the session's strand.
 template <class Transport>
@@ -28,10 +28,10 @@ class ReadBatch {
     using SessionPtr = std::shared_ptr<Session<Transport>>;
 
 public:
-    /// `window`: works that the peer may have here unanswered, as it was told.
+    /// `window`: how many unanswered works the peer may have here, as it was told.
     explicit ReadBatch(std::uint32_t window) : window_{window} {}
 
-    /// False: the peer sends more works than it may.
+    /// Counts a received work. False: the peer exceeded its window.
     bool has_room(const Multiplexer& multiplexer) {
         if (++received_works_ - replies_seen_ <= window_) return true;
         replies_seen_ = multiplexer.replies();
@@ -50,11 +50,11 @@ public:
         host.works()->push(WorkBatch::single(self, item, std::move(frame.own)));
     }
 
-    /// Takes out a work that nobody was handed yet. False: it is not here.
+    /// Removes a work that was not handed over yet. False: it is not here.
     bool drop_work(std::uint64_t id) {
         const auto found = std::find_if(works_.begin(), works_.end(), [id](const auto& item) { return item.id == id; });
         if (found == works_.end()) return false;
-        DISTWORK_MARK(cancel_in_outbox);  // both came in one read: the work had not left when it was cancelled
+        DISTWORK_MARK(cancel_in_outbox);  // one read brought both: it was cancelled before it left the outbox
         works_.erase(found);
         return true;
     }
@@ -66,7 +66,7 @@ public:
         host.works()->push(std::move(batch));
     }
 
-    /// False: the answer means nothing.
+    /// Adds an answer. False: it does not decode, or is invalid.
     bool add_answer(Frame&& frame) {
         Answer& answer = answers_.emplace_back();
         answer.id = frame.header.id;
@@ -78,17 +78,18 @@ public:
         return false;
     }
 
-    /// Calls `visit(id)` for each reply that is not settled yet.
+    /// Calls `visit(id)` for each reply that was not settled yet.
     template <class Visit>
     void for_each_reply(Visit visit) const {
         for (const Answer& answer : answers_)
             if (answer.what == Answer::What::reply) visit(answer.id);
     }
 
-    /// A work comes back, or its slot changes.
+    /// Adds an answer without a body: a work comes back, or its slot changes.
     void add(Answer::What what, std::uint64_t id) { answers_.push_back({.id = id, .what = what}); }
 
-    /// From where the calls leave their table until they are called back nothing throws.
+    /// Settles the answers and has their calls completed. Nothing throws between the removal of the calls from the
+    /// table and their completion.
     void settle_answers(const SessionPtr& session, SessionHandler<Transport>& host, Multiplexer& multiplexer) {
         if (answers_.empty()) return;
         const bool some_are_held = multiplexer.take_calls(answers_);
@@ -104,7 +105,7 @@ private:
     std::vector<WorkBatch::Item> works_;
     std::vector<Answer> answers_;
     std::uint64_t received_works_ = 0;
-    std::uint64_t replies_seen_ = 0;  // answers queued when it was looked last
+    std::uint64_t replies_seen_ = 0;  // replies of the multiplexer, as last read
 };
 
 }  // namespace distwork::detail

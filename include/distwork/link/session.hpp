@@ -28,20 +28,20 @@
 
 namespace distwork::detail {
 
-/// One connected link between two peers; both ends are of this class. Here are its socket and its times: the writer, the
-/// reader, the watch, the end. How calls go out is in SessionSender, what frames mean in SessionProtocol.
+/// One connection between two peers; both ends use this class. This file has the socket and the timers: the writer, the
+/// reader, the watch for silence, and the end. SessionSender has what is sent, SessionProtocol has what frames mean.
 ///
-/// *Executor*: its socket's strand. *Thread-safety*: the functions of SessionSender, `leave` and `close`.
-/// *Lifetime*: shared by its role, by operations under way, and by the works it received. It keeps its host alive until
-/// it ends. Works on an executor of the host's own may keep it for longer than its context lives: what belongs to that
-/// goes with `run`.
+/// *Executor*: its socket's strand. *Thread-safety*: the functions of SessionSender, `leave`, `close`, `fail` and
+/// `types_grew`. *Lifetime*: shared by its role, by operations under way, and by the works that it received. It keeps
+/// its role alive until it ends. Works on an executor of the application may keep the session for longer than its
+/// execution context exists. So everything that needs the context is destroyed when `run` ends.
 template <class Transport>
 class Session final : public SessionProtocol<Transport> {
     using Socket = typename Transport::Socket;
     using typename SessionProtocol<Transport>::TimePoint;
 
 public:
-    /// `executor` is where calls complete that have no executor of their own.
+    /// `executor`: where calls complete whose handlers have no associated executor.
     Session(Transport transport, asio::any_io_executor executor, Socket socket,
             std::shared_ptr<const SessionSettings> settings, std::shared_ptr<SessionHandler<Transport>> host)
         : SessionProtocol<Transport>{std::move(executor), std::move(settings), remote_endpoint_of(socket),
@@ -52,7 +52,8 @@ public:
 
     // Any thread
 
-    /// Ends the session when what waits has left, and tells the peer why; `text`, a literal, is for people.
+    /// Tells the peer the reason, and ends the session when everything that waits has left. `text`, which must be a
+    /// literal, explains the reason.
     void leave(Errc reason, const char* text = "") noexcept {
         post([this, reason, text] {
             this->part(reason, text);
@@ -65,11 +66,12 @@ public:
         post([this, reason] { end(reason, ""); });
     }
 
+    /// Ends the session at once, with Errc::session_failed.
     void fail(const std::exception_ptr& why) noexcept override {
         post([this, why] { end(why); });
     }
 
-    /// Types were registered: the peer is told.
+    /// Types were registered: tells the peer.
     void types_grew() {
         post([this] {
             this->tell_types();
@@ -77,7 +79,7 @@ public:
         });
     }
 
-    /// What the work had distributed is not wanted any more, either.
+    /// At a master, also cancels the works that the cancelled work submitted.
     void cancel(const Call& call) override {
         SessionSender::cancel(call);
         if (settings_->role != Role::master) return;
@@ -86,7 +88,7 @@ public:
         });
     }
 
-    /// Posted: it comes behind the greeting, which says what is occupied.
+    /// It is posted, so that the frame follows the introduction, which has the number of occupied slots.
     void free_slot() noexcept override {
         post([this] {
             if (!ended_) this->send_control(FrameKind::credit);
@@ -106,12 +108,12 @@ public:
 
     // The session's strand
 
-    std::uint64_t tag = 0;  ///< the host's own
-    std::size_t place = 0;  ///< likewise, guarded by the host
+    std::uint64_t tag = 0;  ///< for the role: the id of its socket
+    std::size_t place = 0;  ///< for the role: its index in the SessionSet, whose mutex guards it
 
     Traffic traffic() const { return {writer_.bytes(), bytes_received_, liveness_.last_heard()}; }
 
-    /// Greets, then reads until the session ends; never throws.
+    /// Greets the peer, then reads until the session ends. Never throws.
     static asio::awaitable<void> run(std::shared_ptr<Session> self) {
         const Released released{*self};
         try {
@@ -125,7 +127,7 @@ public:
         }
     }
 
-    // Called by the writer.
+    // Called by the writer
 
     TimePoint now() const override { return transport_.now(); }
 
@@ -139,7 +141,7 @@ public:
 
     bool has_ended() const noexcept { return ended_; }
 
-    /// What throws in it ends the session.
+    /// Calls `action`. An exception ends the session.
     template <class Action>
     void guarded(Action&& action) noexcept {
         try {
@@ -149,7 +151,7 @@ public:
         }
     }
 
-    /// Nothing waits to leave, or it cannot.
+    /// Nothing waits to leave any more, or a write failed with `error`.
     void written(std::error_code error) noexcept {
         if (error) end(error, "");
         else if (parting_) end(parting_->reason, parting_->detail);
@@ -177,7 +179,7 @@ private:
         if (!ended_) guarded([this] { writer_.flush(this->shared_from_this()); });
     }
 
-    // The reader.
+    // The reader
 
     asio::awaitable<void> read() {
         std::error_code error;
@@ -188,9 +190,9 @@ private:
                 co_await link_->socket.async_read_some(asio::buffer(space.data(), space.size()), token);
             if (error == asio::error::eof) error = Errc::connection_closed;
             if (error) end(error, "");
-            else if (!ended_ && !parting_) received(count);  // it may have ended since the bytes came
-            // A slave that sends and does not read makes its master hold what that would answer. Not the other way
-            // round, or both might wait for each other: a slave gets no more than its credit, and what it asked for.
+            else if (!ended_ && !parting_) received(count);  // it may have ended after the bytes arrived
+            // A slave that sends and does not read would make its master hold more and more answers. So a master stops
+            // reading. A slave does not, else both might wait for each other: its credit bounds what it receives.
             while (!ended_ && settings_->role == Role::master && multiplexer_.is_overfull())
                 co_await detail::pause(link_->room, std::chrono::hours{24});
         }
@@ -198,11 +200,12 @@ private:
 
     void received(std::size_t count) {
         this->receive(count);
-        flush();  // one, of all that it caused
+        flush();  // one write of everything that the frames caused
     }
 
-    // The watch: a ping each heartbeat; silence for too long, judged after the socket was read, is death. So is a write
-    // that does not go on. Who slept itself asks first, and judges later.
+    // The watch sends a ping each heartbeat. It ends the session if the peer was silent for too long after its socket
+    // was read, or if a write makes no progress for too long. After this process was stopped, it pings first and judges
+    // later.
 
     static asio::awaitable<void> watch(std::shared_ptr<Session> self) {
         co_await detail::pause(self->link_->timer, self->settings_->handshake_timeout);
@@ -214,7 +217,7 @@ private:
             if (self->ended_) co_return;
             const TimePoint woke = self->now();
             self->writer_.slept(self->liveness_.slept(due, woke), woke);
-            // A read that was done waits for the strand: what it brought is heard before silence is judged.
+            // A completed read may wait for the strand: what it brought must be heard before silence is judged.
             if (self->liveness_.is_silent(self->now())) co_await asio::post(self->link_->strand, asio::use_awaitable);
             if (self->ended_) co_return;
             const TimePoint now = self->now();
@@ -230,7 +233,7 @@ private:
                 self->beat();
             }
         }
-        // What waits leaves while the peer reads; one that does not keeps nobody waiting for a farewell.
+        // What waits still leaves while the peer reads. If it takes no byte for handshake_timeout, the session ends.
         std::optional<std::uint64_t> left;
         while (!self->ended_ && (!left || (self->opened_ && *left != self->writer_.bytes()))) {
             left = self->writer_.bytes();
@@ -241,9 +244,9 @@ private:
 
     void stage_changed() override { link_->timer.cancel(); }
 
-    // The end.
+    // The end
 
-    /// Something threw that must not: out of memory, or a hook of the host's.
+    /// An unexpected exception: an allocation failure, or a hook of the application threw.
     void end(const std::exception_ptr& error) noexcept {
         if (!error) return;
         std::string why;
@@ -265,8 +268,8 @@ private:
         host->closed(this->shared_from_this(), reason, detail, multiplexer_.close());
     }
 
-    /// A context that is destroyed destroys its coroutines: no loop is left that could end the session then, and what
-    /// it holds must not keep it alive.
+    /// The destruction of an execution context destroys its coroutines, so no loop is left that could end the session.
+    /// Its members must not keep it alive then.
     struct Released {
         Session& session;
         ~Released() {
@@ -279,7 +282,7 @@ private:
         }
     };
 
-    /// What belongs to the context that it runs on.
+    /// The objects that need the execution context.
     struct Link {
         explicit Link(Socket from)
             : strand{from.get_executor()}, socket{std::move(from)}, timer{strand}, room{strand} {}
@@ -287,10 +290,11 @@ private:
         typename Transport::Strand strand;
         Socket socket;
         typename Transport::Timer timer;
-        typename Transport::Timer room;  // cancelled when what waits to leave is within its bound again
+        typename Transport::Timer room;  // cancelled when the outbox is no longer overfull
     };
 
-    /// On the strand, later; from any thread. Nothing when the session is over; what throws ends it.
+    /// Posts a function to the strand, from any thread. Does nothing when `run` has ended. An exception of the function
+    /// ends the session.
     template <class Function>
     void post(const Function& function) noexcept {
         const std::lock_guard lock{link_mutex_};
@@ -300,8 +304,8 @@ private:
 
     Transport transport_;
 
-    std::mutex link_mutex_;       // also guards that there is a link, for other threads than the strand's
-    std::unique_ptr<Link> link_;  // session strand; none when `run` has ended
+    std::mutex link_mutex_;       // guards the pointer link_ for threads that do not run on the strand
+    std::unique_ptr<Link> link_;  // session strand; null when `run` has ended
     SessionWriter<Socket> writer_;
 };
 

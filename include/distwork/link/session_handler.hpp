@@ -20,14 +20,14 @@
 
 namespace distwork::detail {
 
-/// For people: why a session ended.
+/// The text that says why a session ended.
 inline std::string why_ended(std::error_code reason, const std::string& detail) {
     const std::string meaning = reason.message();
     if (detail.empty() || detail == "refused: " + meaning) return meaning;
     return meaning + " (" + detail + ')';
 }
 
-/// Whether that is how sessions should end: one end left.
+/// Whether a session that ends with `reason` ended regularly: one of the peers left.
 inline bool is_clean_end(std::error_code reason) noexcept {
     return !reason || reason == Errc::stopped || reason == Errc::connection_closed;
 }
@@ -35,7 +35,9 @@ inline bool is_clean_end(std::error_code reason) noexcept {
 template <class Transport>
 class Session;
 
-/// What a role does with what its sessions receive. All functions are called on the session's strand.
+/// What a role does with what its sessions receive.
+///
+/// *Executor*: all functions are called on the session's strand.
 template <class Transport>
 class SessionHandler {
 public:
@@ -43,43 +45,46 @@ public:
 
     virtual ~SessionHandler() = default;
 
-    /// A master judges a stranger that said hello; a text makes the refusal readable.
+    /// A slave said hello to a master. An error refuses it; `text` says why.
     virtual std::error_code admit(const Greeting& hello, std::string& text) = 0;
-    /// Works may go both ways from now on.
+    /// The session was opened: from now on works may be sent in both directions.
     virtual void opened(const SessionPtr& session, const Introduction& peer, const PeerTypes& types) = 0;
     /// The peer's table of types grew.
     virtual void types_changed(const SessionPtr& session, const PeerTypes& types) = 0;
-    /// The answers of one read, before they are settled: whoever counts does it here.
+    /// Called with the answers of one read before they are settled, so that the role can count them.
     virtual void answered(const SessionPtr& session, std::span<Answer> answers) noexcept = 0;
-    /// Calls that were settled by them, to be called back; never from inside.
+    /// Completes the calls that these answers settled. Must not call a handler before it returns.
     virtual void deliver(std::vector<std::shared_ptr<Call>> settled) noexcept = 0;
+    /// Whether the role executes works of this type.
     virtual bool accepts(const WorkType& type) const = 0;
-    /// Who executes works; null if nobody does.
+    /// The queue that executes works; null if the role executes none.
     virtual std::shared_ptr<WorkQueue<Transport>> works() noexcept = 0;
-    /// Of a slave that is greeted: slots that works of an earlier session still occupy. The session's `free_slot` is to be
-    /// called for each that ends.
+    /// At a slave: the number of slots that works of an earlier session still occupy when this session begins. The
+    /// slave must call the session's `free_slot` for each of these works that ends.
     virtual std::uint32_t occupied_slots(const SessionPtr&) { return 0; }
-    /// One of those is free.
+    /// At a master: one of the occupied slots of the slave became free.
     virtual void slot_freed(const SessionPtr&) {}
-    /// A work of a slave has a work distributed. Null: it is answered already.
+    /// At a master: a work on the slave submitted this work. `parent` is the submitting work. Null: the submission was
+    /// refused, and answered already.
     virtual std::shared_ptr<Call> distribute(const SessionPtr&, const WorkType&, std::span<const std::byte> body,
                                              std::uint64_t id, const std::shared_ptr<Call>& parent) {
         static_cast<void>(body), static_cast<void>(id), static_cast<void>(parent);
         return nullptr;
     }
-    /// Nobody waits any more for a work that was distributed so.
+    /// Cancels a work that `distribute` returned.
     virtual void cancel_work(const std::shared_ptr<Call>&) noexcept {}
-    /// Calls were refused by this session's outbox, and need not be any more.
+    /// The outbox has room again after refusing calls.
     virtual void has_room(const SessionPtr& session) = 0;
-    /// Nothing was heard of the peer for over a heartbeat: it may be gone. Or it spoke again.
+    /// True: nothing was heard from the peer for over a heartbeat, so it may be gone. False: it was heard from again.
     virtual void suspected(const SessionPtr&, bool) {}
-    /// A heartbeat came back, with what the peer last told of itself.
+    /// A ping was answered after `time`; `peer` is the latest state that the peer sent.
     virtual void round_trip(const SessionPtr& session, std::chrono::nanoseconds time, const SlaveState& peer) = 0;
-    /// What a slave tells of itself with each heartbeat. Masters tell nothing.
+    /// The state that a slave sends with each heartbeat. Masters send none.
     virtual std::optional<SlaveState> own_state() { return std::nullopt; }
-    /// A slave wants nothing new; or a master confirms that nothing more comes.
+    /// At a master: the slave drains, and wants no new works. At a slave: the master confirms that it sends no more
+    /// works.
     virtual void peer_drains(const SessionPtr& session) = 0;
-    /// The session ended; `unanswered` are for the host to settle. Called once, and last.
+    /// The session ended. The role must settle the `unanswered` calls. Called once, as the last function.
     virtual void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
                         std::vector<std::shared_ptr<Call>> unanswered) noexcept = 0;
 };

@@ -26,8 +26,8 @@
 
 namespace distwork::detail {
 
-/// The half of a session that has no socket: what the frames mean that its peer sends. From top to bottom: one read, the
-/// greeting, each side's types, works and answers, heartbeats, the farewell.
+/// The half of a session that has no socket: the meaning of the frames that its peer sends. From top to bottom: one
+/// read, the greeting, the types of each side, works and answers, heartbeats, the farewell.
 ///
 /// *Executor*: the session's strand.
 template <class Transport>
@@ -35,13 +35,13 @@ class SessionProtocol : public SessionSender, public std::enable_shared_from_thi
 public:
     using TimePoint = std::chrono::steady_clock::time_point;
 
-    /// Whether the peer was accepted: it introduced itself, and the host admitted it.
+    /// Whether the peer was accepted: it greeted this end, and the role admitted it.
     bool accepted() const noexcept { return handshake_.accepted(); }
 
     virtual TimePoint now() const = 0;
 
 protected:
-    /// Set: the session ends when what waits has left.
+    /// Why the session ends when everything that waits has left.
     struct Parting {
         std::error_code reason;
         std::string detail;
@@ -56,37 +56,40 @@ protected:
           host_{std::move(host)},
           batch_{settings_->window} {}
 
-    /// The session was opened, or is to end: whoever waits for either looks again.
+    /// Called when the session was opened or began to part: wakes the coroutine that waits for either.
     virtual void stage_changed() = 0;
 
     void say_hello() { send_control(FrameKind::hello, handshake_.hello()); }
 
-    /// What one read brought: every whole frame in it, one hand-over of its works, one of its answers.
+    /// Handles the bytes of one read: parses every whole frame, then hands over all works at once and settles all
+    /// answers at once.
     void receive(std::size_t count) {
         if (liveness_.heard(now())) host_->suspected(this->shared_from_this(), false);
         bytes_received_ += count;
         multiplexer_.stay_awake();
         const auto broken = reader_.commit(count, [this](Frame&& frame) { return on_frame(std::move(frame)); });
-        if (broken) part(accepted() ? broken : make_error_code(Errc::not_distwork), "by a frame's length");
+        if (broken) part(accepted() ? broken : make_error_code(Errc::not_distwork), "invalid length of a frame");
         if (ended_) return;
         if (!children_.empty()) batch_.for_each_reply([this](std::uint64_t id) { end_children(id); });
-        hand_over_works();  // first: when all is answered, nothing is on its way any more
+        hand_over_works();  // first: settled answers may end a drain, which must see these works
         batch_.settle_answers(this->shared_from_this(), *host_, multiplexer_);
     }
 
-    /// Tells the peer of types that were registered since it was told.
+    /// Tells the peer of types that were registered since the last introduction.
     void tell_types() {
         if (ended_ || parting_ || !types_.grew(*settings_->types)) return;
         send_types(0);
         if (opened_) host_->types_changed(this->shared_from_this(), match_types());
     }
 
+    /// Sends a heartbeat.
     void beat() {
         tell_types();
         send_ping();
     }
 
-    /// The session ends when what waits has left, the reason last. False, for those who handle frames.
+    /// Has the session end when everything that waits has left; the reason leaves last. Returns false, as the result of
+    /// a frame's handler.
     bool part(std::error_code reason, const std::string& detail) {
         if (parting_ || ended_) return false;
         if (accepted()) send_control(FrameKind::bye, encode(Refusal{errc_of(reason, Errc::connection_closed), detail}));
@@ -95,7 +98,7 @@ protected:
         return false;
     }
 
-    /// Works that this one had distributed end with it.
+    /// Cancels the works that the work `parent` submitted.
     void end_children(std::uint64_t parent) {
         children_.take(parent, [this](const std::shared_ptr<Call>& child) {
             if (!DISTWORK_PLANTED(forget_children)) host_->cancel_work(child);
@@ -113,11 +116,11 @@ protected:
     ChildWorks children_;
 
 private:
-    // What frames mean: each returns false when the session ends with its frame.
+    // The meaning of frames. Each function returns false if the session ends with its frame.
 
     bool on_frame(Frame&& frame) {
         const FrameKind kind = frame.header.kind;
-        const bool is_hello = !accepted() && kind == FrameKind::hello;  // refused, then, in words
+        const bool is_hello = !accepted() && kind == FrameKind::hello;  // it is refused with a text
         if (!has_known_flags(frame.header) && !is_hello) return on_nonsense(frame.header);
         if (!accepted()) return on_greeting(frame);
         if (kind == FrameKind::types) return on_types(frame);
@@ -140,10 +143,10 @@ private:
 
     bool on_nonsense(const FrameHeader& header) {
         const unsigned kind{static_cast<std::uint8_t>(header.kind)};
-        return part(Errc::protocol_violation, "a frame of kind " + std::to_string(kind) + " means nothing here");
+        return part(Errc::protocol_violation, "a frame of kind " + std::to_string(kind) + " is not valid here");
     }
 
-    // The greeting, then each side's types.
+    // The greeting, then the types of each side
 
     bool on_greeting(const Frame& frame) {
         auto step = handshake_.take(frame.header.kind, frame.body, [&](const Greeting& hello, std::string& text) {
@@ -169,7 +172,7 @@ private:
             return part(Errc::protocol_violation, error.what());
         }
         if (peer.window == 0 || peer.max_frame_bytes < least_max_frame_bytes)
-            return part(Errc::protocol_violation, "it takes no works");
+            return part(Errc::protocol_violation, "its window or its max_frame_bytes is too small");
         peer_ = std::move(peer);
         if (!opened_) bound_answers(peer_.max_frame_bytes);
         const PeerTypes types = match_types();
@@ -181,13 +184,13 @@ private:
         return true;
     }
 
-    // Works and answers.
+    // Works and answers
 
     bool on_work(Frame&& frame) {
         const WorkType* const type = types_.find(frame.header.type);
         if (!type) return on_nonsense(frame.header);
         if (!batch_.has_room(multiplexer_))
-            return part(Errc::protocol_violation, "it sent more works than it was told to");
+            return part(Errc::protocol_violation, "the peer exceeded the advertised window of works");
         if (frame.header.flags & flag_submission) return on_submission(std::move(frame), *type);
         if (host_->accepts(*type))
             batch_.add_work(std::move(frame), *type, static_cast<Session<Transport>&>(*this), *host_);
@@ -197,7 +200,7 @@ private:
         return true;
     }
 
-    /// Works that works of a slave have us distribute.
+    /// A work that a work on the slave submitted, for this master to distribute.
     bool on_submission(Frame&& frame, const WorkType& type) {
         if (handshake_.version() < 2 || settings_->role != Role::master) return on_nonsense(frame.header);
         const auto body = frame.body.subspan(frame.header.flags & flag_timeout ? timeout_bytes : 0);
@@ -221,7 +224,7 @@ private:
         return true;
     }
 
-    // Only a master asks for works back, and only a slave has slots to tell of. Since version 2.
+    // Since version 2. Only a master recalls works, and only a slave reports about its slots.
 
     bool on_recall(const Frame& frame) {
         if (handshake_.version() < 2 || settings_->role != Role::slave) return on_nonsense(frame.header);
@@ -247,7 +250,8 @@ private:
         return true;
     }
 
-    /// A master answers in kind, behind the last work that it sent: then the slave knows that nothing more comes.
+    /// A master answers with a drain frame, behind the last work that it sent. So the slave knows that no more works
+    /// come.
     bool on_drain() {
         hand_over_works();
         host_->peer_drains(this->shared_from_this());
@@ -257,7 +261,7 @@ private:
 
     void hand_over_works() { batch_.hand_over_works(this->shared_from_this(), *host_); }
 
-    // Heartbeats, and the farewell.
+    // Heartbeats, and the farewell
 
     void send_ping() { send_heartbeat(FrameKind::ping, liveness_.ping(now())); }
 

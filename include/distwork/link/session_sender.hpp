@@ -24,7 +24,7 @@
 
 namespace distwork::detail {
 
-/// The half of a session that needs no strand: what is sent through it, from any thread, and what is known of its peer.
+/// The half of a session that needs no strand: it sends frames from any thread, and knows what the peer said of itself.
 ///
 /// *Thread-safety*: all public functions, once the session is opened.
 class SessionSender : public Peer {
@@ -73,18 +73,18 @@ public:
         if (settings_->log) settings_->log(level, line);
     }
 
-    /// For people: its name and address.
+    /// The peer's name and address, for log lines and errors.
     const std::string& description() const noexcept { return description_; }
 
-    /// Has the writer write what gathered: at once, if this thread may.
+    /// Has the writer write what has gathered: at once if this thread runs on the strand, else posted.
     virtual void write() noexcept = 0;
 
     void send_drain() { send_control(FrameKind::drain); }
 
-    /// Calls that await their answers.
+    /// The number of calls that await their answers.
     std::size_t awaiting() const { return multiplexer_.awaiting(); }
 
-    /// Gives up every call that awaits an answer; no more are taken.
+    /// Gives up and returns all calls that await an answer. From now on calls are refused.
     std::vector<std::shared_ptr<Call>> give_up() noexcept { return multiplexer_.give_up(); }
 
 protected:
@@ -96,16 +96,16 @@ protected:
           endpoint_{std::move(endpoint)},
           description_{peer_name_ + " (" + detail::to_string(endpoint_) + ')'} {}
 
-    /// Has the writer look at what was queued; it was not told yet.
+    /// Wakes the writer after a frame was queued.
     virtual void wake_writer() noexcept = 0;
 
     void send_control(FrameKind kind, std::span<const std::byte> body = {}, std::uint64_t id = 0) {
         if (multiplexer_.send({.kind = kind, .id = id}, body)) wake_writer();
     }
 
-    // Which types each side has. Session strand.
+    // The types of each side. Session strand
 
-    /// `held_slots`: of a slave, those that works of an earlier session still occupy.
+    /// Sends an introduction. `held_slots`: the slots of this slave that works of an earlier session still occupy.
     void send_types(std::uint32_t held_slots) {
         Introduction introduction{.slots = settings_->slots,
                                   .window = settings_->window,
@@ -120,23 +120,23 @@ protected:
         if (multiplexer_.send({.kind = FrameKind::types}, std::move(body))) wake_writer();
     }
 
-    /// Which types both have, anew whenever either table grew.
+    /// The types that both sides have. Called again whenever one of the tables grew.
     PeerTypes match_types() {
         PeerTypes types{types_.told(), peer_};
         multiplexer_.introduce(types, peer_.window, peer_.max_frame_bytes, version_);
         types.log_differences(settings_->log, description());
         for (const std::string& text : settings_->types->take_opaque())
             log(LogLevel::info,
-                "Not all of " + text + " is compared with peers': fingerprint_override can tell builds apart");
+                "Not all of " + text + " is compared with peers' types: fingerprint_override can tell builds apart");
         return types;
     }
 
-    /// Of a heartbeat's body: only slaves tell of themselves, and need not. False: it means nothing.
+    /// Takes the body of a heartbeat: empty, or the state of a slave. False: it is invalid.
     bool take_state(std::span<const std::byte> body) {
         return body.empty() || (settings_->role == Role::master && !decode(body, peer_state_));
     }
 
-    // Before the session is opened.
+    // Called before the session is opened
     void meet(std::string peer_name, std::uint16_t version) {
         version_ = version;
         peer_name_ = std::move(peer_name);
@@ -153,7 +153,7 @@ protected:
     SlaveState peer_state_;
 
 private:
-    /// Of a library with a registry of its own: it is sent as what it is in ours.
+    /// Sends a call whose type was registered in another library's registry: it enters the registry of this role first.
     [[gnu::cold]] std::error_code send_foreign(const std::shared_ptr<Call>& call) {
         try {
             call->enter(settings_->types->registry());

@@ -14,24 +14,24 @@
 
 namespace distwork::detail {
 
-/// What a session is told by its role.
+/// What a role tells its sessions. The role has checked the values: see roles/checked_options.hpp.
 struct SessionSettings {
     Role role{};
-    std::string name;
-    std::uint32_t slots = 0;
-    std::uint32_t window = 0;
-    std::vector<std::string> labels;
-    std::shared_ptr<RoleTypes> types;
-    std::chrono::milliseconds handshake_timeout{2000};
-    std::chrono::milliseconds heartbeat{5000};
-    std::chrono::milliseconds dead_after{15000};
-    std::chrono::milliseconds stalled_after{10000};
-    std::size_t max_frame_bytes = 64 * 1024 * 1024;
-    std::size_t max_outbox_bytes = 64 * 1024 * 1024;
-    ArchiveLimits limits;
-    Log log;
+    std::string name;                                   ///< what the peer is told; at most max_name_bytes
+    std::uint32_t slots = 0;                            ///< works that a slave executes at a time; 0: a master
+    std::uint32_t window = 0;                           ///< unanswered works that the peer may have here; positive
+    std::vector<std::string> labels;                    ///< of a slave
+    std::shared_ptr<RoleTypes> types;                   ///< never null
+    std::chrono::milliseconds handshake_timeout{2000};  ///< positive; until the peer has introduced itself
+    std::chrono::milliseconds heartbeat{5000};          ///< positive; the interval of pings
+    std::chrono::milliseconds dead_after{15000};        ///< more than heartbeat; a peer silent for longer is dead
+    std::chrono::milliseconds stalled_after{10000};     ///< positive; a peer that takes no byte for longer is dropped
+    std::size_t max_frame_bytes = 64 * 1024 * 1024;     ///< 64 KiB to 4 GiB less one byte; of one work or one answer
+    std::size_t max_outbox_bytes = 64 * 1024 * 1024;    ///< any; what may wait to leave. One work always may
+    ArchiveLimits limits;                               ///< what works and answers may cost to decode
+    Log log;                                            ///< may be empty
 
-    /// An introduction is no work: only its length is an option.
+    /// The limits of an introduction. It is not a work: only its length follows the options.
     ArchiveLimits introduction_limits() const {
         ArchiveLimits own;
         own.max_bytes = limits.max_bytes;

@@ -17,12 +17,14 @@
 
 namespace distwork::detail {
 
-/// The writing half of a session: at most one write is under way, of all that gathered until it began.
+/// The writing half of a session. At most one write is under way; it takes everything that has gathered before it
+/// began.
 ///
-/// Its session has `now()`, `has_ended()`, `guarded(action)`, which ends it where that throws, `progressed(Room)`, called
-/// after each write, and `written(error)`, called when nothing waits any more, or a write failed.
+/// Its session has these functions: `now()`; `has_ended()`; `guarded(action)`, which ends the session if `action`
+/// throws; `progressed(Room)`, called after each write; `written(error)`, called when nothing waits to leave any more,
+/// or when a write failed.
 ///
-/// *Executor*: the session's strand. *Lifetime*: a part of its session, which a write under way keeps alive.
+/// *Executor*: the session's strand. *Lifetime*: a member of its session; a write under way keeps the session alive.
 template <class Socket>
 class SessionWriter {
     using TimePoint = std::chrono::steady_clock::time_point;
@@ -30,11 +32,12 @@ class SessionWriter {
 public:
     SessionWriter(Socket& socket, Multiplexer& multiplexer) : socket_{socket}, multiplexer_{multiplexer} {}
 
+    /// Writes what waits to leave, unless a write is under way. Does not block.
     template <class Session>
     void flush(const std::shared_ptr<Session>& session) {
         if (writing_) return;
-        // Most writes fit into the socket's own buffer: tried at once they cost no turn of the event loop. Others have
-        // their turn after a few.
+        // Most writes fit into the socket's send buffer: a synchronous attempt saves a turn of the event loop. After a
+        // few writes an asynchronous one lets other operations run.
         for (int tries = most_writes_a_turn;; --tries) {
             if (leaving_.empty() && !multiplexer_.take(leaving_)) return session->written({});
             leaving_.gather(buffers_, most_bytes_a_write);
@@ -59,15 +62,16 @@ public:
                                  });
     }
 
+    /// Bytes written so far.
     std::uint64_t bytes() const noexcept { return bytes_; }
 
-    /// Whether a write was begun, and not all of it is written.
+    /// Whether a part of what was taken from the multiplexer is not written yet.
     bool is_partly_written() const noexcept { return !leaving_.empty(); }
 
-    /// That much of the time until now does not count, for this end slept.
+    /// Discounts the time for which this process was stopped.
     void slept(std::chrono::nanoseconds time, TimePoint now) noexcept { since_ = std::min(since_ + time, now); }
 
-    /// Whether the peer took nothing for longer than that.
+    /// Whether the peer has taken no byte for longer than `limit`.
     bool is_stalled(TimePoint now, std::chrono::nanoseconds limit) const noexcept {
         return writing_ && now - since_ > limit;
     }
@@ -82,7 +86,7 @@ private:
         session.progressed(multiplexer_.left(count));
     }
 
-    /// Short enough that a heartbeat does not wait for long behind a large body.
+    /// Small enough that a heartbeat does not wait long behind a large body.
     static constexpr std::size_t most_bytes_a_write = 256 * 1024;
     static constexpr int most_writes_a_turn = 4;
 
@@ -92,7 +96,7 @@ private:
     std::vector<asio::const_buffer> buffers_;
     std::uint64_t bytes_ = 0;
     bool writing_ = false;
-    TimePoint since_{};  // the write under way, and later by what this end slept
+    TimePoint since_{};  // the beginning of the write under way, plus the time for which this process was stopped
 };
 
 }  // namespace distwork::detail
