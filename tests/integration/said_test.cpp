@@ -217,7 +217,7 @@ TEST_CASE("an end that was asked for is not logged as a failure, at either side"
     CHECK_FALSE(at_master.has_failures());
     CHECK_FALSE(at_slave.has_failures());
     CHECK_FALSE(at_master.has("outcome was known"));
-    CHECK(at_master.has("info: A distributed work has no outcome: the second"));
+    CHECK(at_master.has("info: A distributed work did not succeed: the second"));
     CHECK(at_master.has("info: Master ended"));
     CHECK(at_slave.has(stop ? "Disconnected from: 127.0.0.1:" : "Disconnected from: "));
 }
@@ -228,7 +228,7 @@ TEST_CASE("a work whose outcome nobody awaits is told of when it fails, once, wi
     Cluster<> cluster{1, {}, heard_by(heard)};
     cluster.master.distribute_work(Throwing{0});
     REQUIRE(run_until(cluster.io, [&] { return heard.has_failures(); }));
-    CHECK(heard.has("warning: A distributed work has no outcome: Throwing on slave 0 (127.0.0.1:"));
+    CHECK(heard.has("warning: A distributed work did not succeed: Throwing on slave 0 (127.0.0.1:"));
     CHECK(heard.has(", attempt 1: std::out_of_range: beyond the end\n"));
 }
 
@@ -289,9 +289,9 @@ TEST_CASE("a role that is started twice says so at once, and one that never was 
         distwork::Master<> asked{io.get_executor(), heard_by(heard)};
         asked.async_run([](const std::exception_ptr&) {});
     }
-    CHECK(count(heard.all, "warning: A master ends that never ran: it needs start(), or async_run()\n") == 1);
+    CHECK(count(heard.all, "warning: A master ended without having run: it needs start() or async_run()\n") == 1);
     { const distwork::Slave<> slave{io.get_executor(), "127.0.0.1", 1, slave_heard_by(heard)}; }
-    CHECK(count(heard.all, "warning: Slave Ada: It ends and never ran: it needs start(), or async_run()\n") == 1);
+    CHECK(count(heard.all, "warning: Slave Ada: It ended without having run: it needs start() or async_run()\n") == 1);
     io.restart();
     io.run();
 }
@@ -491,7 +491,7 @@ TEST_CASE("by default warnings and errors go to the standard error, and nothing 
     CHECK(loud.out.empty());
     INFO(loud.err);
     CHECK(count(loud.err, "\n") == 1);
-    CHECK(count(loud.err, "] warning: A distributed work has no outcome: Throwing on Ada (127.0.0.1:") == 1);
+    CHECK(count(loud.err, "] warning: A distributed work did not succeed: Throwing on Ada (127.0.0.1:") == 1);
 
     const auto quiet = support::run_child([&](const auto&) { roles(distwork::NoLog{}); });
     CHECK(quiet.status == 0);

@@ -60,7 +60,7 @@ TEST_CASE("works that wait on a master that does not run are told of, and why") 
     scene.master->distribute_work(Plain{});
     scene.simulation.run_for(6s);
     CHECK(scene.warnings ==
-          "1 work waits: no slave is connected, for this master does not run: it needs start(), or async_run()\n");
+          "1 work waits: no slave is connected, because this master does not run: it needs start() or async_run()\n");
 }
 
 TEST_CASE("nothing is told of works whose slave comes in time, also when all slaves were gone for a while") {

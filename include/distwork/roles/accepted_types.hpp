@@ -14,7 +14,7 @@
 
 namespace distwork::detail {
 
-/// Types, by number.
+/// A set of work types, by their numbers.
 ///
 /// *Thread-safety*: all functions.
 class TypeSet {
@@ -34,7 +34,8 @@ private:
     std::vector<bool> types_;  // guarded by mutex_
 };
 
-/// The types that a master executes when slaves send them, and where. Threads are begun with the first of them.
+/// The types of works that a master executes for its slaves, and the queue that executes them. The queue, and the
+/// pool's threads, are created when the first type is accepted.
 ///
 /// *Thread-safety*: all functions.
 template <class Transport>
@@ -43,6 +44,7 @@ public:
     AcceptedTypes(Transport transport, WorkExecutor executor, std::size_t slots)
         : transport_{std::move(transport)}, executor_{std::move(executor)}, slots_{slots} {}
 
+    /// *Errors*: std::bad_alloc; std::system_error if a thread cannot be created.
     void accept(const WorkType& type) {
         accepted_.insert(type);
         const std::lock_guard lock{mutex_};
@@ -57,13 +59,13 @@ public:
 
     bool contains(const WorkType& type) const { return accepted_.contains(type); }
 
-    /// Null until a type was accepted.
+    /// The queue that executes works; null until a type was accepted.
     std::shared_ptr<WorkQueue<Transport>> queue() const {
         const std::shared_lock lock{mutex_};
         return queue_;
     }
 
-    /// Whether what came is executed; if not, `then` is called when it is.
+    /// Whether all received works were executed. If not, `then` is called once they were.
     bool are_done(std::function<void()> then) const {
         const auto queue = this->queue();
         if (!queue || queue->is_idle()) return true;
@@ -71,7 +73,7 @@ public:
         return false;
     }
 
-    /// Waits for what runs on own threads.
+    /// Blocks until the works that run on the role's own threads have returned.
     void join() {
         typename Transport::WorkPool* pool = nullptr;
         {
@@ -89,7 +91,7 @@ private:
 
     mutable std::shared_mutex mutex_;
     // guarded by mutex_
-    std::unique_ptr<typename Transport::WorkPool> pool_;  // once made, until the end
+    std::unique_ptr<typename Transport::WorkPool> pool_;  // once created, it stays until the end
     std::shared_ptr<WorkQueue<Transport>> queue_;
 };
 

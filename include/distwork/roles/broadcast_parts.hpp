@@ -28,18 +28,18 @@
 
 namespace distwork::detail {
 
-/// A broadcast under way: gathers an outcome from each slave, and calls back when the last is there.
+/// A broadcast under way: gathers the outcome of each part, and completes when the last part has ended.
 template <class Work, class Handler>
 class Broadcast : public std::enable_shared_from_this<Broadcast<Work, Handler>> {
 public:
     using Result = kept_result_t<Work>;
     using Outcome = BroadcastOutcome<Result>;
 
-    /// Where this throws the handler is as it was.
+    /// *Errors*: std::bad_alloc; then `handler` is unchanged.
     Broadcast(Work&& work, Handler& handler, const asio::any_io_executor& fallback)
         : work_{std::move(work)}, completion_{std::move(handler), fallback} {}
 
-    /// One slave's part: a submission that is pinned to it.
+    /// The part of one slave: a submission that is pinned to its socket.
     class Part final : public Submission {
     public:
         Part(const WorkType& type, std::shared_ptr<Broadcast> whole, std::size_t index)
@@ -52,7 +52,7 @@ public:
             try {
                 if constexpr (!std::is_void_v<Result>) decode(value, outcome.value, peer->limits());
                 if (this->own_type().execute_return) {
-                    // One object for all slaves: their values come back to it one after the other.
+                    // All parts share one object: execute_return is called for one part after the other.
                     const std::lock_guard lock{whole_->mutex_};
                     Context context{peer};
                     this->own_type().execute_return(whole_->mutable_work(), value, context, peer->limits());
@@ -80,7 +80,8 @@ public:
         else return work_;
     }
 
-    /// The parts, one for each of `outcomes`, which name their slaves; none: completes with an empty answer.
+    /// Creates the parts, one for each element of `outcomes`, which names its slave. Without parts, the caller
+    /// completes the broadcast with an empty result.
     std::vector<SubmissionPtr> split(std::vector<Outcome> outcomes, const SharedBody& body,
                                      const SubmitOptions& options) {
         outcomes_ = std::move(outcomes);
@@ -96,7 +97,7 @@ public:
         return parts;
     }
 
-    /// An error: of all, before any part was submitted.
+    /// Completes the broadcast. `error`, if set, is the error of the whole broadcast: no part was submitted.
     void complete(std::exception_ptr error) noexcept {
         if (error) outcomes_.clear();
         completion_.post(std::move(error), std::move(outcomes_));
@@ -114,14 +115,17 @@ private:
 
     Work work_;
     Completion<Handler> completion_;
-    std::vector<Outcome> outcomes_;  // each part writes its own
-    std::atomic<std::size_t> left_{0};
-    std::mutex mutex_;
+    std::vector<Outcome> outcomes_;     // each part writes its own element
+    std::atomic<std::size_t> left_{0};  // parts that have not ended
+    std::mutex mutex_;                  // guards calls of execute_return
 };
 
-/// Encodes the work of a broadcast once, and submits a part for each slave that is connected and has the labels.
+/// Encodes the work of a broadcast once, and submits a part for each connected slave that has the labels.
 ///
-/// `may_wait`: parts may wait for room, and every error completes the broadcast; else it is thrown.
+/// `may_wait`: parts may wait for room in the backlog, and an error completes the broadcast. Else the error is thrown,
+/// and no part was submitted. *Errors*: Error (backlog_full, no_slave, stopped, too_large, shared_pointer,
+/// unregistered_type, foreign_type), std::bad_alloc, and exceptions of the work's serialize function. An error of a
+/// single part, such as too_many_waiting, is in its BroadcastOutcome.
 template <class Core, class Whole, class Slot>
 void broadcast(Core& core, Whole& whole, const SubmitOptions& options, bool may_wait, Slot slot) {
     std::vector<typename Whole::Outcome> outcomes;
@@ -156,7 +160,7 @@ void broadcast(Core& core, Whole& whole, const SubmitOptions& options, bool may_
     });
     if (refused && !may_wait) std::rethrow_exception(refused);
     if (refused || parts.empty()) return whole.complete(std::move(refused));
-    // From here on nothing throws.
+    // From here on nothing throws
 
     cancel_through(slot, [core = core.weak_from_this(), weak] {
         const auto there = core.lock();

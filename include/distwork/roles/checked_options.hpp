@@ -22,41 +22,44 @@
 
 namespace distwork::detail {
 
-/// Works that a master may have unanswered at a slave, where credit is finer.
+/// The window of a slave: how many works a master may have unanswered there. Credit is much smaller.
 inline constexpr std::uint32_t slave_window = 1u << 20;
 
-/// What a slave without credentials is told.
+/// The text of Errc::needs_credentials for a slave.
 inline std::string beyond_this_machine(const std::string& address) {
-    return address + " is beyond this machine: to connect there needs credentials, or SlaveOptions::insecure_plaintext";
+    return address + " is beyond this machine: connecting there needs credentials, or SlaveOptions::insecure_plaintext";
 }
 
-/// Throws Error (bad_option, zero_slots) where it does not hold.
+/// Throws Error with this code and text if `holds` is false. *Errors*: Error (`error`: bad_option, bad_address,
+/// zero_slots).
 inline void require(bool holds, const char* text, Errc error = Errc::bad_option) {
     if (!holds) throw Error::with_text(error, text);
 }
 
-/// What is meant by a time without an end: sums of a few of these and the time of day do not overflow.
+/// Longer times, which mean "unlimited", are replaced by this one, 100 years: sums of a few of these and the current
+/// time do not overflow.
 inline constexpr std::chrono::milliseconds longest_time = std::chrono::hours{24 * 365 * 100};
 
-/// Throws Error (bad_option).
+/// Checks the options of a link, in the ranges that the texts below give. *Errors*: Error (bad_option).
 inline LinkOptions checked(LinkOptions link) {
     using std::chrono::milliseconds;
     require(link.heartbeat > milliseconds{0}, "LinkOptions::heartbeat must be positive");
     require(link.dead_after > link.heartbeat, "LinkOptions::dead_after must exceed heartbeat");
     require(link.handshake_timeout > milliseconds{0}, "LinkOptions::handshake_timeout must be positive");
     require(link.max_frame_bytes >= least_max_frame_bytes && link.max_frame_bytes <= 0xffff'ffff,
-            "LinkOptions::max_frame_bytes must be from 64 KiB to 4 GiB");
+            "LinkOptions::max_frame_bytes must be from 64 KiB to 4 GiB less one byte");
     require(link.stalled_after > milliseconds{0}, "LinkOptions::stalled_after must be positive");
     require(link.archive.max_bytes == ArchiveLimits{}.max_bytes,
-            "LinkOptions::archive.max_bytes follows from max_frame_bytes: set that");
+            "LinkOptions::archive.max_bytes must keep its default: it follows from max_frame_bytes");
     require(link.archive.max_depth != 0, "LinkOptions::archive.max_depth must be positive");
     for (milliseconds* const time : {&link.handshake_timeout, &link.heartbeat, &link.dead_after, &link.stalled_after})
         *time = std::min(*time, longest_time);
     return link;
 }
 
-/// Whether the address is of this machine is known when it is listened on. `otherwise`: the log of who names none.
-/// *Errors*: Error (bad_address, zero_slots, bad_option, duplicate_type).
+/// Checks the options of a master. Whether the address belongs to this machine is checked later, when the master
+/// listens. `otherwise`: the log if the options have none. *Errors*: Error (bad_address, zero_slots, bad_option,
+/// duplicate_type).
 inline MasterOptions checked(MasterOptions options, const Log& otherwise) {
     Registry::instance().check();
     check_host(options.address);
@@ -64,13 +67,14 @@ inline MasterOptions checked(MasterOptions options, const Log& otherwise) {
     require(options.slots != 0, "MasterOptions::slots must be positive", Errc::zero_slots);
     require(options.max_slave_works != 0, "MasterOptions::max_slave_works must be positive");
     require(!options.work_executor.is_in_place(),
-            "MasterOptions::work_executor must be a pool or the host's executor, not in place");
+            "MasterOptions::work_executor must be a pool or the application's executor, not in place");
     options.log = guarded(options.log ? std::move(options.log) : otherwise);
     return options;
 }
 
-/// `name` is that of a slave that was given none. What a host's name resolves to is known when it connects.
-/// *Errors*: Error (bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
+/// Checks the options of a slave. The addresses that a host name resolves to are checked later, when the slave
+/// connects. `name` and `otherwise`: the name and the log if the options have none. *Errors*: Error (bad_address,
+/// needs_credentials, zero_slots, bad_option, duplicate_type).
 inline SlaveOptions checked(const std::vector<MasterAddress>& masters, SlaveOptions options, const std::string& name,
                             const Log& otherwise) {
     Registry::instance().check();
@@ -106,7 +110,7 @@ inline SessionSettings session_settings(const LinkOptions& link, Role role, cons
     settings.max_frame_bytes = link.max_frame_bytes;
     settings.max_outbox_bytes = link.max_outbox_bytes;
     settings.limits = link.archive;
-    // An answer has a head before its value.
+    // The head of an answer, before its value, counts for max_frame_bytes.
     settings.limits.max_bytes = link.max_frame_bytes - reply_head_bytes;
     settings.log = log;
     return settings;

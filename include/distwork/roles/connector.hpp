@@ -14,8 +14,7 @@
 
 namespace distwork::detail {
 
-/// Connects to masters, one at a time. An attempt ends with who cancels the coroutine, with `stop`, and with silence for
-/// too long.
+/// Connects to masters, one attempt at a time. An attempt ends on cancellation, on `stop()`, or after `silent_after`.
 ///
 /// *Executor*: its slave's strand. *Lifetime*: shared by its slave and the attempt under way.
 template <class Transport>
@@ -26,7 +25,8 @@ public:
     Connector(Transport transport, typename Transport::Strand strand, std::chrono::milliseconds silent_after)
         : transport_{std::move(transport)}, strand_{std::move(strand)}, silent_after_{silent_after}, timer_{strand_} {}
 
-    /// *Errors*: the system's, and `Errc::peer_silent`.
+    /// *Errors*: Error (peer_silent: no answer within `silent_after`); std::system_error with the system's code, which
+    /// is operation_aborted after cancellation or `stop()`; std::bad_alloc.
     asio::awaitable<Socket> connect(MasterAddress master) {
         const auto state = co_await asio::this_coro::cancellation_state;
         const Attempt attempt{*this, state.slot()};
@@ -42,10 +42,11 @@ public:
         co_return std::move(*socket);
     }
 
+    /// Ends the attempt under way, if there is one.
     void stop() { ends_.emit(asio::cancellation_type::terminal); }
 
 private:
-    /// Passes on what a slot is told, and ends the attempt after a time.
+    /// Forwards a cancellation to the attempt, and ends the attempt after `silent_after`.
     struct Attempt {
         Attempt(Connector& connector, asio::cancellation_slot from) : connector_{connector}, slot_{from} {
             connector.silent_ = false;
@@ -71,7 +72,7 @@ private:
         asio::cancellation_slot slot_;
     };
 
-    /// Optional: what a coroutine of its own gives must be default-constructible.
+    /// Returns an optional, because co_spawn needs a result that is default-constructible.
     asio::awaitable<std::optional<Socket>> reach(MasterAddress master) {
         co_return co_await transport_.connect(strand_, master.host, master.port);
     }
@@ -81,10 +82,10 @@ private:
     const std::chrono::milliseconds silent_after_;
 
     // strand_
-    typename Transport::Timer timer_;  // while an attempt is under way
-    asio::cancellation_signal ends_;   // that attempt
-    std::uint64_t attempts_ = 0;
-    bool silent_ = false;  // the last attempt got no answer
+    typename Transport::Timer timer_;  // set while an attempt is under way
+    asio::cancellation_signal ends_;   // cancels the attempt under way
+    std::uint64_t attempts_ = 0;       // changes with each attempt: a late timer has no effect
+    bool silent_ = false;              // the last attempt ended after silent_after
 };
 
 }  // namespace distwork::detail

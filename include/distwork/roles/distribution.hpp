@@ -22,12 +22,12 @@
 
 namespace distwork::detail {
 
-/// The handler of a distributed work: nobody waits, a failure goes to the log.
+/// The handler of a distributed work: it logs a failure, because no caller waits for the outcome.
 struct ReportOutcome {
     Log log;
 
     void operator()(const std::exception_ptr& error) const {
-        if (error && log) log(level_of_failure(error), "A distributed work has no outcome: " + what_of(error));
+        if (error && log) log(level_of_failure(error), "A distributed work did not succeed: " + what_of(error));
     }
     template <class R>
     void operator()(const std::exception_ptr& error, R&&) const {
@@ -35,7 +35,7 @@ struct ReportOutcome {
     }
 };
 
-/// A distributed work whose caller waits until it was admitted, and no longer.
+/// A distributed work whose caller waits only until the work is admitted.
 template <class Handler>
 class Distribution : public Submission {
 public:

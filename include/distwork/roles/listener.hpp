@@ -17,13 +17,14 @@
 
 namespace distwork::detail {
 
-/// Where a master listens, and the loop that accepts.
+/// The acceptor of a master, and the coroutine that accepts.
 ///
-/// *Executor*: the strand that it was made on. *Thread-safety*: `local_endpoint`.
+/// *Executor*: the strand that it was created with. *Thread-safety*: `local_endpoint`.
 template <class Transport>
 class Listener {
 public:
-    /// Throws Error (address_in_use, bad_address; with `loopback_only` also needs_credentials).
+    /// Blocks while a host name is resolved. *Errors*: Error (address_in_use, bad_address; with `loopback_only` also
+    /// needs_credentials).
     Listener(Transport transport, const typename Transport::Strand& strand, const std::string& address,
              std::uint16_t port, bool loopback_only)
         : transport_{std::move(transport)},
@@ -33,7 +34,8 @@ public:
 
     asio::ip::tcp::endpoint local_endpoint() const noexcept { return local_endpoint_; }
 
-    /// Until it is closed; throws Error (cancelled). `accepted(Socket)` may throw; `failed(text)` is told why accepting failed.
+    /// Accepts until the listener is closed, and calls `accepted(Socket)`. If accepting or `accepted` throws, calls
+    /// `failed(text)` with the reason, pauses (10 ms, doubling to 500 ms) and goes on. *Errors*: Error (cancelled).
     template <class Accepted, class Failed>
     asio::awaitable<void> run(Accepted accepted, Failed failed) {
         unsigned failures = 0;
@@ -48,7 +50,7 @@ public:
             if (!error || !acceptor_.is_open()) continue;
             const auto state = co_await asio::this_coro::cancellation_state;
             if (state.cancelled() != asio::cancellation_type::none) throw Error{Errc::cancelled, "a master's run"};
-            // Out of descriptors or memory, as a rule: accepting again at once would fail again, millions of times a second.
+            // Usually descriptors or memory lack: accepting again at once would fail again, millions of times a second.
             static_cast<void>(exception_of([&] { failed(what_of(error)); }));
             try {
                 co_await pause(timer_, backoff(shortest_pause, failures++, longest_pause));

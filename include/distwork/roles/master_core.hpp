@@ -37,8 +37,10 @@
 
 namespace distwork::detail {
 
-/// What stands behind a Master: its connections, and its beginning and end. It lives until the last session that it
-/// began has ended, whatever becomes of the handle.
+/// The implementation of a Master: its connections, its start and its shutdown.
+///
+/// *Thread-safety*: functions under "Any thread" and "The life cycle". *Lifetime*: shared by the Master, by its
+/// coroutines and by its sessions: it may outlive the Master until the last session has ended.
 template <class Selector, class Transport>
 class MasterCore final : public SessionHandler<Transport>,
                          public Scheduler<Selector, Transport>,
@@ -71,7 +73,7 @@ public:
     void accept_work(const WorkType& type) { accepted_.accept(this->registry().own(type)); }
     void accept_submission(const WorkType& type) { submitted_.insert(this->registry().own(type)); }
 
-    /// Has slaves told of types that libraries register, from now on, and until `forget_registry`.
+    /// From now on until `forget_registry`, tells slaves about types that libraries register.
     void observe_registry() { settings_->types->observe(*this); }
     void forget_registry() noexcept { settings_->types->forget(*this); }
 
@@ -79,7 +81,7 @@ public:
         for (const auto& session : sessions_.all()) session->types_grew();
     }
 
-    /// Completes once that many slaves are connected.
+    /// Completes when at least `count` slaves are connected. *Errors*: Error (stopped, cancelled).
     template <class Handler>
     void wait_for_slaves(std::size_t count, Handler& handler) {
         const auto slot = asio::get_associated_cancellation_slot(handler);
@@ -97,7 +99,7 @@ public:
         });
     }
 
-    /// What waits for slaves, and what slaves sent and waits for a slot here.
+    /// The works that wait for slaves, and the works of slaves that wait for a slot of this master.
     std::vector<Waiting> waiting() {
         std::vector<Waiting> all = this->container().waiting();
         if (const auto queue = this->works())
@@ -108,7 +110,7 @@ public:
 
     // The life cycle
 
-    /// That it will run. *Errors*: already_running.
+    /// Notes that the master begins to run. *Errors*: Error (already_running).
     void begin() { once_.begin("this master"); }
     void ask_to_run() noexcept { once_.ask(); }
 
@@ -117,7 +119,7 @@ public:
         co_await run_begun(self);
     }
 
-    /// Accepts slaves until the master stops, and ends when the stop has.
+    /// Accepts slaves until the master stops, and ends when the shutdown has ended. *Errors*: Error (cancelled).
     static asio::awaitable<void> run_begun(std::shared_ptr<MasterCore> self) {
         auto accepted = [&self](typename Transport::Socket socket) { self->begin_session(std::move(socket)); };
         auto failed = [&self](const std::string& text) { self->log(LogLevel::warning, "accepting failed: " + text); };
@@ -125,7 +127,9 @@ public:
         co_await self->shutdown_.ended("a master's run");
     }
 
-    /// Admits nothing more, waits for what was admitted and for works of slaves, for at most `timeout`, then ends all.
+    /// Admits no more works, waits for at most `timeout` for the admitted works and the works of slaves, then ends all
+    /// sessions. A further call joins the same shutdown and may shorten it. *Errors*: Error (cancelled): the shutdown
+    /// goes on.
     static asio::awaitable<void> stop(std::shared_ptr<MasterCore> self, std::chrono::milliseconds timeout) {
         self->container_.close();
         self->listener_.close();
@@ -146,7 +150,7 @@ public:
         self->finish();
     }
 
-    /// The drain is over, whatever it brought.
+    /// The drain is over: settles everything that is left, and ends all sessions.
     void finish() noexcept {
         for (const auto& session : sessions_.take()) {
             give_up(session);
@@ -156,10 +160,11 @@ public:
         shutdown_.end();
     }
 
-    /// Ends all at once: every submission is settled when this returns, its handler called by its executor.
+    /// Ends everything at once. When this returns, every submission is settled, and its handler is queued on its
+    /// executor.
     void abort() noexcept {
         if (!once_.was_asked())
-            log(LogLevel::warning, [] { return "A master ends that never ran: it needs start(), or async_run()"; });
+            log(LogLevel::warning, [] { return "A master ended without having run: it needs start() or async_run()"; });
         container_.close();
         for (const auto& session : sessions_.take()) {
             give_up(session);
@@ -170,12 +175,12 @@ public:
         post_surely(strand_, [self = self()] {
             self->listener_.close();
             self->slave_waiters_.end();
-            // One that is under way has no more time; if there is none, this was the end.
+            // A shutdown under way has no more time. If there is none, this was the shutdown.
             if (self->shutdown_.begin(std::chrono::milliseconds{0})) self->shutdown_.end();
         });
     }
 
-    /// Waits for the works of slaves that run on the master's own threads.
+    /// Blocks until the works of slaves that run on the master's own threads have returned.
     void join() { accepted_.join(); }
 
     // SessionHandler: session strands
@@ -234,7 +239,7 @@ public:
             if (!submitted_.contains(type))
                 throw Error::with_text(Errc::not_accepted,
                                        "the master does not distribute works of that type (accept_submission)");
-            // Who claims it has its children ended on this strand, behind this.
+            // A parent that is claimed later has its children cancelled on this strand, after this function.
             if (!parent || parent->claimed())
                 throw Error::with_text(Errc::cancelled, "the work that submitted it has ended");
             child = std::make_shared<NestedSubmission>(type, type.decode(body, this->limits()), session, id, *parent);
@@ -299,7 +304,7 @@ public:
 private:
     std::shared_ptr<MasterCore> self() { return std::static_pointer_cast<MasterCore>(this->shared_from_this()); }
 
-    /// The drain looks whether that is all.
+    /// Has the drain check whether it is done.
     void quiet() noexcept override {
         post_surely(strand_, [self = self()] { self->shutdown_.look_again(); });
     }
@@ -318,14 +323,14 @@ private:
         std::rethrow_exception(failed);
     }
 
-    /// Settles what is in flight on a session, whether or not its strand ever runs again.
+    /// Settles the works in flight on a session, even if its strand never runs again.
     void give_up(const SessionPtr& session) noexcept {
         auto calls = session->give_up();
         container_.forget(calls);
         this->fail_all(std::move(calls), session->description(), Errc::stopped, "the master stopped");
     }
 
-    /// Settles what waits, and stops executing works of slaves.
+    /// Settles all works that wait, and stops executing works of slaves.
     void abandon() noexcept {
         this->abandon_waiting();
         if (const auto queue = this->works()) queue->stop();
@@ -337,8 +342,8 @@ private:
     SlaveWaiters slave_waiters_;
 
     AcceptedTypes<Transport> accepted_;
-    TypeSet submitted_;                  // works that slaves may have distributed
-    std::atomic<std::size_t> seats_{0};  // slaves that were admitted and are there
+    TypeSet submitted_;                  // types that works on slaves may submit
+    std::atomic<std::size_t> seats_{0};  // slaves that were admitted and have not left
     SessionSet<Transport> sessions_;
 };
 

@@ -18,12 +18,12 @@
 
 namespace distwork::detail {
 
-/// A work that a work on a slave has its master distribute. What becomes of it is told to that slave, in the bytes in
-/// which it came: a value is not decoded on its way.
+/// A work that a work on a slave submitted to the master. Its outcome is sent to that slave. The encoded value is
+/// forwarded and not decoded by the master.
 class NestedSubmission final : public Submission {
 public:
-    /// `to` awaits the outcome by this number. It inherits from its parent who may execute it, and how urgent it is; but
-    /// for that of a work which the master's own called, and no selector chose.
+    /// The peer `to` awaits the outcome under the id `number`. The submission inherits labels, priority and
+    /// max_attempts of its parent, unless the parent is a call that a work on the master sent directly to the slave.
     NestedSubmission(const WorkType& type, std::unique_ptr<IWork> work, std::weak_ptr<Peer> to, std::uint64_t number,
                      const Call& parent)
         : Submission{type}, work_{std::move(work)}, to_{std::move(to)}, number_{number} {
@@ -61,7 +61,7 @@ private:
         for (const std::string& label : parent.options.labels()) options.label(label);
     }
 
-    /// What the work threw is told as if it had been executed by the master.
+    /// Encodes the error as if the master had executed the work itself.
     ByteBuffer error_body() const {
         try {
             std::rethrow_exception(error_);

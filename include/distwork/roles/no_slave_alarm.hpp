@@ -14,7 +14,8 @@
 
 namespace distwork::detail {
 
-/// Works may well come before slaves do: that none comes is told after a while.
+/// The delayed warning that works wait and no slave is connected. It is delayed because works are often submitted
+/// before the first slave connects.
 ///
 /// *Thread-safety*: all functions.
 template <class Transport>
@@ -22,7 +23,8 @@ class NoSlaveAlarm {
 public:
     explicit NoSlaveAlarm(std::shared_ptr<TimerQueue<Transport>> timers) : timers_{std::move(timers)} {}
 
-    /// Works wait, and no slave is connected. `look()` follows, which calls `text`.
+    /// Works wait, and no slave is connected: has `look()` called in 5 s, unless that is pending already. `look` must
+    /// call `text`. *Errors*: std::bad_alloc.
     void set(std::function<void()> look) {
         if (is_set_.exchange(true)) return;
         try {
@@ -33,7 +35,7 @@ public:
         }
     }
 
-    /// What is to be told; nothing, if works do not wait for that any more.
+    /// The text of the warning; empty if no work waits for a first slave any more.
     std::string text(const std::vector<Waiting>& waiting, bool master_runs) {
         is_set_ = false;
         std::size_t works = 0;
@@ -41,14 +43,14 @@ public:
             if (kind.reason == WaitReason::no_slave) works += kind.works;
         if (works == 0) return {};
         return std::to_string(works) + (works == 1 ? " work waits" : " works wait") + ": no slave is connected" +
-               (master_runs ? "" : ", for this master does not run: it needs start(), or async_run()");
+               (master_runs ? "" : ", because this master does not run: it needs start() or async_run()");
     }
 
 private:
     static constexpr std::chrono::seconds patience{5};
 
     const std::shared_ptr<TimerQueue<Transport>> timers_;
-    std::shared_ptr<void> kept_;  // of who set it
+    std::shared_ptr<void> kept_;  // the timer; written by the caller that set is_set_
     std::atomic<bool> is_set_{false};
 };
 

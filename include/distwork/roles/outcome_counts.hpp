@@ -20,12 +20,13 @@
 
 namespace distwork::detail {
 
-/// For people: which of its times a call has used up.
+/// The beginning of an error's text: which time limit of a call is over.
 inline std::string over(const char* time, std::chrono::milliseconds limit) {
     return std::string{"its "} + time + " of " + std::to_string(limit.count()) + " ms is over: ";
 }
 
-/// What a call is told that ends here; `why()`: what is to be said besides its name, instead of what the code means.
+/// The error of a call that the master ends. `why()` returns the text after its name; if that is empty, the text is the
+/// meaning of the code. std::bad_alloc on allocation failure.
 template <class Why>
 std::exception_ptr error_of(const Call& call, Errc reason, Why why) noexcept {
     return exception_of([&] {
@@ -35,7 +36,7 @@ std::exception_ptr error_of(const Call& call, Errc reason, Why why) noexcept {
     });
 }
 
-/// Where a master's calls end: each is counted once and calls back once.
+/// Ends the calls of a master: counts each call once, and completes it once.
 ///
 /// *Thread-safety*: all functions.
 template <class Transport>
@@ -44,20 +45,21 @@ public:
     explicit OutcomeCounts(const Transport& transport)
         : executor_{transport.get_executor()}, completions_{std::make_shared<CompletionQueue<Transport>>(transport)} {}
 
-    /// Calls that answers settled.
+    /// Counts and completes calls that answers settled.
     void deliver(std::vector<std::shared_ptr<Call>> settled) noexcept {
         count(settled);
         completions_->deliver(std::move(settled));
     }
 
-    /// A call that was claimed, and not sent or not answered.
+    /// Fails, counts and completes a call that the caller of this function has claimed.
     void fail(const std::shared_ptr<Call>& call, std::exception_ptr error) noexcept {
         call->fail(std::move(error));
         count(*call);
         deliver_one(executor_, call);
     }
 
-    /// Claims and fails those that nobody claimed before; `text(call)` says why, for people.
+    /// Claims, fails, counts and completes those of `calls` that were not claimed before. `text(call)` is the error's
+    /// text.
     template <class Text>
     void fail_all(std::vector<std::shared_ptr<Call>> calls, Errc reason, Text text) noexcept {
         fail_unclaimed(calls, reason, text);
@@ -65,7 +67,7 @@ public:
         deliver_all(executor_, std::move(calls));
     }
 
-    /// A call that was told otherwise.
+    /// Counts a settled call, whose caller was told in another way.
     void count(const Call& call) noexcept {
         if (!call.chosen()) return;
         if (DISTWORK_PLANTED(forget_to_count) && call.outcome() == Errc::cancelled) return;

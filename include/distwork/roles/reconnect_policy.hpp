@@ -13,7 +13,7 @@
 
 namespace distwork::detail {
 
-/// Which master of its list a slave tries next, and after which pause. No I/O, no clock, no chance.
+/// Decides which master of its list a slave tries next, and after which back-off. No I/O, no clock, no random numbers.
 class ReconnectPolicy {
     using Milliseconds = std::chrono::milliseconds;
 
@@ -21,26 +21,27 @@ public:
     ReconnectPolicy(std::vector<MasterAddress> masters, Milliseconds after, Milliseconds at_most)
         : masters_{std::move(masters)}, after_{after}, at_most_{at_most} {}
 
-    /// The one whose turn it is; there is one until `strike` says otherwise.
+    /// The master to try now. There is one until `strike` returns nullopt.
     const MasterAddress& master() const { return masters_[at_]; }
     bool is_first() const noexcept { return at_ == 0; }
 
-    // What became of it: how long to pause before the next attempt. Zero: the next one of the list has its turn.
+    // The result of an attempt. Each function returns the pause before the next attempt; zero: try the next master of
+    // the list at once. The pause doubles from `after` to `at_most`.
 
-    /// A session was opened, and ended: begins anew, with the first.
+    /// A session was opened, and ended: begins again with the first master, and with the shortest pause.
     Milliseconds lost() {
         at_ = 0;
         rounds_ = 0;
         return grow();
     }
 
-    /// No session was opened this time.
+    /// No session was opened. A pause follows when the whole list was tried.
     std::optional<Milliseconds> failed() {
         at_ = DISTWORK_PLANTED(first_master_only) ? masters_.size() : at_ + 1;
         return next();
     }
 
-    /// None ever will be: it has no further turn. None: no master is left.
+    /// No session will ever be opened with this master: removes it from the list. nullopt: no master is left.
     std::optional<Milliseconds> strike() {
         masters_.erase(masters_.begin() + static_cast<std::ptrdiff_t>(at_));
         if (masters_.empty()) return std::nullopt;
@@ -60,7 +61,7 @@ private:
     const Milliseconds after_;
     const Milliseconds at_most_;
     std::size_t at_ = 0;
-    unsigned rounds_ = 0;  // that failed
+    unsigned rounds_ = 0;  // of the list that failed
 };
 
 }  // namespace distwork::detail

@@ -7,7 +7,8 @@
 
 namespace distwork::detail {
 
-/// Where a role runs, as its constructors take it: any executor, or an execution context such as an asio::io_context.
+/// The constructor argument that says where a role runs: any executor, or an execution context such as an
+/// asio::io_context.
 class RoleExecutor {
 public:
     template <std::convertible_to<asio::any_io_executor> Executor>

@@ -38,7 +38,8 @@
 
 namespace distwork::detail {
 
-/// What a master does with works, whatever their connections: how they come in, when they go again, and how they end.
+/// What a master does with works, apart from its connections: how they are submitted, when they are sent again, and how
+/// they end.
 ///
 /// *Thread-safety*: all functions.
 template <class Selector, class Transport>
@@ -55,14 +56,15 @@ public:
     void log(LogLevel level, std::string_view line) const {
         if (options_.log) options_.log(level, line);
     }
-    /// `text()` makes the line. Where memory lacks it is lost, and nothing else.
+    /// `text()` returns the line. On allocation failure only the line is lost.
     template <class Text>
     requires std::is_invocable_v<Text>
     void log(LogLevel level, Text text) const noexcept {
         static_cast<void>(exception_of([&] { log(level, std::string_view{text()}); }));
     }
 
-    /// Encodes and submits; what is refused completes with the reason. `may_wait`: for room in the backlog.
+    /// Encodes and submits a work. If it is refused, it completes with the error. `may_wait`: it may wait for room in
+    /// the backlog. `submit_encoded` takes a work that has its body already.
     void submit(const SubmissionPtr& call, bool may_wait = true) noexcept {
         ByteBuffer room;
         submit_as(call, may_wait, [&] { enter(call, room); });
@@ -71,7 +73,8 @@ public:
         submit_as(call, may_wait, [] {});
     }
 
-    /// The same at once, or not at all. Throws Error (backlog_full, no_slave, too_large, …).
+    /// The same, but a refused work throws, and it does not wait for room. *Errors*: Error (backlog_full, no_slave,
+    /// stopped, too_large, shared_pointer, foreign_type), std::bad_alloc, and exceptions of its serialize function.
     void submit_now(const SubmissionPtr& call) {
         ByteBuffer room;
         Admission admission{};
@@ -90,7 +93,7 @@ public:
     void cancel(const SubmissionPtr& call) noexcept { end(call, Errc::cancelled); }
 
     Statistics statistics() const {
-        // First: what completes meanwhile was admitted before.
+        // The outcomes are read first, so that each counted outcome is also counted as admitted.
         Statistics outcomes;
         outcomes_.add_to(outcomes);
         Statistics all = container_.statistics();
@@ -127,12 +130,13 @@ protected:
           no_slave_{timers_} {}
     ~Scheduler() = default;
 
-    /// What `watch_for_quiet` asked for: nothing waits, and nothing is in flight. From any thread, perhaps again.
+    /// Called after `watch_for_quiet` when nothing waits and nothing is in flight: from any thread, possibly
+    /// repeatedly.
     virtual void quiet() noexcept = 0;
 
     void watch_for_quiet() noexcept { stopping_ = true; }
 
-    /// Works that answers took out: those that threw, and those that were recalled.
+    /// Sends works again that threw or were recalled.
     void go_again(const AgainWorks& works) noexcept {
         for (const SubmissionPtr& work : works.recalled)
             post_surely(strand_, [self = this->shared_from_this(), work] { self->send_again(work); });
@@ -140,20 +144,20 @@ protected:
             send_later(work, work->options.retry_on_error().pause(work->retries(), transport_.random()));
     }
 
-    /// Works of a slave that was lost.
+    /// Sends works of a lost slave again, each after its pause.
     void send_elsewhere(const std::list<SubmissionPtr>& works) noexcept {
         for (const SubmissionPtr& work : works) send_later(work, work->pause_after_loss(transport_.random()));
     }
 
-    /// Claims and fails those that were in flight on a session and nobody claimed before.
+    /// Claims and fails those works of a session that were not claimed before.
     void fail_all(std::vector<std::shared_ptr<Call>> calls, const std::string& slave, Errc reason,
                   std::string_view why) noexcept {
         const auto text = [&](const Call& call) { return (attempts_of(call, slave) + ": ").append(why); };
         outcomes_.fail_all(std::move(calls), reason, text);
     }
 
-    /// Stands from before works are taken out of the container until their outcomes are counted: a drain that finds the
-    /// container quiet has to wait for that, too. To be followed by `notice`.
+    /// Exists from before works are removed from the container until their outcomes are counted. A drain that finds the
+    /// container quiet must wait for that, too. The owner must call `notice` afterwards.
     class Settling {
     public:
         explicit Settling(Scheduler& all) noexcept : all_{all} { all_.begin_settling(); }
@@ -170,7 +174,7 @@ protected:
 
     void deliver_settled(std::vector<std::shared_ptr<Call>> settled) noexcept { outcomes_.deliver(std::move(settled)); }
 
-    /// Settles what waits; nothing goes again.
+    /// Settles all works that wait. From now on no work is sent again.
     void abandon_waiting() noexcept {
         timers_->stop();
         for (const SubmissionPtr& work : container_.take_waiting())
@@ -178,7 +182,8 @@ protected:
                 fail(work, error_of(*work, Errc::stopped, [] { return std::string{"the master stopped"}; }));
     }
 
-    /// What the container did under its lock and others must hear of outside.
+    /// Reports the events that happened under the container's lock. Must be called after each function that may cause
+    /// one.
     void notice() noexcept {
         if (container_.has_news() || stopping_.load(std::memory_order_relaxed)) take_notice();
     }
@@ -192,7 +197,7 @@ protected:
     Container container_;
 
 private:
-    /// It seldom has to: `notice` comes with every work.
+    /// Separate, because `notice` is called for every work and seldom finds something to do.
     [[gnu::cold]] void take_notice() noexcept {
         if (container_.has_news()) tell(container_.take_news());
         if (stopping_.load(std::memory_order_relaxed) && is_quiet()) quiet();
@@ -219,7 +224,7 @@ private:
     void tell(const News& news) noexcept {
         if (news.look) look_later();
         for (const auto& work : news.admitted) work->admitted();
-        static_cast<void>(exception_of([&] { log_news(news); }));  // out of memory: a line is lost, and nothing else
+        static_cast<void>(exception_of([&] { log_news(news); }));  // on allocation failure only a line is lost
     }
 
     void log_news(const News& news) {
@@ -245,7 +250,7 @@ private:
             if (const auto there = core.lock()) there->look();
         };
         const auto failed = exception_of([&] { timers_->set(container_.time_between_looks(), act, next_look_); });
-        if (failed) container_.forget_look();  // out of memory
+        if (failed) container_.forget_look();  // allocation failure
     }
 
     void look() noexcept {
@@ -260,7 +265,7 @@ private:
 
     // Works that wait for a time, or for another attempt
 
-    /// Has the submission end when its times are over.
+    /// Sets the timers of the submission's time limits. *Errors*: std::bad_alloc.
     void watch(const SubmissionPtr& call) {
         const SubmitOptions& options = call->options;
         if (options.queue_timeout().count() != 0)
@@ -269,7 +274,7 @@ private:
             set(call->timers().deadline, options.deadline(), call, &Scheduler::overdue);
     }
 
-    /// The submission does not live longer for it.
+    /// Sets a timer, which does not keep the submission alive. *Errors*: std::bad_alloc.
     void set(std::shared_ptr<void>& alarm, std::chrono::nanoseconds after, const SubmissionPtr& call,
              void (Scheduler::*action)(const SubmissionPtr&) noexcept) {
         const auto act = [core = this->weak_from_this(), weak = std::weak_ptr{call}, action] {
@@ -307,12 +312,12 @@ private:
             work->encode(room, limits());
             static_cast<void>(container_.send_again(work));
         });
-        // It changed since it was encoded first, and does not encode any more; or memory lacks for it.
+        // The object has changed since it was first encoded and does not encode any more; or an allocation failed.
         if (error) fail_waiting(work, std::move(error));
         else notice();
     }
 
-    /// It was to go again, and cannot.
+    /// Fails a work that was to be sent again and cannot.
     void fail_waiting(const SubmissionPtr& work, std::exception_ptr error) noexcept {
         if (!work->claim(Errc::malformed)) return;
         {

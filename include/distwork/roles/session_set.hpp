@@ -10,7 +10,7 @@
 
 namespace distwork::detail {
 
-/// The sessions of a master, strangers' too, until each has ended.
+/// The sessions of a master, each until it has ended; also those of peers that have not introduced themselves yet.
 ///
 /// *Thread-safety*: all functions.
 template <class Transport>
@@ -18,7 +18,7 @@ class SessionSet {
 public:
     using SessionPtr = std::shared_ptr<Session<Transport>>;
 
-    /// False: there are `most` already, or all were taken.
+    /// False: there are `most` sessions already, or `take` was called.
     bool add(const SessionPtr& session, std::size_t most) {
         const std::lock_guard lock{mutex_};
         if (ended_ || sessions_.size() >= most) return false;
@@ -41,7 +41,7 @@ public:
         return sessions_;
     }
 
-    /// All of them; none is added any more.
+    /// Removes and returns all sessions. From now on none is added.
     std::vector<SessionPtr> take() {
         const std::lock_guard lock{mutex_};
         ended_ = true;

@@ -15,8 +15,9 @@
 
 namespace distwork::detail {
 
-/// How a role stops: it waits until nothing is left to do, or its time is over. Whoever asks again may shorten the
-/// time; all are told of the same end, and none of them carries the drain: who is cancelled only stops waiting.
+/// The shutdown of a role: it waits until nothing is left to do, or until the timeout. A further call joins the same
+/// shutdown; a shorter timeout takes effect. All callers wait for the same end. Cancelling a waiter does not cancel the
+/// shutdown.
 ///
 /// *Executor*: the role's strand.
 template <class Transport>
@@ -29,7 +30,8 @@ public:
         ended_.expires_after(longest);
     }
 
-    /// True for who asked first: that one has the drain begun, which calls `end`, or calls it. All await `ended`.
+    /// True for the first caller, which must start the drain. `end` must be called when the drain is over, also if it
+    /// could not be started. Every caller awaits `ended`. A timeout above one year counts as one year.
     bool begin(std::chrono::milliseconds timeout) noexcept {
         const TimePoint deadline = transport_.now() + std::min(timeout, longest);
         if (std::exchange(begun_, true)) {
@@ -41,7 +43,7 @@ public:
         return true;
     }
 
-    /// Waits until `quiet()` holds or the time is over.
+    /// Waits until `quiet()` returns true, or until the timeout. On allocation failure it tries again.
     template <class Quiet>
     asio::awaitable<void> until(Quiet quiet) {
         for (bool is_over = false; !is_over;) {
@@ -54,21 +56,23 @@ public:
         }
     }
 
-    /// What `quiet()` looks at may have changed.
+    /// The result of `quiet()` may have changed: evaluates it again.
     void look_again() { changed_.cancel(); }
 
-    /// The same, to be called from any thread. Keeps `owner` alive, whom the drain is a part of.
+    /// Returns a function that does the same and may be called from any thread. It keeps `owner` alive, which must own
+    /// this object.
     template <class Owner>
     std::function<void()> looking_again(std::shared_ptr<Owner> owner) {
         return [this, owner = std::move(owner)] { post_surely(strand_, [this, owner] { look_again(); }); };
     }
 
+    /// The shutdown is over: completes all waiters.
     void end() noexcept {
         over_ = true;
         ended_.cancel();
     }
 
-    /// `who` waits. *Errors*: Error (cancelled): it is not over.
+    /// Waits for the end; `who` names the waiter in the error. *Errors*: Error (cancelled): the shutdown is not over.
     asio::awaitable<void> ended(const char* who) {
         std::error_code cancelled;
         auto token = asio::redirect_error(asio::use_awaitable, cancelled);
@@ -82,7 +86,7 @@ private:
     Transport transport_;
     const typename Transport::Strand strand_;
     typename Transport::Timer changed_;
-    typename Transport::Timer ended_;  // cancelled by the end
+    typename Transport::Timer ended_;  // cancelled by `end`
     TimePoint deadline_{};
     bool begun_ = false;
     bool over_ = false;

@@ -37,7 +37,8 @@
 
 namespace distwork::detail {
 
-/// What stands behind a Slave: it lives until its last session has ended, whatever becomes of the handle.
+/// The implementation of a Slave. *Lifetime*: shared by the Slave, by its coroutines and by its session: it may outlive
+/// the Slave until its last session has ended.
 template <class Transport>
 class SlaveCore final : public SessionHandler<Transport>,
                         public RegistryObserver,
@@ -73,7 +74,7 @@ public:
         if (options_.log) options_.log(level, line);
     }
 
-    /// `text()` makes the line. Where memory lacks it is lost, and nothing else.
+    /// `text()` returns the line. On allocation failure only the line is lost.
     template <class Text>
     requires std::is_invocable_v<Text>
     void log(LogLevel level, Text text) const noexcept {
@@ -82,7 +83,7 @@ public:
 
     bool is_connected() const noexcept { return connected_; }
 
-    /// Has its master told of types that libraries register, from now on, and until `forget_registry`.
+    /// From now on until `forget_registry`, tells the master about types that libraries register.
     void observe_registry() { settings_->types->observe(*this); }
     void forget_registry() noexcept { settings_->types->forget(*this); }
 
@@ -90,18 +91,21 @@ public:
         if (const auto session = current_session()) session->types_grew();
     }
 
-    /// Connects, and connects again; throws what no further attempt would change.
+    /// Connects to a master, and connects again when the session ends, until it is stopped. *Errors*: Error
+    /// (already_running, cancelled); the error of the last master if no further attempt can succeed (version_mismatch,
+    /// not_distwork, wrong_role, needs_credentials); with `reconnect` false, the error of the last master tried.
     static asio::awaitable<void> run(std::shared_ptr<SlaveCore> self) {
         self->begin();
         co_await self->run();
     }
     static asio::awaitable<void> run_begun(std::shared_ptr<SlaveCore> self) { co_await self->run(); }
 
-    /// That it will run. *Errors*: already_running.
+    /// Notes that the slave begins to run. *Errors*: Error (already_running).
     void begin() { once_.begin("slave " + options_.name); }
     void ask_to_run() noexcept { once_.ask(); }
 
-    /// Takes nothing new, finishes what it has, for at most `timeout`, and leaves.
+    /// Takes no new works, finishes the works that it has, for at most `timeout`, and disconnects. A further call joins
+    /// the same shutdown and may shorten it. *Errors*: Error (cancelled): the shutdown goes on.
     static asio::awaitable<void> stop(std::shared_ptr<SlaveCore> self, Milliseconds timeout) {
         self->stop_running();
         if (self->shutdown_.begin(timeout)) {
@@ -123,7 +127,7 @@ public:
             if (DISTWORK_PLANTED(drain_at_once)) self->master_drained_ = true, self->works_->stop();
             co_await self->shutdown_.until([&self, &session] {
                 const bool idle = self->works_->is_idle();
-                // Children of its works may still come: then it looks again when those are done.
+                // Works may still be suspended or submit children: check again when they are done.
                 if (!idle && self->master_drained_) self->works_->when_idle(self->shutdown_.looking_again(self));
                 const bool quiet = self->master_drained_ && idle && session->awaiting() == 0;
                 return quiet || self->current_session() != session;
@@ -136,10 +140,11 @@ public:
         self->shutdown_.end();
     }
 
-    /// Ends all at once: every call of its works is settled when this returns, whether or not the strand runs again.
+    /// Ends everything at once. When this returns, every call of its works is settled, even if the strand never runs
+    /// again.
     void abort() noexcept {
         if (!once_.was_asked())
-            log(LogLevel::warning, [] { return "It ends and never ran: it needs start(), or async_run()"; });
+            log(LogLevel::warning, [] { return "It ended without having run: it needs start() or async_run()"; });
         works_->stop();
         if (const auto session = current_session()) settle(session->give_up(), Errc::stopped, "the slave ended");
         post_surely(strand_, [self = this->shared_from_this()] {
@@ -148,6 +153,7 @@ public:
         });
     }
 
+    /// Blocks until the works that run on the slave's own threads have returned.
     void join() {
         if (pool_) pool_->join();
     }
@@ -191,7 +197,7 @@ public:
         reason_ = reason;
         detail_ = surely([&] { return detail; });
         const std::string text = surely([&] { return why_ended(reason, detail); });
-        // What kept a session from being opened is told as well by who asks the next master.
+        // If no session was opened, after_failure() logs the reason as well.
         log(served_ && !is_clean_end(reason) ? LogLevel::warning : LogLevel::info,
             [&] { return "Disconnected from: " + to_string(session->remote_endpoint()) + ": " + text; });
         settle(std::move(unanswered), Errc::lost, surely([&] { return "its master was lost: " + text; }));
@@ -222,8 +228,8 @@ private:
         }
     }
 
-    /// One connection to one master, from its beginning to its end. Throws unless a session was opened, and the two
-    /// understood each other.
+    /// One connection to one master, from its beginning to its end. Throws if no session was opened, if no later
+    /// attempt can succeed, or if a peer broke the protocol.
     asio::awaitable<void> attempt() {
         reason_.clear();
         served_ = false;
@@ -233,13 +239,13 @@ private:
         co_await serve(std::move(socket));
     }
 
-    /// How long to pause until the next attempt. Throws `failed` where there is to be none.
+    /// The pause before the next attempt. Throws `failed` if there is no further attempt.
     Milliseconds after_failure(const std::exception_ptr& failed) {
         const auto pause = passes(failed) ? search_.failed() : search_.strike();
         if (!pause || (!options_.reconnect && pause->count() != 0)) std::rethrow_exception(failed);
-        // Attempts go on: the first round of them is told of aloud.
+        // Attempts go on. Only failures of the first round are warnings.
         log(is_unreachable_ && passes(failed) ? LogLevel::info : LogLevel::warning,
-            [&] { return what_of(failed) + (passes(failed) ? "" : "; it is not asked again"); });
+            [&] { return what_of(failed) + (passes(failed) ? "" : "; this master is not tried again"); });
         if (pause->count() != 0) is_unreachable_ = true;
         return *pause;
     }
@@ -250,7 +256,7 @@ private:
         connector_->stop();
     }
 
-    /// A name may resolve to anything.
+    /// Checks the address to which a host name resolved. *Errors*: Error (needs_credentials).
     void check_peer(const typename Transport::Socket& socket) const {
         if (!options_.insecure_plaintext && !socket.remote_endpoint().address().is_loopback())
             throw Error::with_text(Errc::needs_credentials, beyond_this_machine(to_string(socket.remote_endpoint())));
@@ -279,14 +285,14 @@ private:
         deliver_all(executor_, std::move(calls));
     }
 
-    /// Whether a later attempt may do better.
+    /// Whether a later attempt may succeed.
     static bool passes(std::error_code reason) noexcept {
         for (const Errc final : {Errc::version_mismatch, Errc::not_distwork, Errc::wrong_role, Errc::needs_credentials})
             if (reason == final) return false;
         return true;
     }
-    /// Whether the two did not understand each other. As if the master had not taken it: others of the list would never
-    /// have their turn, were it asked first again.
+    /// Whether a peer broke the protocol. Then the attempt counts as failed, so that the other masters of the list are
+    /// tried; else the first master would always be tried first again.
     static bool is_broken(std::error_code reason) noexcept {
         return reason == Errc::protocol_violation || reason == Errc::frame_too_large;
     }
@@ -295,12 +301,12 @@ private:
             std::rethrow_exception(failed);
         } catch (const std::system_error& error) {
             return passes(error.code());
-        } catch (...) {  // out of memory, say
+        } catch (...) {  // for example an allocation failure
             return true;
         }
     }
 
-    /// From half of the pause to all of it: slaves that lost one master do not all come back at once.
+    /// A random pause from half of `pause` to `pause`: slaves that lost one master do not all connect again at once.
     Milliseconds jittered(Milliseconds pause) const {
         const auto half = static_cast<std::uint64_t>(pause.count()) / 2;
         return pause - Milliseconds{transport_.random() % (half + 1)};
@@ -319,18 +325,18 @@ private:
     // strand_
     const std::shared_ptr<Connector<Transport>> connector_;
     ReconnectPolicy search_;
-    Timer timer_;  // until the next attempt to connect
+    Timer timer_;  // the pause before the next attempt to connect
     Shutdown<Transport> shutdown_;
-    bool master_drained_ = false;  // it sends nothing more
+    bool master_drained_ = false;  // the master confirmed that it sends no more works
     std::error_code reason_;       // why the last session ended
     std::string detail_;
     bool stopped_ = false;
     bool served_ = false;          // the last session was opened
-    bool is_unreachable_ = false;  // no master of the list took it, in a whole round
+    bool is_unreachable_ = false;  // a whole round over the list has failed since the last session
 
     mutable std::mutex session_mutex_;
     // guarded by session_mutex_
-    std::weak_ptr<Session<Transport>> session_;  // held by serve()
+    std::weak_ptr<Session<Transport>> session_;  // kept alive by serve()
 };
 
 }  // namespace distwork::detail

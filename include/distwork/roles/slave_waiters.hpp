@@ -12,7 +12,9 @@
 
 namespace distwork::detail {
 
-/// Those who wait until a master has so many slaves. On its strand only.
+/// The waiters for a number of connected slaves of a master.
+///
+/// *Executor*: the master's strand.
 class SlaveWaiters {
     struct AnyWaiter {
         explicit AnyWaiter(std::size_t wanted) : count{wanted} {}
@@ -35,6 +37,7 @@ public:
         else surely([&] { waiters_.push_back(waiter); });
     }
 
+    /// Completes the waiters for which `connected` slaves are enough.
     void wake(std::size_t connected) noexcept {
         std::erase_if(waiters_, [connected](const auto& waiter) {
             if (waiter->count > connected) return false;
@@ -43,12 +46,12 @@ public:
         });
     }
 
-    /// Nothing if it waits no longer.
+    /// Completes the waiter with Errc::cancelled, if it still waits.
     void cancel(const std::shared_ptr<AnyWaiter>& waiter) noexcept {
         if (std::erase(waiters_, waiter) != 0) fail(*waiter, Errc::cancelled);
     }
 
-    /// The master stops: nobody waits any more.
+    /// The master stops: completes all waiters, and every later one, with Errc::stopped.
     void end() noexcept {
         ended_ = true;
         for (const auto& waiter : waiters_) fail(*waiter, Errc::stopped);
