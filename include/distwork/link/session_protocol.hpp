@@ -190,7 +190,8 @@ private:
         const WorkType* const type = types_.find(frame.header.type);
         if (!type) return on_nonsense(frame.header);
         if (!batch_.has_room(multiplexer_))
-            return part(Errc::protocol_violation, "the peer exceeded the advertised window of works");
+            return part(Errc::protocol_violation,
+                        "the peer exceeded the advertised window of " + std::to_string(settings_->window) + " works");
         if (frame.header.flags & flag_submission) return on_submission(std::move(frame), *type);
         if (host_->accepts(*type))
             batch_.add_work(std::move(frame), *type, static_cast<Session<Transport>&>(*this), *host_);
