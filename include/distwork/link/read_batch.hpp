@@ -38,7 +38,8 @@ public:
         return received_works_ - replies_seen_ <= window_;
     }
 
-    void add_work(Frame&& frame, const WorkType& type, Session<Transport>& session, SessionHandler<Transport>& host) {
+    void add_work(Frame&& frame, const WorkType& type, Session<Transport>& session,
+                  SessionHandler<Transport>& handler) {
         WorkBatch::Item item{frame.header.id, &type, frame.body};
         if (frame.header.flags & flag_timeout) {
             item.timeout_ms = detail::load<std::uint32_t>(frame.body.data());
@@ -46,8 +47,8 @@ public:
         }
         if (!frame.own) return works_.push_back(item);
         const SessionPtr self = session.shared_from_this();
-        hand_over_works(self, host);
-        host.works()->push(WorkBatch::single(self, item, std::move(frame.own)));
+        hand_over_works(self, handler);
+        handler.works()->push(WorkBatch::single(self, item, std::move(frame.own)));
     }
 
     /// Removes a work that was not handed over yet. False: it is not here.
@@ -59,11 +60,11 @@ public:
         return true;
     }
 
-    void hand_over_works(const SessionPtr& session, SessionHandler<Transport>& host) {
+    void hand_over_works(const SessionPtr& session, SessionHandler<Transport>& handler) {
         if (works_.empty()) return;
         auto batch = WorkBatch::copy(session, works_);
         works_.clear();
-        host.works()->push(std::move(batch));
+        handler.works()->push(std::move(batch));
     }
 
     /// Adds an answer. False: it does not decode, or is invalid.
@@ -90,13 +91,13 @@ public:
 
     /// Settles the answers and has their calls completed. Nothing throws between the removal of the calls from the
     /// table and their completion.
-    void settle_answers(const SessionPtr& session, SessionHandler<Transport>& host, Multiplexer& multiplexer) {
+    void settle_answers(const SessionPtr& session, SessionHandler<Transport>& handler, Multiplexer& multiplexer) {
         if (answers_.empty()) return;
         const bool some_are_held = multiplexer.take_calls(answers_);
-        host.answered(session, answers_);
+        handler.answered(session, answers_);
         auto settled = settle(answers_, session, session->description());
         answers_.clear();
-        host.deliver(std::move(settled));
+        handler.deliver(std::move(settled));
         if (some_are_held) multiplexer.release_held();
     }
 

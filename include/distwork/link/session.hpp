@@ -43,9 +43,9 @@ class Session final : public SessionProtocol<Transport> {
 public:
     /// `executor`: where calls complete whose handlers have no associated executor.
     Session(Transport transport, asio::any_io_executor executor, Socket socket,
-            std::shared_ptr<const SessionSettings> settings, std::shared_ptr<SessionHandler<Transport>> host)
+            std::shared_ptr<const SessionSettings> settings, std::shared_ptr<SessionHandler<Transport>> handler)
         : SessionProtocol<Transport>{std::move(executor), std::move(settings), remote_endpoint_of(socket),
-                                     std::move(host)},
+                                     std::move(handler)},
           transport_{std::move(transport)},
           link_{std::make_unique<Link>(std::move(socket))},
           writer_{link_->socket, multiplexer_} {}
@@ -133,10 +133,10 @@ public:
 
     void progressed(Multiplexer::Room room) {
         if (!opened_ || ended_) return;
-        if (room.for_calls) host_->has_room(this->shared_from_this());
+        if (room.for_calls) handler_->has_room(this->shared_from_this());
         if (!room.for_answers) return;
         link_->room.cancel();
-        if (const auto works = host_->works()) works->resume();
+        if (const auto works = handler_->works()) works->resume();
     }
 
     bool has_ended() const noexcept { return ended_; }
@@ -161,7 +161,7 @@ private:
     using SessionProtocol<Transport>::bytes_received_;
     using SessionProtocol<Transport>::children_;
     using SessionProtocol<Transport>::ended_;
-    using SessionProtocol<Transport>::host_;
+    using SessionProtocol<Transport>::handler_;
     using SessionProtocol<Transport>::liveness_;
     using SessionProtocol<Transport>::opened_;
     using SessionProtocol<Transport>::multiplexer_;
@@ -229,7 +229,7 @@ private:
                 DISTWORK_MARK(stalled);
                 self->end(Errc::peer_stalled, "");
             } else if (!self->ended_ && !self->parting_) {
-                if (is_read && self->liveness_.suspect(now)) self->host_->suspected(self, true);
+                if (is_read && self->liveness_.suspect(now)) self->handler_->suspected(self, true);
                 self->beat();
             }
         }
@@ -262,10 +262,10 @@ private:
         link_->room.cancel();
         std::error_code ignored;
         static_cast<void>(link_->socket.close(ignored));
-        const auto host = std::move(host_);
-        if (const auto works = host->works()) works->forget(*this);
-        children_.take_all([&](const std::shared_ptr<Call>& child) { host->cancel_work(child); });
-        host->closed(this->shared_from_this(), reason, detail, multiplexer_.close());
+        const auto handler = std::move(handler_);
+        if (const auto works = handler->works()) works->forget(*this);
+        children_.take_all([&](const std::shared_ptr<Call>& child) { handler->cancel_work(child); });
+        handler->closed(this->shared_from_this(), reason, detail, multiplexer_.close());
     }
 
     /// The destruction of an execution context destroys its coroutines, so no loop is left that could end the session.
@@ -274,7 +274,7 @@ private:
         Session& session;
         ~Released() {
             session.ended_ = true;
-            session.host_.reset();
+            session.handler_.reset();
             session.multiplexer_.close();
             std::unique_ptr<Link> dropped;  // outlives the lock
             const std::lock_guard lock{session.link_mutex_};

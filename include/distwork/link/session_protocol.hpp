@@ -48,12 +48,12 @@ protected:
     };
 
     SessionProtocol(asio::any_io_executor executor, std::shared_ptr<const SessionSettings> settings,
-                    asio::ip::tcp::endpoint endpoint, std::shared_ptr<SessionHandler<Transport>> host)
+                    asio::ip::tcp::endpoint endpoint, std::shared_ptr<SessionHandler<Transport>> handler)
         : SessionSender{std::move(executor), std::move(settings), std::move(endpoint)},
           reader_{stranger_bytes},
           handshake_{settings_->role, settings_->name},
           liveness_{settings_->heartbeat, settings_->dead_after},
-          host_{std::move(host)},
+          handler_{std::move(handler)},
           batch_{settings_->window} {}
 
     /// Called when the session was opened or began to part: wakes the coroutine that waits for either.
@@ -64,7 +64,7 @@ protected:
     /// Handles the bytes of one read: parses every whole frame, then hands over all works at once and settles all
     /// answers at once.
     void receive(std::size_t count) {
-        if (liveness_.heard(now())) host_->suspected(this->shared_from_this(), false);
+        if (liveness_.heard(now())) handler_->suspected(this->shared_from_this(), false);
         bytes_received_ += count;
         multiplexer_.stay_awake();
         const auto broken = reader_.commit(count, [this](Frame&& frame) { return on_frame(std::move(frame)); });
@@ -72,14 +72,14 @@ protected:
         if (ended_) return;
         if (!children_.empty()) batch_.for_each_reply([this](std::uint64_t id) { end_children(id); });
         hand_over_works();  // first: settled answers may end a drain, which must see these works
-        batch_.settle_answers(this->shared_from_this(), *host_, multiplexer_);
+        batch_.settle_answers(this->shared_from_this(), *handler_, multiplexer_);
     }
 
     /// Tells the peer of types that were registered since the last introduction.
     void tell_types() {
         if (ended_ || parting_ || !types_.grew(*settings_->types)) return;
         send_types(0);
-        if (opened_) host_->types_changed(this->shared_from_this(), match_types());
+        if (opened_) handler_->types_changed(this->shared_from_this(), match_types());
     }
 
     /// Sends a heartbeat.
@@ -101,14 +101,14 @@ protected:
     /// Cancels the works that the work `parent` submitted.
     void end_children(std::uint64_t parent) {
         children_.take(parent, [this](const std::shared_ptr<Call>& child) {
-            if (!DISTWORK_PLANTED(forget_children)) host_->cancel_work(child);
+            if (!DISTWORK_PLANTED(forget_children)) handler_->cancel_work(child);
         });
     }
 
     FrameReader reader_;
     Handshake handshake_;
     Liveness liveness_;
-    std::shared_ptr<SessionHandler<Transport>> host_;  // until the session ends
+    std::shared_ptr<SessionHandler<Transport>> handler_;  // until the session ends
     std::uint64_t bytes_received_ = 0;
     std::optional<Parting> parting_;
     bool opened_ = false;
@@ -150,7 +150,7 @@ private:
 
     bool on_greeting(const Frame& frame) {
         auto step = handshake_.take(frame.header.kind, frame.body, [&](const Greeting& hello, std::string& text) {
-            return has_known_flags(frame.header) ? host_->admit(hello, text) : Errc::protocol_violation;
+            return has_known_flags(frame.header) ? handler_->admit(hello, text) : Errc::protocol_violation;
         });
         if (step.reply != FrameKind{}) send_control(step.reply, step.body);
         if (step.error) {
@@ -159,7 +159,7 @@ private:
         }
         meet(handshake_.peer_name(), handshake_.version());
         reader_.max_body_bytes(settings_->max_frame_bytes);
-        send_types(host_->occupied_slots(this->shared_from_this()));
+        send_types(handler_->occupied_slots(this->shared_from_this()));
         return true;
     }
 
@@ -176,10 +176,10 @@ private:
         peer_ = std::move(peer);
         if (!opened_) bound_answers(peer_.max_frame_bytes);
         const PeerTypes types = match_types();
-        if (opened_) return host_->types_changed(this->shared_from_this(), types), true;
+        if (opened_) return handler_->types_changed(this->shared_from_this(), types), true;
         opened_ = true;
         stage_changed();  // heartbeats begin
-        host_->opened(this->shared_from_this(), peer_, types);
+        handler_->opened(this->shared_from_this(), peer_, types);
         send_ping();
         return true;
     }
@@ -193,8 +193,8 @@ private:
             return part(Errc::protocol_violation,
                         "the peer exceeded the advertised window of " + std::to_string(settings_->window) + " works");
         if (frame.header.flags & flag_submission) return on_submission(std::move(frame), *type);
-        if (host_->accepts(*type))
-            batch_.add_work(std::move(frame), *type, static_cast<Session<Transport>&>(*this), *host_);
+        if (handler_->accepts(*type))
+            batch_.add_work(std::move(frame), *type, static_cast<Session<Transport>&>(*this), *handler_);
         else
             reply({.kind = FrameKind::error, .id = frame.header.id},
                   error_body({}, Errc::not_accepted, "", make_error_code(Errc::not_accepted).message()));
@@ -206,8 +206,8 @@ private:
         if (handshake_.version() < 2 || settings_->role != Role::master) return on_nonsense(frame.header);
         const auto body = frame.body.subspan(frame.header.flags & flag_timeout ? timeout_bytes : 0);
         const auto parent = detail::load<std::uint64_t>(body.data());
-        const auto child = host_->distribute(this->shared_from_this(), type, body.subspan(parent_bytes),
-                                             frame.header.id, multiplexer_.look_up(parent));
+        const auto child = handler_->distribute(this->shared_from_this(), type, body.subspan(parent_bytes),
+                                                frame.header.id, multiplexer_.look_up(parent));
         if (child) children_.add(parent, frame.header.id, child);
         return true;
     }
@@ -219,9 +219,9 @@ private:
 
     bool on_cancel(const Frame& frame) {
         const std::uint64_t id = frame.header.id;
-        if (const auto child = children_.find(id)) host_->cancel_work(child);
+        if (const auto child = children_.find(id)) handler_->cancel_work(child);
         else if (batch_.drop_work(id)) reply({.kind = FrameKind::error, .id = id}, cancelled_body());
-        else if (const auto works = host_->works()) works->cancel(*this, id);
+        else if (const auto works = handler_->works()) works->cancel(*this, id);
         return true;
     }
 
@@ -231,7 +231,7 @@ private:
         if (handshake_.version() < 2 || settings_->role != Role::slave) return on_nonsense(frame.header);
         const std::uint64_t id = frame.header.id;
         if (batch_.drop_work(id)) reply({.kind = FrameKind::returned, .id = id}, ByteBuffer{});
-        else if (const auto works = host_->works()) works->recall(*this, id);
+        else if (const auto works = handler_->works()) works->recall(*this, id);
         return true;
     }
 
@@ -246,7 +246,7 @@ private:
         const std::uint64_t id = frame.header.id;
         if (handshake_.version() < 2 || settings_->role != Role::master || (id == 0 && is_taken))
             return on_nonsense(frame.header);
-        if (id == 0) host_->slot_freed(this->shared_from_this());
+        if (id == 0) handler_->slot_freed(this->shared_from_this());
         else batch_.add(is_taken ? Answer::What::takes_slot : Answer::What::gives_slot, id);
         return true;
     }
@@ -255,19 +255,19 @@ private:
     /// come.
     bool on_drain() {
         hand_over_works();
-        host_->peer_drains(this->shared_from_this());
+        handler_->peer_drains(this->shared_from_this());
         if (settings_->role == Role::master) send_control(FrameKind::drain);
         return true;
     }
 
-    void hand_over_works() { batch_.hand_over_works(this->shared_from_this(), *host_); }
+    void hand_over_works() { batch_.hand_over_works(this->shared_from_this(), *handler_); }
 
     // Heartbeats, and the farewell
 
     void send_ping() { send_heartbeat(FrameKind::ping, liveness_.ping(now())); }
 
     void send_heartbeat(FrameKind kind, std::uint64_t id) {
-        if (const auto state = host_->own_state()) send_control(kind, encode(*state), id);
+        if (const auto state = handler_->own_state()) send_control(kind, encode(*state), id);
         else send_control(kind, {}, id);
     }
 
@@ -280,7 +280,7 @@ private:
     bool on_pong(const Frame& frame) {
         if (!take_state(frame.body)) return on_nonsense(frame.header);
         const auto time = liveness_.pong(frame.header.id, now());
-        if (time) host_->round_trip(this->shared_from_this(), *time, peer_state_);
+        if (time) handler_->round_trip(this->shared_from_this(), *time, peer_state_);
         return true;
     }
 
