@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../base/probe.hpp"
+#include "../base/surely.hpp"
 #include "../calls/peer.hpp"
 #include "../socket_information.hpp"
 #include "../types/registry.hpp"
