@@ -9,7 +9,7 @@
 #include "support/archived.hpp"
 #include "support/catch.hpp"
 
-using namespace archived;
+namespace archived::archive_limits_test {
 
 TEST_CASE("bytes that mean nothing are refused", "[unit]") {
     CHECK(decoding<bool>(bytes({2})) == Errc::malformed);
@@ -362,3 +362,5 @@ TEST_CASE("no change to a valid body does worse than an exception", "[unit]") {
     const auto budget = static_cast<long>(limits.budget_base + limits.budget_per_byte * (valid.size() + 36));
     CHECK((Counted::most - before) * static_cast<long>(sizeof(Counted)) <= budget);
 }
+
+}  // namespace archived::archive_limits_test

@@ -1,0 +1,109 @@
+#include "distwork/wire/reply.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <exception>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "distwork/error.hpp"
+#include "distwork/wire/byte_buffer.hpp"
+#include "support/catch.hpp"
+#include "support/hex.hpp"
+
+namespace reply_test {
+
+using namespace distwork;
+using namespace distwork::detail;
+
+TEST_CASE("an answer's body is the execution time and the value", "[unit]") {
+    ByteBuffer answer;
+    answer.extend(reply_head_bytes);
+    answer.append("\x2a\0\0\0", 4);
+    write_execution_time(answer, std::chrono::nanoseconds{0x0102});
+    CHECK(hex(answer.view()) == "02 01 00 00 00 00 00 00 2a 00 00 00");
+
+    Reply reply;
+    reply.error = Errc::lost;  // of an earlier use
+    REQUIRE_FALSE(decode(FrameKind::answer, answer.view(), reply));
+    CHECK(reply.execution_time == std::chrono::nanoseconds{0x0102});
+    CHECK(reply.error == Errc{});
+    CHECK(hex(reply.value) == "2a 00 00 00");
+}
+
+TEST_CASE("an error's body is the execution time, the reason, the exception's type and a text", "[unit]") {
+    const ByteBuffer body = error_body(std::chrono::nanoseconds{5}, Errc::work_failed, "E", "why");
+    CHECK(hex(body.view()) == "05 00 00 00 00 00 00 00 01 00 01 00 45 77 68 79");
+    Reply reply;
+    REQUIRE_FALSE(decode(FrameKind::error, body.view(), reply));
+    CHECK(reply.execution_time == std::chrono::nanoseconds{5});
+    CHECK(reply.error == Errc::work_failed);
+    CHECK(reply.exception_type == "E");
+    CHECK(reply.text == "why");
+    CHECK(reply.value.empty());
+}
+
+TEST_CASE("a reply that is cut short is refused, wherever", "[unit]") {
+    const ByteBuffer error = error_body({}, Errc::work_failed, "std::runtime_error", "");
+    Reply reply;
+    for (std::size_t size = 0; size < error.size(); ++size) {
+        CAPTURE(size);
+        CHECK(decode(FrameKind::error, error.view().first(size), reply) == Errc::protocol_violation);
+        CHECK(decode(FrameKind::answer, error.view().first(size), reply) ==
+              (size < reply_head_bytes ? make_error_code(Errc::protocol_violation) : std::error_code{}));
+    }
+    CHECK_FALSE(decode(FrameKind::error, error.view(), reply));
+    // An error that is none.
+    const ByteBuffer none = error_body({}, Errc{}, "", "");
+    CHECK(decode(FrameKind::error, none.view(), reply) == Errc::protocol_violation);
+}
+
+TEST_CASE("a slave's word on its execution time is bounded", "[unit]") {
+    std::array<std::byte, reply_head_bytes> body{};
+    Reply reply;
+    body.fill(std::byte{0xff});
+    REQUIRE_FALSE(decode(FrameKind::answer, body, reply));
+    CHECK(reply.execution_time == std::chrono::hours{365 * 24});
+
+    const ByteBuffer negative = error_body(std::chrono::nanoseconds{-5}, Errc::lost, "", "");
+    REQUIRE_FALSE(decode(FrameKind::error, negative.view(), reply));
+    CHECK(reply.execution_time == std::chrono::nanoseconds{0});
+    ByteBuffer answer;
+    answer.extend(reply_head_bytes);
+    write_execution_time(answer, std::chrono::nanoseconds{-1});
+    REQUIRE_FALSE(decode(FrameKind::answer, answer.view(), reply));
+    CHECK(reply.execution_time == std::chrono::nanoseconds{0});
+}
+
+TEST_CASE("the texts of an error are cut where they are long", "[unit]") {
+    const ByteBuffer body = error_body({}, Errc::work_failed, std::string(1000, 't'), std::string(1024 * 1024, 'x'));
+    CHECK(body.size() < large_body_bytes);
+    Reply reply;
+    REQUIRE_FALSE(decode(FrameKind::error, body.view(), reply));
+    CHECK(reply.exception_type == std::string(256, 't'));
+    CHECK(reply.text == std::string(max_error_text_bytes, 'x'));
+}
+
+TEST_CASE("what keeps a work from being executed is told by its reason and the work's name", "[unit]") {
+    const auto told = [](const std::exception_ptr& broken) {
+        const ByteBuffer body = error_body(std::chrono::nanoseconds{1}, broken, "Sum");
+        Reply reply;
+        REQUIRE_FALSE(decode(FrameKind::error, body.view(), reply));
+        CHECK(reply.exception_type.empty());
+        CHECK(reply.text.starts_with("Sum: "));
+        return std::pair{reply.error, std::string{reply.text}};
+    };
+    CHECK(told(std::make_exception_ptr(Error{Errc::too_large, "12 bytes"})).first == Errc::too_large);
+    CHECK(told(std::make_exception_ptr(Error{Errc::too_large, "12 bytes"})).second.find("12 bytes") !=
+          std::string::npos);
+    CHECK(told(std::make_exception_ptr(Error{std::make_error_code(std::errc::io_error), ""})).first == Errc::malformed);
+    CHECK(told(std::make_exception_ptr(std::bad_alloc{})).first == Errc::malformed);
+    CHECK(told(std::make_exception_ptr(std::invalid_argument{"negative"})).second == "Sum: negative");
+    CHECK(told(std::make_exception_ptr(5)).first == Errc::malformed);
+}
+
+}  // namespace reply_test
