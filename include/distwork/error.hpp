@@ -29,7 +29,7 @@ enum class Errc : std::uint16_t {
     queue_timeout = 8,      ///< it was not sent to a slave within its queue_timeout
     execution_timeout = 9,  ///< an attempt took longer than its execution_timeout
     deadline = 10,          ///< it had no outcome at its deadline
-    failed_for_good = 11,   ///< on the wire only: the work threw a NoRetry; callers see work_failed
+    failed_no_retry = 11,   ///< on the wire only: the work threw a NoRetry; callers see work_failed
     // what is wrong with the work itself
     malformed = 16,       ///< its bytes do not decode to its type, or cereal cannot encode it
     too_large = 17,       ///< it, or its answer, exceeds a limit of the frame or of ArchiveLimits
@@ -98,7 +98,7 @@ public:
             case Errc::queue_timeout: return "no slave took it within its queue_timeout";
             case Errc::execution_timeout: return "its execution took longer than its execution_timeout";
             case Errc::deadline: return "it had no outcome at its deadline";
-            case Errc::failed_for_good: return "the work threw an exception that is not to be retried";
+            case Errc::failed_no_retry: return "the work threw an exception that is not to be retried";
             case Errc::malformed: return "the bytes do not decode to the type";
             case Errc::too_large: return "it exceeds a size limit";
             case Errc::unknown_type:

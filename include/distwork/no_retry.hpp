@@ -14,14 +14,14 @@ struct NoRetry {
 };
 
 /// A std::runtime_error that is also a NoRetry.
-class FinalError : public std::runtime_error, public NoRetry {
+class NoRetryError : public std::runtime_error, public NoRetry {
 public:
     using std::runtime_error::runtime_error;
 };
 
 namespace detail {
 
-inline bool is_not_to_be_retried(const std::exception_ptr& thrown) noexcept {
+inline bool is_no_retry(const std::exception_ptr& thrown) noexcept {
     try {
         std::rethrow_exception(thrown);
     } catch (const NoRetry&) {

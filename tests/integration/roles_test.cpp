@@ -539,7 +539,8 @@ TEST_CASE("strangers are turned away and others do not notice", "[integration]")
     const auto port = cluster.master.local_endpoint().port();
     using distwork::detail::FrameKind;
     const auto hello = [](std::uint16_t oldest, std::uint16_t newest, distwork::detail::Role role) {
-        return distwork::detail::encode(distwork::detail::Greeting{.oldest = oldest, .newest = newest, .role = role, .name = "x"});
+        return distwork::detail::encode(
+            distwork::detail::Greeting{.oldest = oldest, .newest = newest, .role = role, .name = "x"});
     };
     const auto reason_for = [&](const std::vector<std::byte>& said) {
         Stranger stranger{cluster.io, port};
@@ -554,8 +555,10 @@ TEST_CASE("strangers are turned away and others do not notice", "[integration]")
         CHECK_FALSE(decode(std::span{heard}.subspan(distwork::detail::frame_header_bytes), refusal));
         return refusal.reason;
     };
-    CHECK(reason_for(Stranger::frame(FrameKind::hello, hello(9, 12, distwork::detail::Role::slave))) == Errc::version_mismatch);
-    CHECK(reason_for(Stranger::frame(FrameKind::hello, hello(1, 1, distwork::detail::Role::master))) == Errc::wrong_role);
+    CHECK(reason_for(Stranger::frame(FrameKind::hello, hello(9, 12, distwork::detail::Role::slave))) ==
+          Errc::version_mismatch);
+    CHECK(reason_for(Stranger::frame(FrameKind::hello, hello(1, 1, distwork::detail::Role::master))) ==
+          Errc::wrong_role);
     CHECK(reason_for(Stranger::frame(FrameKind::hello, std::vector<std::byte>(30, std::byte{'x'}))) ==
           Errc::not_distwork);
     auto flagged = Stranger::frame(FrameKind::hello, hello(1, 1, distwork::detail::Role::slave));
@@ -583,8 +586,8 @@ TEST_CASE("a peer that breaks the protocol is told so, and only its session ends
     };
     const auto farewell_at_once = [&](const std::vector<std::byte>& words) {
         Stranger stranger{cluster.io, cluster.master.local_endpoint().port()};
-        stranger.say(Stranger::frame(
-            FrameKind::hello, distwork::detail::encode(distwork::detail::Greeting{.role = distwork::detail::Role::slave, .name = "odd"})));
+        stranger.say(Stranger::frame(FrameKind::hello, distwork::detail::encode(distwork::detail::Greeting{
+                                                           .role = distwork::detail::Role::slave, .name = "odd"})));
         stranger.say(words);
         return farewell_of(cluster.io, stranger);
     };
@@ -618,8 +621,9 @@ TEST_CASE("a silent peer is found dead, a busy one is alive", "[integration]") {
     cluster.master.async_call(
         UntilStopped{}, asio::bind_cancellation_slot(stop.slot(), [&](const std::exception_ptr&) { stopped = true; }));
     Stranger stranger{cluster.io, cluster.master.local_endpoint().port()};
-    stranger.say(Stranger::frame(distwork::detail::FrameKind::hello,
-                                 distwork::detail::encode(distwork::detail::Greeting{.role = distwork::detail::Role::slave, .name = "mute"})));
+    stranger.say(Stranger::frame(
+        distwork::detail::FrameKind::hello,
+        distwork::detail::encode(distwork::detail::Greeting{.role = distwork::detail::Role::slave, .name = "mute"})));
     distwork::detail::ByteBuffer types;
     distwork::detail::encode_value(distwork::detail::Introduction{1, 10, 1 << 20, {}, {}}, types, {});
     stranger.say(Stranger::frame(distwork::detail::FrameKind::types, {types.data(), types.data() + types.size()}));

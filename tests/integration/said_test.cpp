@@ -418,8 +418,9 @@ TEST_CASE("a type with another shape is a warning, too", "[integration]") {
     Heard heard;
     Cluster<> cluster{0, {}, heard_by(heard)};
     Stranger stranger{cluster.io, cluster.master.local_endpoint().port()};
-    stranger.say(Stranger::frame(distwork::detail::FrameKind::hello,
-                                 distwork::detail::encode(distwork::detail::Greeting{.role = distwork::detail::Role::slave, .name = "old"})));
+    stranger.say(Stranger::frame(
+        distwork::detail::FrameKind::hello,
+        distwork::detail::encode(distwork::detail::Greeting{.role = distwork::detail::Role::slave, .name = "old"})));
     distwork::detail::ByteBuffer types;
     distwork::detail::encode_value(distwork::detail::Introduction{1, 10, 1 << 20, {}, {{"Sum", 1}}}, types, {});
     stranger.say(Stranger::frame(distwork::detail::FrameKind::types, {types.data(), types.data() + types.size()}));

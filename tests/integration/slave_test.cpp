@@ -14,8 +14,8 @@
 // The slave's half of the promises: how long works may take, where it finds a master, how it leaves.
 
 using distwork::Errc;
-using distwork::detail::FrameKind;
 using distwork::SubmitOptions;
+using distwork::detail::FrameKind;
 
 namespace {
 
@@ -62,7 +62,7 @@ class Hopeless : public distwork::RpcWork<int> {
 public:
     int execute_work(distwork::Context&) override {
         ++Seen::here().begun;
-        throw distwork::FinalError{"it will never do"};
+        throw distwork::NoRetryError{"it will never do"};
     }
     template <class Archive>
     void serialize(Archive&) {}
@@ -158,8 +158,8 @@ struct FakeMaster {
     asio::awaitable<void> accept() {
         socket = co_await acceptor.async_accept(asio::use_awaitable);
         co_await hear(FrameKind::hello);
-        say({.kind = FrameKind::welcome},
-            distwork::detail::encode(distwork::detail::Greeting{.role = distwork::detail::Role::master, .name = "fake"}));
+        say({.kind = FrameKind::welcome}, distwork::detail::encode(distwork::detail::Greeting{
+                                              .role = distwork::detail::Role::master, .name = "fake"}));
         distwork::detail::ByteBuffer types;
         distwork::detail::encode_value(distwork::detail::Introduction{1, 10, 1 << 20, {}, {}}, types, {});
         say({.kind = FrameKind::types}, {types.data(), types.data() + types.size()});
@@ -230,7 +230,8 @@ TEST_CASE("large works have their time too", "[integration]") {
     Cluster<> cluster{1, with_slots(2)};
     run(cluster.io, [](distwork::Master<>& master) -> asio::awaitable<void> {
         const auto hour = SubmitOptions{}.execution_timeout(std::chrono::hours{1});
-        for (const std::size_t size : {std::size_t{1000}, distwork::detail::large_body_bytes - 10, std::size_t{3'000'000}}) {
+        for (const std::size_t size :
+             {std::size_t{1000}, distwork::detail::large_body_bytes - 10, std::size_t{3'000'000}}) {
             Echo echo{std::string(size, 'x')};
             const std::string text = co_await master.async_call(std::move(echo), hour);
             CHECK(text == std::string(size, 'x'));
@@ -316,7 +317,7 @@ TEST_CASE("an exception that is not to be retried is not, and says what it was",
         }
         REQUIRE(thrown);
         CHECK(thrown->code() == Errc::work_failed);
-        CHECK(thrown->type() == "distwork::FinalError");
+        CHECK(thrown->type() == "distwork::NoRetryError");
         CHECK(thrown->text() == "it will never do");
         CHECK(thrown->attempt() == 1);
     }(cluster.master));
@@ -596,7 +597,8 @@ TEST_CASE("a heartbeat has a state of its length, or none, and that of a master 
         const auto pong = co_await fake.hear(FrameKind::pong);
         CHECK(pong.first.id == 42);
         CHECK(pong.second.size() == distwork::detail::slave_state_bytes);
-        fake.say({.kind = FrameKind::pong, .id = ping.first.id}, std::vector<std::byte>(distwork::detail::slave_state_bytes));
+        fake.say({.kind = FrameKind::pong, .id = ping.first.id},
+                 std::vector<std::byte>(distwork::detail::slave_state_bytes));
         const Errc reason = co_await fake.farewell();
         CHECK(reason == Errc::protocol_violation);
     }(master));
@@ -606,7 +608,8 @@ TEST_CASE("a heartbeat has a state of its length, or none, and that of a master 
         Stranger stranger{cluster.io, cluster.master.local_endpoint().port()};
         stranger.join();
         stranger.say(Stranger::frame(kind, std::vector<std::byte>(bytes_of_body)));
-        stranger.say(Stranger::frame(FrameKind::bye, distwork::detail::encode(distwork::detail::Refusal{Errc::connection_closed, ""})));
+        stranger.say(Stranger::frame(FrameKind::bye,
+                                     distwork::detail::encode(distwork::detail::Refusal{Errc::connection_closed, ""})));
         return farewell_of(cluster.io, stranger);
     };
     CHECK(reason_for(FrameKind::ping, 0) == Errc{});

@@ -1,3 +1,5 @@
 #include "works.hpp"
 
-Negate make_negate(int value) { return Negate{value}; }
+Negate make_negate(int value) {
+    return Negate{value};
+}

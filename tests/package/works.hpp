@@ -3,7 +3,9 @@
 // Registered in a header that several translation units include, as works are that master and slave share.
 #include <distwork.hpp>
 
-inline int add(int a, int b) { return a + b; }
+inline int add(int a, int b) {
+    return a + b;
+}
 DISTWORK_REGISTER_FUNCTION(add)
 
 class Negate : public distwork::RpcWork<int> {

@@ -47,7 +47,8 @@ struct StrangeMaster {
         if (manner == of_later_version) greeting.oldest = greeting.newest = 900;
         Bytes bytes;
         if (manner == refuses) {
-            append(bytes, {.kind = FrameKind::refuse}, encode(distwork::detail::Refusal{Errc::version_mismatch, "too old"}));
+            append(bytes, {.kind = FrameKind::refuse},
+                   encode(distwork::detail::Refusal{Errc::version_mismatch, "too old"}));
         } else if (manner == speaks_otherwise) {
             for (const char letter : std::string{"HTTP/1.1 400 Bad Request"}) bytes.push_back(std::byte(letter));
         } else if (manner != says_nothing) {

@@ -128,7 +128,8 @@ struct Stranger {
         if (manner == work_of_no_type) append(bytes, {.kind = FrameKind::work, .type = 0xffff, .id = 1}, Bytes(8));
         if (manner == announces_too_much) append(bytes, {.length = 0xffff'ffff, .kind = FrameKind::answer});
         if (leaves_at_once())
-            append(bytes, {.kind = FrameKind::bye}, encode(distwork::detail::Refusal{Errc::connection_closed, "that was all"}));
+            append(bytes, {.kind = FrameKind::bye},
+                   encode(distwork::detail::Refusal{Errc::connection_closed, "that was all"}));
         return bytes;
     }
 

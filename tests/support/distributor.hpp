@@ -11,9 +11,9 @@
 #include <utility>
 #include <vector>
 
-#include "distwork/selector.hpp"
 #include "distwork/dispatch/socket_container.hpp"
 #include "distwork/dispatch/submission.hpp"
+#include "distwork/selector.hpp"
 #include "distwork/submit_options.hpp"
 #include "distwork/work.hpp"
 #include "support/fake_peer.hpp"

@@ -11,11 +11,11 @@
 #include <utility>
 #include <vector>
 
-#include "distwork/wire/byte_buffer.hpp"
 #include "distwork/calls/call.hpp"
-#include "distwork/wire/frame.hpp"
-#include "distwork/log.hpp"
 #include "distwork/calls/peer.hpp"
+#include "distwork/log.hpp"
+#include "distwork/wire/byte_buffer.hpp"
+#include "distwork/wire/frame.hpp"
 #include "distwork/wire/reply.hpp"
 
 namespace support {

@@ -37,8 +37,8 @@ struct Stranger {
 
     /// Introduces itself as a slave that takes so many works, of these types.
     void join(std::uint32_t window = 10, const std::vector<const distwork::WorkType*>& types_known = {}) {
-        say(frame(distwork::detail::FrameKind::hello,
-                  distwork::detail::encode(distwork::detail::Greeting{.role = distwork::detail::Role::slave, .name = "stranger"})));
+        say(frame(distwork::detail::FrameKind::hello, distwork::detail::encode(distwork::detail::Greeting{
+                                                          .role = distwork::detail::Role::slave, .name = "stranger"})));
         distwork::detail::ByteBuffer types;
         distwork::detail::Introduction introduction{1, window, 1 << 20, {}, {}};
         for (const auto* type : types_known) introduction.types.emplace_back(type->name, type->fingerprint());

@@ -42,7 +42,7 @@ struct Answer {
 /// Throws the caller's exception for an error reply: RemoteError if the work threw, else Error with the reply's Errc.
 [[noreturn]] inline void throw_as(const Reply& reply, const Call& call, const std::string& peer) {
     const std::string name{call.name()};
-    if (reply.error == Errc::work_failed || reply.error == Errc::failed_for_good)
+    if (reply.error == Errc::work_failed || reply.error == Errc::failed_no_retry)
         throw RemoteError{std::string{reply.exception_type}, std::string{reply.text}, name, peer, call.attempt()};
     const std::string meaning = make_error_code(reply.error).message();
     std::string_view text = reply.text;

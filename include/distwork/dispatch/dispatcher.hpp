@@ -352,7 +352,7 @@ private:
         SocketInformation& information = socket.information;
         ++(reply.error == Errc{} ? information.completed : information.failed);
         information.last_finished = &work.type();
-        if (reply.error != Errc{} && reply.error != Errc::work_failed && reply.error != Errc::failed_for_good)
+        if (reply.error != Errc{} && reply.error != Errc::work_failed && reply.error != Errc::failed_no_retry)
             return;  // the work was not executed
         ExecutionTimes::measure(information.mean_execution_time, reply.execution_time);
         table.times.measure(work.type(), reply.execution_time);

@@ -23,7 +23,7 @@ inline void reply(Peer& peer, const WorkBatch::Item& work, std::chrono::nanoseco
                   const std::exception_ptr& thrown, const std::exception_ptr& broken, ByteBuffer& answer) {
     if (thrown) {
         const auto text = describe(thrown);
-        const Errc error = is_not_to_be_retried(thrown) ? Errc::failed_for_good : Errc::work_failed;
+        const Errc error = is_no_retry(thrown) ? Errc::failed_no_retry : Errc::work_failed;
         peer.reply({.kind = FrameKind::error, .id = work.id}, error_body(time, error, text.type, text.text));
     } else if (broken) {
         peer.reply({.kind = FrameKind::error, .id = work.id}, error_body(time, broken, work.type->name));

@@ -151,7 +151,7 @@ TEST_CASE("a work that threw goes again as often as it asked for, and an answer 
     const auto final = numbered(4, SubmitOptions{}.retry_on_error(RetryPolicy{9}));
     master.connect({.slots = 4});
     master.submit(final);
-    master.answer(1, 1s, 1, Errc::failed_for_good);
+    master.answer(1, 1s, 1, Errc::failed_no_retry);
     CHECK(master.retries.empty());
 }
 

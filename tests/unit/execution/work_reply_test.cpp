@@ -91,15 +91,15 @@ TEST_CASE("an exception that is not to be retried is answered so", "[unit]") {
     Queue queue{1};
     on_execute = [](int id, Context&) {
         if (id == 1) throw Hopeless{"never"};
-        if (id == 2) throw FinalError{"for good"};
+        if (id == 2) throw NoRetryError{"for good"};
         throw NoRetry{};
     };
     queue.push({1, 2, 3});
     queue.run();
     REQUIRE(queue.answered() == count_to(3));
-    for (const auto& reply : queue.peer->replies) CHECK(reply.read().error == Errc::failed_for_good);
+    for (const auto& reply : queue.peer->replies) CHECK(reply.read().error == Errc::failed_no_retry);
     CHECK(queue.peer->replies[0].read().text == "never");
-    CHECK(queue.peer->replies[1].read().exception_type == "distwork::FinalError");
+    CHECK(queue.peer->replies[1].read().exception_type == "distwork::NoRetryError");
     CHECK(queue.peer->replies[2].read().exception_type == "distwork::NoRetry");
 
     // Its caller sees a work that failed.
