@@ -9,6 +9,7 @@
 #include "../base/completion.hpp"
 #include "../base/surely.hpp"
 #include "../error.hpp"
+#include "call_check.hpp"
 
 namespace distwork::detail {
 

@@ -33,6 +33,7 @@
 #include "../statistics.hpp"
 #include "../types/registry.hpp"
 #include "../wire/byte_buffer.hpp"
+#include "checked_options.hpp"
 #include "no_slave_alarm.hpp"
 #include "outcome_counts.hpp"
 
