@@ -28,8 +28,15 @@ struct Lines {
     void operator()(LogLevel level, std::string_view line) {
         const std::lock_guard lock{mutex};
         all.push_back(std::string{to_string(level)} + ": " + std::string{line});
+        grew.notify_all();
+    }
+    /// Waits until there are so many: a log that ends writes for a second, however slow the machine is.
+    bool reach(std::size_t count) {
+        std::unique_lock lock{mutex};
+        return grew.wait_for(lock, 60s, [&] { return all.size() >= count; });
     }
     std::mutex mutex;
+    std::condition_variable grew;
     std::vector<std::string> all;  // guarded by mutex
 };
 
@@ -56,6 +63,7 @@ TEST_CASE("a queued log's hook may block, and who says something does not wait",
         }};
         for (int i = 0; i < 5000; ++i) log(LogLevel::info, std::to_string(i));  // would hang, did it wait
         go_on.set_value();
+        REQUIRE(lines.reach(1025));
     }
     CHECK(written_by.load() != std::this_thread::get_id());
     // As many as may wait, then how many were left out.
@@ -78,6 +86,7 @@ TEST_CASE("lines that are left out are told of where they are missing", "[integr
         for (int i = 0; i < 4; ++i) log(LogLevel::info, long_line);  // two of them are a mebibyte, nearly
         log(LogLevel::info, "short");
         go_on.set_value();
+        REQUIRE(lines.reach(4));
     }
     REQUIRE(lines.all.size() == 4);
     CHECK(lines.all[1].size() == lines.all[0].size());
