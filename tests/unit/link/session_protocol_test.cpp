@@ -31,66 +31,64 @@ namespace session_protocol_test {
 
 /// A transport of these tests' own, so that its sessions are theirs too.
 struct Paper : support::Clock {
-  using Clock::Clock;
+    using Clock::Clock;
 };
 
-} // namespace session_protocol_test
+}  // namespace session_protocol_test
 
 /// A protocol without a socket: the test carries the bytes.
 template <>
-class distwork::detail::Session<session_protocol_test::Paper>
-    : public SessionProtocol<session_protocol_test::Paper> {
-  using Protocol = SessionProtocol<session_protocol_test::Paper>;
+class distwork::detail::Session<session_protocol_test::Paper> : public SessionProtocol<session_protocol_test::Paper> {
+    using Protocol = SessionProtocol<session_protocol_test::Paper>;
 
 public:
-  Session(std::shared_ptr<const SessionSettings> settings,
-          std::shared_ptr<SessionHandler<session_protocol_test::Paper>> handler)
-      : Protocol{{}, std::move(settings), {}, std::move(handler)} {}
+    Session(std::shared_ptr<const SessionSettings> settings,
+            std::shared_ptr<SessionHandler<session_protocol_test::Paper>> handler)
+        : Protocol{{}, std::move(settings), {}, std::move(handler)} {}
 
-  TimePoint now() const override { return time; }
-  void stage_changed() override { ++stages; }
-  void wake_writer() noexcept override {}
-  void write() noexcept override {}
-  void fail(const std::exception_ptr &) noexcept override {}
+    TimePoint now() const override { return time; }
+    void stage_changed() override { ++stages; }
+    void wake_writer() noexcept override {}
+    void write() noexcept override {}
+    void fail(const std::exception_ptr&) noexcept override {}
 
-  using Protocol::beat;
-  using Protocol::liveness_;
-  using Protocol::opened_;
-  using Protocol::part;
-  using Protocol::parting_;
-  using Protocol::say_hello;
+    using Protocol::beat;
+    using Protocol::liveness_;
+    using Protocol::opened_;
+    using Protocol::part;
+    using Protocol::parting_;
+    using Protocol::say_hello;
 
-  /// All that waits to leave.
-  std::vector<std::byte> leaving() {
-    std::vector<std::byte> bytes;
-    Outbox outbox;
-    std::vector<asio::const_buffer> buffers;
-    while (multiplexer_.take(outbox)) {
-      while (!outbox.empty()) {
-        outbox.gather(buffers, 1 << 20);
-        const std::size_t count = asio::buffer_size(buffers);
-        bytes.resize(bytes.size() + count);
-        asio::buffer_copy(
-            asio::buffer(bytes.data() + bytes.size() - count, count), buffers);
-        outbox.consume(count);
-      }
+    /// All that waits to leave.
+    std::vector<std::byte> leaving() {
+        std::vector<std::byte> bytes;
+        Outbox outbox;
+        std::vector<asio::const_buffer> buffers;
+        while (multiplexer_.take(outbox)) {
+            while (!outbox.empty()) {
+                outbox.gather(buffers, 1 << 20);
+                const std::size_t count = asio::buffer_size(buffers);
+                bytes.resize(bytes.size() + count);
+                asio::buffer_copy(asio::buffer(bytes.data() + bytes.size() - count, count), buffers);
+                outbox.consume(count);
+            }
+        }
+        return bytes;
     }
-    return bytes;
-  }
 
-  /// One read of all of them, or as many as there is room for.
-  void arrive(std::span<const std::byte> bytes) {
-    while (!bytes.empty() && !parting_) {
-      const auto space = reader_.prepare();
-      const std::size_t count = std::min(space.size(), bytes.size());
-      std::memcpy(space.data(), bytes.data(), count);
-      receive(count);
-      bytes = bytes.subspan(count);
+    /// One read of all of them, or as many as there is room for.
+    void arrive(std::span<const std::byte> bytes) {
+        while (!bytes.empty() && !parting_) {
+            const auto space = reader_.prepare();
+            const std::size_t count = std::min(space.size(), bytes.size());
+            std::memcpy(space.data(), bytes.data(), count);
+            receive(count);
+            bytes = bytes.subspan(count);
+        }
     }
-  }
 
-  TimePoint time{std::chrono::hours{1}};
-  int stages = 0;
+    TimePoint time{std::chrono::hours{1}};
+    int stages = 0;
 };
 
 namespace session_protocol_test {
@@ -107,291 +105,280 @@ using Strings = std::vector<std::string>;
 /// A role that notes what its session tells it.
 class Role final : public SessionHandler<Paper> {
 public:
-  std::error_code admit(const Greeting &hello, std::string &text) override {
-    log.push_back("admit " + hello.name);
-    if (refuses)
-      text = "no room";
-    return refuses;
-  }
-  void opened(const SessionPtr &, const Introduction &peer,
-              const PeerTypes &) override {
-    log.push_back("opened " + std::to_string(peer.slots));
-  }
-  void types_changed(const SessionPtr &, const PeerTypes &) override {
-    log.emplace_back("types");
-  }
-  void answered(const SessionPtr &,
-                std::span<Answer> answers) noexcept override {
-    log.push_back("answered " + std::to_string(answers.size()));
-  }
-  void deliver(std::vector<std::shared_ptr<Call>> settled) noexcept override {
-    log.push_back("deliver " + std::to_string(settled.size()));
-  }
-  bool accepts(const WorkType &) const override { return works_ != nullptr; }
-  std::shared_ptr<WorkQueue<Paper>> works() noexcept override { return works_; }
-  void has_room(const SessionPtr &) override {}
-  void suspected(const SessionPtr &, bool is_suspected) override {
-    log.emplace_back(is_suspected ? "suspected" : "heard");
-  }
-  void round_trip(const SessionPtr &, std::chrono::nanoseconds time,
-                  const SlaveState &) override {
-    log.push_back("round trip " + std::to_string(time / 1ms));
-  }
-  void peer_drains(const SessionPtr &) override { log.emplace_back("drains"); }
-  void closed(const SessionPtr &, std::error_code, const std::string &,
-              std::vector<std::shared_ptr<Call>>) noexcept override {}
+    std::error_code admit(const Greeting& hello, std::string& text) override {
+        log.push_back("admit " + hello.name);
+        if (refuses) text = "no room";
+        return refuses;
+    }
+    void opened(const SessionPtr&, const Introduction& peer, const PeerTypes&) override {
+        log.push_back("opened " + std::to_string(peer.slots));
+    }
+    void types_changed(const SessionPtr&, const PeerTypes&) override { log.emplace_back("types"); }
+    void answered(const SessionPtr&, std::span<Answer> answers) noexcept override {
+        log.push_back("answered " + std::to_string(answers.size()));
+    }
+    void deliver(std::vector<std::shared_ptr<Call>> settled) noexcept override {
+        log.push_back("deliver " + std::to_string(settled.size()));
+    }
+    bool accepts(const WorkType&) const override { return works_ != nullptr; }
+    std::shared_ptr<WorkQueue<Paper>> works() noexcept override { return works_; }
+    void has_room(const SessionPtr&) override {}
+    void suspected(const SessionPtr&, bool is_suspected) override {
+        log.emplace_back(is_suspected ? "suspected" : "heard");
+    }
+    void round_trip(const SessionPtr&, std::chrono::nanoseconds time, const SlaveState&) override {
+        log.push_back("round trip " + std::to_string(time / 1ms));
+    }
+    void peer_drains(const SessionPtr&) override { log.emplace_back("drains"); }
+    void closed(const SessionPtr&, std::error_code, const std::string&,
+                std::vector<std::shared_ptr<Call>>) noexcept override {}
 
-  /// Has works accepted; they wait for as long as nobody runs `io_`.
-  void execute_works() {
-    works_ = std::make_shared<WorkQueue<Paper>>(Paper{io_.get_executor()},
-                                                io_.get_executor(), false, 1);
-  }
+    /// Has works accepted; they wait for as long as nobody runs `io_`.
+    void execute_works() {
+        works_ = std::make_shared<WorkQueue<Paper>>(Paper{io_.get_executor()}, io_.get_executor(), false, 1);
+    }
 
-  std::error_code refuses;
-  Strings log;
+    std::error_code refuses;
+    Strings log;
 
 private:
-  asio::io_context io_;
-  std::shared_ptr<WorkQueue<Paper>> works_;
+    asio::io_context io_;
+    std::shared_ptr<WorkQueue<Paper>> works_;
 };
 
 /// One end.
 struct End {
-  explicit End(detail::Role what, std::string name) {
-    SessionSettings settings;
-    settings.role = what;
-    settings.name = std::move(name);
-    settings.slots = what == detail::Role::slave ? 3 : 0;
-    settings.window = 2;
-    settings.types = std::make_shared<RoleTypes>();
-    session = std::make_shared<PaperSession>(
-        std::make_shared<SessionSettings>(std::move(settings)), role);
-  }
-  Strings take_log() { return std::exchange(role->log, {}); }
+    explicit End(detail::Role what, std::string name) {
+        SessionSettings settings;
+        settings.role = what;
+        settings.name = std::move(name);
+        settings.slots = what == detail::Role::slave ? 3 : 0;
+        settings.window = 2;
+        settings.types = std::make_shared<RoleTypes>();
+        session = std::make_shared<PaperSession>(std::make_shared<SessionSettings>(std::move(settings)), role);
+    }
+    Strings take_log() { return std::exchange(role->log, {}); }
 
-  std::shared_ptr<Role> role = std::make_shared<Role>();
-  std::shared_ptr<PaperSession> session;
+    std::shared_ptr<Role> role = std::make_shared<Role>();
+    std::shared_ptr<PaperSession> session;
 };
 
 /// A master and a slave, and what passes between them.
 struct Link {
-  /// Everything that waits at either end arrives at the other one.
-  void exchange() {
-    for (bool any = true; any;) {
-      const auto down = master.session->leaving();
-      const auto up = slave.session->leaving();
-      any = !down.empty() || !up.empty();
-      slave.session->arrive(down);
-      master.session->arrive(up);
+    Link() = default;
+    Link(const Link&) = delete;
+    ~Link() {
+        for (const End* end : {&master, &slave})
+            if (const auto works = end->role->works()) works->stop();  // works that wait keep their session
     }
-  }
-  void open() {
-    slave.session->say_hello();
-    exchange();
-    REQUIRE(master.session->opened_);
-    REQUIRE(slave.session->opened_);
-    master.take_log();
-    slave.take_log();
-  }
 
-  End master{detail::Role::master, "Ada"};
-  End slave{detail::Role::slave, "Grace"};
+    /// Everything that waits at either end arrives at the other one.
+    void exchange() {
+        for (bool any = true; any;) {
+            const auto down = master.session->leaving();
+            const auto up = slave.session->leaving();
+            any = !down.empty() || !up.empty();
+            slave.session->arrive(down);
+            master.session->arrive(up);
+        }
+    }
+    void open() {
+        slave.session->say_hello();
+        exchange();
+        REQUIRE(master.session->opened_);
+        REQUIRE(slave.session->opened_);
+        master.take_log();
+        slave.take_log();
+    }
+
+    End master{detail::Role::master, "Ada"};
+    End slave{detail::Role::slave, "Grace"};
 };
 
 /// A frame as a peer would write it.
-std::vector<std::byte> frame(FrameHeader header,
-                             const std::vector<std::byte> &body = {}) {
-  header.length = static_cast<std::uint32_t>(body.size());
-  std::vector<std::byte> bytes(frame_header_bytes);
-  write_header(bytes.data(), header);
-  bytes.insert(bytes.end(), body.begin(), body.end());
-  return bytes;
+std::vector<std::byte> frame(FrameHeader header, const std::vector<std::byte>& body = {}) {
+    header.length = static_cast<std::uint32_t>(body.size());
+    std::vector<std::byte> bytes(frame_header_bytes);
+    write_header(bytes.data(), header);
+    bytes.insert(bytes.end(), body.begin(), body.end());
+    return bytes;
 }
 
-std::vector<FrameKind> kinds_in(const std::vector<std::byte> &bytes) {
-  std::vector<FrameKind> kinds;
-  for (std::size_t at = 0; at < bytes.size();) {
-    const FrameHeader header = read_header(bytes.data() + at);
-    kinds.push_back(header.kind);
-    at += frame_header_bytes + header.length;
-  }
-  return kinds;
+std::vector<FrameKind> kinds_in(const std::vector<std::byte>& bytes) {
+    std::vector<FrameKind> kinds;
+    for (std::size_t at = 0; at < bytes.size();) {
+        const FrameHeader header = read_header(bytes.data() + at);
+        kinds.push_back(header.kind);
+        at += frame_header_bytes + header.length;
+    }
+    return kinds;
 }
 
-} // namespace
+}  // namespace
 
-TEST_CASE("a slave says hello, and both ends are opened once they know each "
-          "other's types",
-          "[unit]") {
-  Link link;
-  link.slave.session->say_hello();
-  const auto hello = link.slave.session->leaving();
-  CHECK(kinds_in(hello) == std::vector{FrameKind::hello});
-  link.master.session->arrive(hello);
-  CHECK(link.master.session->accepted());
-  CHECK_FALSE(link.master.session->opened_);
-  CHECK(link.master.take_log() == Strings{"admit Grace"});
-  const auto welcome = link.master.session->leaving();
-  CHECK(kinds_in(welcome) == std::vector{FrameKind::welcome, FrameKind::types});
-  link.slave.session->arrive(welcome);
-  CHECK(link.slave.session->opened_);
-  CHECK(link.slave.session->stages == 1);
-  CHECK(link.slave.session->name() == "Ada");
-  link.exchange();
-  CHECK(link.master.session->opened_);
-  CHECK(link.master.session->name() == "Grace");
-  CHECK(link.master.take_log() == Strings{"opened 3", "round trip 0"});
+TEST_CASE(
+    "a slave says hello, and both ends are opened once they know each "
+    "other's types",
+    "[unit]") {
+    Link link;
+    link.slave.session->say_hello();
+    const auto hello = link.slave.session->leaving();
+    CHECK(kinds_in(hello) == std::vector{FrameKind::hello});
+    link.master.session->arrive(hello);
+    CHECK(link.master.session->accepted());
+    CHECK_FALSE(link.master.session->opened_);
+    CHECK(link.master.take_log() == Strings{"admit Grace"});
+    const auto welcome = link.master.session->leaving();
+    CHECK(kinds_in(welcome) == std::vector{FrameKind::welcome, FrameKind::types});
+    link.slave.session->arrive(welcome);
+    CHECK(link.slave.session->opened_);
+    CHECK(link.slave.session->stages == 1);
+    CHECK(link.slave.session->name() == "Ada");
+    link.exchange();
+    CHECK(link.master.session->opened_);
+    CHECK(link.master.session->name() == "Grace");
+    CHECK(link.master.take_log() == Strings{"opened 3", "round trip 0"});
 }
 
-TEST_CASE("a slave that is refused is told so, and the session parts",
-          "[unit]") {
-  Link link;
-  link.master.role->refuses = Errc::too_many_slaves;
-  link.slave.session->say_hello();
-  link.exchange();
-  REQUIRE(link.master.session->parting_);
-  CHECK(link.master.session->parting_->reason == Errc::too_many_slaves);
-  REQUIRE(link.slave.session->parting_);
-  CHECK(link.slave.session->parting_->reason == Errc::too_many_slaves);
-  CHECK(link.slave.session->parting_->detail == "refused: no room");
-  CHECK_FALSE(link.slave.session->opened_);
+TEST_CASE("a slave that is refused is told so, and the session parts", "[unit]") {
+    Link link;
+    link.master.role->refuses = Errc::too_many_slaves;
+    link.slave.session->say_hello();
+    link.exchange();
+    REQUIRE(link.master.session->parting_);
+    CHECK(link.master.session->parting_->reason == Errc::too_many_slaves);
+    REQUIRE(link.slave.session->parting_);
+    CHECK(link.slave.session->parting_->reason == Errc::too_many_slaves);
+    CHECK(link.slave.session->parting_->detail == "refused: no room");
+    CHECK_FALSE(link.slave.session->opened_);
 }
 
-TEST_CASE("bytes of a stranger end the session before anything is said",
-          "[unit]") {
-  Link link;
-  link.master.session->arrive(
-      support::bytes_of("GET / HTTP/1.1\r\nHost: distwork\r\n\r\n"));
-  REQUIRE(link.master.session->parting_);
-  CHECK(link.master.session->parting_->reason == Errc::not_distwork);
-  CHECK(link.master.take_log().empty());
-  CHECK(link.master.session->leaving().empty());
+TEST_CASE("bytes of a stranger end the session before anything is said", "[unit]") {
+    Link link;
+    link.master.session->arrive(support::bytes_of("GET / HTTP/1.1\r\nHost: distwork\r\n\r\n"));
+    REQUIRE(link.master.session->parting_);
+    CHECK(link.master.session->parting_->reason == Errc::not_distwork);
+    CHECK(link.master.take_log().empty());
+    CHECK(link.master.session->leaving().empty());
 }
 
-TEST_CASE("a frame that means nothing where it comes ends the session, and the "
-          "peer is told",
-          "[unit]") {
-  Link link;
-  link.open();
-  const auto header =
-      GENERATE(FrameHeader{.kind = FrameKind::welcome},
-               FrameHeader{.kind = FrameKind::recall},
-               FrameHeader{.kind = FrameKind::ping, .flags = 1},
-               FrameHeader{.kind = FrameKind::work, .type = 0xffff},
-               FrameHeader{.kind = FrameKind::answer},
-               FrameHeader{.kind = static_cast<FrameKind>(99)});
-  CAPTURE(static_cast<int>(header.kind));
-  link.master.session->arrive(frame(header));
-  REQUIRE(link.master.session->parting_);
-  CHECK(link.master.session->parting_->reason == Errc::protocol_violation);
-  link.exchange();
-  REQUIRE(link.slave.session->parting_);
-  CHECK(link.slave.session->parting_->reason == Errc::protocol_violation);
-  CHECK(link.slave.session->parting_->detail ==
-        link.master.session->parting_->detail);
+TEST_CASE(
+    "a frame that means nothing where it comes ends the session, and the "
+    "peer is told",
+    "[unit]") {
+    Link link;
+    link.open();
+    const auto header =
+        GENERATE(FrameHeader{.kind = FrameKind::welcome}, FrameHeader{.kind = FrameKind::recall},
+                 FrameHeader{.kind = FrameKind::ping, .flags = 1}, FrameHeader{.kind = FrameKind::work, .type = 0xffff},
+                 FrameHeader{.kind = FrameKind::answer}, FrameHeader{.kind = static_cast<FrameKind>(99)});
+    CAPTURE(static_cast<int>(header.kind));
+    link.master.session->arrive(frame(header));
+    REQUIRE(link.master.session->parting_);
+    CHECK(link.master.session->parting_->reason == Errc::protocol_violation);
+    link.exchange();
+    REQUIRE(link.slave.session->parting_);
+    CHECK(link.slave.session->parting_->reason == Errc::protocol_violation);
+    CHECK(link.slave.session->parting_->detail == link.master.session->parting_->detail);
 }
 
 TEST_CASE("nothing but types may come before the types are known", "[unit]") {
-  Link link;
-  link.slave.session->say_hello();
-  link.master.session->arrive(link.slave.session->leaving());
-  REQUIRE(link.master.session->accepted());
-  link.master.session->arrive(frame({.kind = FrameKind::ping}));
-  REQUIRE(link.master.session->parting_);
-  CHECK(link.master.session->parting_->reason == Errc::protocol_violation);
+    Link link;
+    link.slave.session->say_hello();
+    link.master.session->arrive(link.slave.session->leaving());
+    REQUIRE(link.master.session->accepted());
+    link.master.session->arrive(frame({.kind = FrameKind::ping}));
+    REQUIRE(link.master.session->parting_);
+    CHECK(link.master.session->parting_->reason == Errc::protocol_violation);
 }
 
-TEST_CASE("a work of a type that is not accepted is answered so, and counts as "
-          "answered",
-          "[unit]") {
-  Link link;
-  link.open();
-  for (std::uint64_t id = 1; id <= 5; ++id)
-    link.master.session->arrive(frame({.kind = FrameKind::work, .id = id}));
-  CHECK_FALSE(link.master.session->parting_);
-  CHECK(kinds_in(link.master.session->leaving()) ==
-        std::vector(5, FrameKind::error));
+TEST_CASE(
+    "a work of a type that is not accepted is answered so, and counts as "
+    "answered",
+    "[unit]") {
+    Link link;
+    link.open();
+    for (std::uint64_t id = 1; id <= 5; ++id) link.master.session->arrive(frame({.kind = FrameKind::work, .id = id}));
+    CHECK_FALSE(link.master.session->parting_);
+    CHECK(kinds_in(link.master.session->leaving()) == std::vector(5, FrameKind::error));
 }
 
 TEST_CASE("a peer that has more works here than it was told parts", "[unit]") {
-  Link link;
-  link.open();
-  link.master.role->execute_works();
-  for (std::uint64_t id = 1; id <= 2; ++id)
-    link.master.session->arrive(frame({.kind = FrameKind::work, .id = id}));
-  CHECK_FALSE(link.master.session->parting_);
-  CHECK(link.master.role->works()->state().queued == 2);
-  link.master.session->arrive(frame({.kind = FrameKind::work, .id = 3}));
-  REQUIRE(link.master.session->parting_);
-  CHECK(link.master.session->parting_->reason == Errc::protocol_violation);
-  CHECK(link.master.role->works()->state().queued == 2);
+    Link link;
+    link.open();
+    link.master.role->execute_works();
+    for (std::uint64_t id = 1; id <= 2; ++id) link.master.session->arrive(frame({.kind = FrameKind::work, .id = id}));
+    CHECK_FALSE(link.master.session->parting_);
+    CHECK(link.master.role->works()->state().queued == 2);
+    link.master.session->arrive(frame({.kind = FrameKind::work, .id = 3}));
+    REQUIRE(link.master.session->parting_);
+    CHECK(link.master.session->parting_->reason == Errc::protocol_violation);
+    CHECK(link.master.role->works()->state().queued == 2);
 }
 
-TEST_CASE("a work and its cancellation may come in one read: it is answered, "
-          "and nobody executes it",
-          "[unit]") {
-  Link link;
-  link.open();
-  link.master.role->execute_works();
-  auto bytes = frame({.kind = FrameKind::work, .id = 1});
-  const auto cancel = frame({.kind = FrameKind::cancel, .id = 1});
-  bytes.insert(bytes.end(), cancel.begin(), cancel.end());
-  link.master.session->arrive(bytes);
-  CHECK(kinds_in(link.master.session->leaving()) ==
-        std::vector{FrameKind::error});
-  CHECK(link.master.role->works()->state().queued == 0);
+TEST_CASE(
+    "a work and its cancellation may come in one read: it is answered, "
+    "and nobody executes it",
+    "[unit]") {
+    Link link;
+    link.open();
+    link.master.role->execute_works();
+    auto bytes = frame({.kind = FrameKind::work, .id = 1});
+    const auto cancel = frame({.kind = FrameKind::cancel, .id = 1});
+    bytes.insert(bytes.end(), cancel.begin(), cancel.end());
+    link.master.session->arrive(bytes);
+    CHECK(kinds_in(link.master.session->leaving()) == std::vector{FrameKind::error});
+    CHECK(link.master.role->works()->state().queued == 0);
 }
 
 TEST_CASE("a heartbeat comes back, and tells the round trip", "[unit]") {
-  Link link;
-  link.open();
-  link.master.session->beat();
-  const auto ping = link.master.session->leaving();
-  CHECK(kinds_in(ping) == std::vector{FrameKind::ping});
-  link.master.session->time += 7ms;
-  link.slave.session->arrive(ping);
-  link.exchange();
-  CHECK(link.master.take_log() == Strings{"round trip 7"});
+    Link link;
+    link.open();
+    link.master.session->beat();
+    const auto ping = link.master.session->leaving();
+    CHECK(kinds_in(ping) == std::vector{FrameKind::ping});
+    link.master.session->time += 7ms;
+    link.slave.session->arrive(ping);
+    link.exchange();
+    CHECK(link.master.take_log() == Strings{"round trip 7"});
 }
 
-TEST_CASE("a peer that was suspected is not any more once it is heard",
-          "[unit]") {
-  Link link;
-  link.open();
-  PaperSession &master = *link.master.session;
-  link.slave.session->beat();
-  CHECK_FALSE(master.liveness_.suspect(master.time += 5s));
-  CHECK(master.liveness_.suspect(master.time += 5s));
-  const auto ping = link.slave.session->leaving();
-  master.arrive(ping);
-  CHECK(link.master.take_log() == Strings{"heard"});
-  master.arrive(ping);
-  CHECK(link.master.take_log().empty());
+TEST_CASE("a peer that was suspected is not any more once it is heard", "[unit]") {
+    Link link;
+    link.open();
+    PaperSession& master = *link.master.session;
+    link.slave.session->beat();
+    CHECK_FALSE(master.liveness_.suspect(master.time += 5s));
+    CHECK(master.liveness_.suspect(master.time += 5s));
+    const auto ping = link.slave.session->leaving();
+    master.arrive(ping);
+    CHECK(link.master.take_log() == Strings{"heard"});
+    master.arrive(ping);
+    CHECK(link.master.take_log().empty());
 }
 
-TEST_CASE("a master confirms that a slave drains, and a slave confirms nothing",
-          "[unit]") {
-  Link link;
-  link.open();
-  link.slave.session->send_drain();
-  link.exchange();
-  CHECK(link.master.take_log() == Strings{"drains"});
-  CHECK(link.slave.take_log() == Strings{"drains"});
-  CHECK(link.master.session->leaving().empty());
+TEST_CASE("a master confirms that a slave drains, and a slave confirms nothing", "[unit]") {
+    Link link;
+    link.open();
+    link.slave.session->send_drain();
+    link.exchange();
+    CHECK(link.master.take_log() == Strings{"drains"});
+    CHECK(link.slave.take_log() == Strings{"drains"});
+    CHECK(link.master.session->leaving().empty());
 }
 
 TEST_CASE("who parts says why, once, and both ends know the reason", "[unit]") {
-  Link link;
-  link.open();
-  link.slave.session->part(Errc::stopped, "the end");
-  link.slave.session->part(Errc::peer_silent, "another");
-  const auto bye = link.slave.session->leaving();
-  CHECK(kinds_in(bye) == std::vector{FrameKind::bye});
-  link.master.session->arrive(bye);
-  REQUIRE(link.master.session->parting_);
-  CHECK(link.master.session->parting_->reason == Errc::stopped);
-  CHECK(link.master.session->parting_->detail == "the end");
-  CHECK(link.slave.session->parting_->reason == Errc::stopped);
+    Link link;
+    link.open();
+    link.slave.session->part(Errc::stopped, "the end");
+    link.slave.session->part(Errc::peer_silent, "another");
+    const auto bye = link.slave.session->leaving();
+    CHECK(kinds_in(bye) == std::vector{FrameKind::bye});
+    link.master.session->arrive(bye);
+    REQUIRE(link.master.session->parting_);
+    CHECK(link.master.session->parting_->reason == Errc::stopped);
+    CHECK(link.master.session->parting_->detail == "the end");
+    CHECK(link.slave.session->parting_->reason == Errc::stopped);
 }
 
-} // namespace session_protocol_test
+}  // namespace session_protocol_test
