@@ -164,7 +164,8 @@ inline std::string runs_that_fail(std::vector<std::size_t> numbers, std::size_t 
                 alarm(30);  // a hang ends it
                 tries = 0;
                 failing_new::fail(*at, in_a_row);
-                const std::string what = program();
+                std::string what;
+                if (const auto thrown = exception_of([&] { what = program(); })) what = "it threw " + what_of(thrown);
                 failing_new::rest();
                 if (what.empty()) continue;
                 std::cerr << what << ", after\n" << failing_new::last_stack();
