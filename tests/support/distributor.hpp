@@ -29,6 +29,7 @@ using namespace std::chrono_literals;
 using Stage = Submission::Stage;
 using Nanoseconds = std::chrono::nanoseconds;
 using TimePoint = std::chrono::steady_clock::time_point;
+using Numbers = std::vector<int>;  // of works, in the order in which they were sent or ended
 
 inline constexpr std::size_t mebibyte = 1024 * 1024;
 

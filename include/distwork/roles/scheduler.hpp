@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "../archive/archive_bounds.hpp"
+#include "../archive_limits.hpp"
 #include "../base/asio.hpp"
 #include "../base/probe.hpp"
 #include "../base/run_once.hpp"
@@ -27,7 +27,7 @@
 #include "../dispatch/socket_container.hpp"
 #include "../dispatch/submission.hpp"
 #include "../error.hpp"
-#include "../link/session_handler.hpp"
+#include "../link/session_settings.hpp"
 #include "../log.hpp"
 #include "../role_options.hpp"
 #include "../statistics.hpp"

@@ -247,8 +247,6 @@ namespace blocked_slots {
 
 namespace {
 
-using Numbers = std::vector<int>;
-
 /// One slave's works, of which each is estimated to take 100 us.
 struct Held {
     explicit Held(std::size_t slots, std::size_t held_slots = 0) : in_flight{slots, 1000, running, held_slots} {}

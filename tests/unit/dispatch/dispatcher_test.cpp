@@ -20,8 +20,6 @@ using namespace support;
 
 namespace {
 
-using Numbers = std::vector<int>;
-
 /// Asked for every work; the test says what it answers.
 using Function = std::function<const SocketInformation*(DistributeContext&)>;
 

@@ -16,8 +16,6 @@ using namespace support;
 
 namespace {
 
-using Numbers = std::vector<int>;
-
 /// Has a slave answer so many short works that it may be sent as many as there are.
 void warm(Distributor<>& master, std::size_t who) {
     master.container.round_trip(master.ids[who], 100us, {}, {});

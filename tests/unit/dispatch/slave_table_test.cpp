@@ -13,12 +13,6 @@ namespace slave_table_test {
 
 using namespace support;
 
-namespace {
-
-using Numbers = std::vector<int>;
-
-}  // namespace
-
 TEST_CASE("what is known of a slave is kept up to date", "[unit]") {
     Distributor<> master;
     master.connect({.slots = 2, .labels = {"gpu"}});

@@ -25,12 +25,6 @@ namespace socket_container_test {
 
 using namespace support;
 
-namespace {
-
-using Numbers = std::vector<int>;
-
-}  // namespace
-
 TEST_CASE("a slave that left gets nothing, and what was in flight on it is in flight no more", "[unit]") {
     Distributor<> master;
     for (int i = 0; i < 3; ++i) master.connect({.slots = 2});

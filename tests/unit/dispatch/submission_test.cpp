@@ -12,12 +12,6 @@ namespace submission_test {
 
 using namespace support;
 
-namespace {
-
-using Numbers = std::vector<int>;
-
-}  // namespace
-
 TEST_CASE("a submission is called by its name, else by its type's", "[unit]") {
     CHECK(task()->name() == "type 0");
     CHECK(task(SubmitOptions{}.name("nightly"))->name() == "nightly");

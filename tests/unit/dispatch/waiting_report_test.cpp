@@ -13,12 +13,6 @@ namespace waiting_report_test {
 
 using namespace support;
 
-namespace {
-
-using Numbers = std::vector<int>;
-
-}  // namespace
-
 TEST_CASE("what nobody can take is told once, also when none of it waits for a while", "[unit]") {
     Distributor<> master{{.max_backlog = 1, .max_backlog_bytes = 1000, .max_waiting = 10}};
     master.connect();

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -12,15 +11,6 @@
 namespace waiting_works_test {
 
 using namespace support;
-
-namespace {
-
-using Numbers = std::vector<int>;
-
-/// Asked for every work; the test says what it answers.
-using Function = std::function<const SocketInformation*(DistributeContext&)>;
-
-}  // namespace
 
 TEST_CASE("without slaves a work waits, or is refused where it says so", "[unit]") {
     Distributor<> master;
