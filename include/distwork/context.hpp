@@ -75,8 +75,9 @@ public:
     bool send_work(W&& work) {
         detail::require_registered(work);
         detail::kept_t<W> kept(std::forward<W>(work));
-        detail::LogFailure log{peer_};
-        return send(std::make_shared<detail::TypedCall<detail::Call, detail::kept_t<W>, detail::LogFailure>>(
+        using Handler = detail::LogFailure<detail::Peer>;
+        Handler log{peer_};
+        return send(std::make_shared<detail::TypedCall<detail::Call, detail::kept_t<W>, Handler>>(
             std::move(kept), log, peer_->get_executor(), peer_->get_executor()));
     }
 

@@ -86,9 +86,9 @@ public:
     /// *Errors*: throws Error (already_running).
     void start() {
         core_->begin();
-        core_->log(LogLevel::info, "Listening on: " + detail::to_string(local_endpoint()));
+        core_->log(LogLevel::info, [this] { return "Listening on: " + detail::to_string(local_endpoint()); });
         asio::co_spawn(core_->strand(), Core::run_begun(core_), [core = core_](const std::exception_ptr& error) {
-            if (error) core->log(LogLevel::error, "Master ended: " + detail::what_of(error));
+            if (error) core->log(LogLevel::error, [&] { return "Master ended: " + detail::what_of(error); });
             else core->log(LogLevel::info, "Master ended");
         });
     }
@@ -142,7 +142,7 @@ public:
     void distribute_work(W&& work, SubmitOptions options = SubmitOptions{}) {
         detail::require_registered(work);
         using Kept = detail::kept_t<W>;
-        auto report = reporter(core_);
+        detail::LogFailure<Core> report{core_};
         core_->submit_now(make<detail::Submission>(core_, Kept(std::forward<W>(work)), report, std::move(options)));
     }
 
@@ -160,7 +160,7 @@ public:
                 detail::begin_or_fail<void>(handler, core->executor(), [&](auto& taken) {
                     using Base = detail::Distribution<std::remove_reference_t<decltype(taken)>>;
                     const auto slot = asio::get_associated_cancellation_slot(taken);
-                    auto report = reporter(core);
+                    detail::LogFailure<Core> report{core};
                     using Kept = detail::kept_t<W>;
                     const auto call = make<Base>(core, Kept(std::forward<decltype(kept)>(kept)), report,
                                                  SubmitOptions(std::forward<decltype(how)>(how)));
@@ -242,7 +242,7 @@ public:
     void broadcast_work(W&& work, SubmitOptions options = SubmitOptions{}) {
         detail::require_registered(work);
         using Kept = detail::kept_t<W>;
-        auto report = [log = reporter(core_)](const std::exception_ptr& error, const auto& outcomes) {
+        auto report = [log = detail::LogFailure<Core>{core_}](const std::exception_ptr& error, const auto& outcomes) {
             log(error);
             for (const auto& outcome : outcomes) log(outcome.error);
         };
@@ -335,10 +335,6 @@ private:
         MasterOptions options;
         options.port = port;
         return options;
-    }
-
-    static detail::ReportOutcome reporter(const CorePtr& core) {
-        return {[core](LogLevel level, std::string_view line) { core->log(level, line); }};
     }
 
     /// Moves the handler last: see TypedCall.

@@ -69,7 +69,7 @@ public:
     void start() {
         core_->begin();
         asio::co_spawn(core_->strand(), Core::run_begun(core_), [core = core_](const std::exception_ptr& error) {
-            if (error) core->log(LogLevel::error, "Ended: " + detail::what_of(error));
+            if (error) core->log(LogLevel::error, [&] { return "Ended: " + detail::what_of(error); });
             else core->log(LogLevel::info, "Ended");
         });
     }

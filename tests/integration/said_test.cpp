@@ -302,22 +302,22 @@ TEST_CASE("a host that does not resolve is told so, and not asked for credential
         const auto refused = thrown_by([&] {
             distwork::Master<> master{
                 io.get_executor(),
-                {.address = "no-such-host.invalid", .insecure_plaintext = insecure, .log = distwork::NoLog{}}};
+                {.address = "no-such..host", .insecure_plaintext = insecure, .log = distwork::NoLog{}}};
         });
         INFO(text_of(refused));
         CHECK((refused && refused->code() == Errc::bad_address));
-        CHECK(text_of(refused).find("no-such-host.invalid:0 does not resolve: ") == 0);
+        CHECK(text_of(refused).find("no-such..host:0 does not resolve: ") == 0);
         CHECK(text_of(refused).find("credentials") == std::string::npos);
     }
     Heard heard;
     auto options = slave_heard_by(heard);
     options.reconnect = false;
-    distwork::Slave<> slave{io.get_executor(), "no-such-host.invalid", 15210, options};
+    distwork::Slave<> slave{io.get_executor(), "no-such..host", 15210, options};
     std::string ended;
     slave.async_run([&](const std::exception_ptr& error) { ended = text_of(error); });
     REQUIRE(run_until(io, [&] { return !ended.empty(); }));
     INFO(ended);
-    CHECK(ended.find("No connection to no-such-host.invalid:15210: ") == 0);
+    CHECK(ended.find("No connection to no-such..host:15210: ") == 0);
     CHECK(ended.find("credentials") == std::string::npos);
 }
 

@@ -8,6 +8,7 @@
 #include <asio/cancellation_signal.hpp>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -15,8 +16,10 @@
 #include <exception>
 #include <iostream>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -148,6 +151,33 @@ Child run_forked(Body body) {
     return child;
 }
 
+/// Ends the process if a program takes longer than a hang takes, and tells what failed there.
+class Watchdog {
+public:
+    Watchdog() {
+        std::thread{[this] {
+            std::unique_lock lock{mutex_};
+            if (ended_.wait_for(lock, 30s, [this] { return has_ended_; })) return;
+            std::cerr << "it blocks, after\n" << failing_new::last_stack();
+            std::_Exit(1);
+        }}.swap(thread_);
+    }
+    ~Watchdog() {
+        {
+            const std::lock_guard lock{mutex_};
+            has_ended_ = true;
+        }
+        ended_.notify_one();
+        thread_.join();
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable ended_;
+    bool has_ended_ = false;
+    std::thread thread_;
+};
+
 /// Runs a program for each number, with that allocation and those that follow failing: in processes of their own, which
 /// may crash, or hang. Returns what was wrong with which, and what failed there.
 inline std::string runs_that_fail(std::vector<std::size_t> numbers, std::size_t in_a_row, std::string (*program)()) {
@@ -161,7 +191,7 @@ inline std::string runs_that_fail(std::vector<std::size_t> numbers, std::size_t 
         const Child child = run_forked([&](auto ran) {
             for (auto at = from; at != to; ++at) {
                 ran();
-                alarm(30);  // a hang ends it
+                const Watchdog watchdog;
                 tries = 0;
                 failing_new::fail(*at, in_a_row);
                 std::string what;

@@ -21,6 +21,7 @@
 #include <asio/dispatch.hpp>
 #include <asio/error.hpp>
 #include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
 #include <asio/ip/host_name.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/post.hpp>
@@ -30,7 +31,6 @@
 #include <asio/strand.hpp>
 #include <asio/system_executor.hpp>
 #include <asio/this_coro.hpp>
-#include <asio/thread_pool.hpp>
 #include <asio/use_awaitable.hpp>
 #include <asio/version.hpp>
 

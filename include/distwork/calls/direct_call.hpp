@@ -3,8 +3,10 @@
 #include <exception>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <system_error>
 
+#include "../base/type_name.hpp"
 #include "../error.hpp"
 #include "../log.hpp"
 #include "../wire/byte_buffer.hpp"
@@ -14,13 +16,20 @@
 
 namespace distwork::detail {
 
-/// The handler of a work without a caller: it logs a failure.
+/// The handler of a work without a caller: it logs a failure. On allocation failure only the line is lost.
+///
+/// `Role` has `sent_work()`, which names the work, and `log(level, line)`.
+template <class Role>
 struct LogFailure {
-    std::shared_ptr<Peer> peer;
+    std::shared_ptr<Role> role;
 
     template <class... Value>
-    void operator()(const std::exception_ptr& error, Value&&...) const {
-        if (error) peer->log(level_of_failure(error), "A work sent to " + peer->name() + " failed: " + what_of(error));
+    void operator()(const std::exception_ptr& error, Value&&...) const noexcept {
+        if (!error) return;
+        static_cast<void>(exception_of([&] {
+            const std::string line = role->sent_work() + " did not succeed: " + what_of(error);
+            role->log(level_of_failure(error), std::string_view{line});
+        }));
     }
 };
 

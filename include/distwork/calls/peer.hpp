@@ -64,6 +64,9 @@ public:
     virtual asio::ip::tcp::endpoint remote_endpoint() const = 0;
     virtual const std::string& name() const = 0;
 
+    /// How a log line names a work that the peer was sent.
+    std::string sent_work() const { return "A work sent to " + name(); }
+
     /// The executor on which handlers without an executor of their own run.
     virtual const asio::any_io_executor& get_executor() const = 0;
 

@@ -1,39 +1,18 @@
 #pragma once
 
 #include <atomic>
-#include <cstddef>
-#include <cstdint>
 #include <exception>
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <string>
-#include <type_traits>
 #include <utility>
-#include <vector>
 
 #include "../base/asio.hpp"
 #include "../base/completion.hpp"
-#include "../base/type_name.hpp"
 #include "../calls/typed_call.hpp"
 #include "../context.hpp"
 #include "../dispatch/submission.hpp"
-#include "../log.hpp"
 
 namespace distwork::detail {
-
-/// The handler of a distributed work: it logs a failure, because no caller waits for the outcome.
-struct ReportOutcome {
-    Log log;
-
-    void operator()(const std::exception_ptr& error) const {
-        if (error && log) log(level_of_failure(error), "A distributed work did not succeed: " + what_of(error));
-    }
-    template <class R>
-    void operator()(const std::exception_ptr& error, R&&) const {
-        (*this)(error);
-    }
-};
 
 /// A distributed work whose caller waits only until the work is admitted.
 template <class Handler>

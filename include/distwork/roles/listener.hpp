@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <exception>
-#include <new>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -10,7 +9,6 @@
 #include "../base/asio.hpp"
 #include "../base/backoff.hpp"
 #include "../base/pause.hpp"
-#include "../base/surely.hpp"
 #include "../base/type_name.hpp"
 #include "../error.hpp"
 #include "../transport.hpp"
@@ -52,11 +50,7 @@ public:
             if (state.cancelled() != asio::cancellation_type::none) throw Error{Errc::cancelled, "a master's run"};
             // Usually descriptors or memory lack: accepting again at once would fail again, millions of times a second.
             static_cast<void>(exception_of([&] { failed(what_of(error)); }));
-            try {
-                co_await pause(timer_, backoff(shortest_pause, failures++, longest_pause));
-            } catch (const std::bad_alloc&) {
-                wait_for_memory();
-            }
+            co_await pause(timer_, backoff(shortest_pause, failures++, longest_pause));
         }
     }
 

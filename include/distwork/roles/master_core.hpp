@@ -116,14 +116,14 @@ public:
 
     static asio::awaitable<void> run(std::shared_ptr<MasterCore> self) {
         self->begin();
-        co_await run_begun(self);
+        co_await surely([&self] { return run_begun(self); });
     }
 
     /// Accepts slaves until the master stops, and ends when the shutdown has ended. *Errors*: Error (cancelled).
     static asio::awaitable<void> run_begun(std::shared_ptr<MasterCore> self) {
         auto accepted = [&self](typename Transport::Socket socket) { self->begin_session(std::move(socket)); };
         auto failed = [&self](const std::string& text) { self->log(LogLevel::warning, "accepting failed: " + text); };
-        co_await self->listener_.run(accepted, failed);
+        co_await surely([&] { return self->listener_.run(accepted, failed); });
         co_await self->shutdown_.ended("a master's run");
     }
 

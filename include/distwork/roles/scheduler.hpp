@@ -64,6 +64,9 @@ public:
         static_cast<void>(exception_of([&] { log(level, std::string_view{text()}); }));
     }
 
+    /// How a log line names a work whose caller does not wait for the outcome.
+    static std::string sent_work() { return "A distributed work"; }
+
     /// Encodes and submits a work. If it is refused, it completes with the error. `may_wait`: it may wait for room in
     /// the backlog. `submit_encoded` takes a work that has its body already.
     void submit(const SubmissionPtr& call, bool may_wait = true) noexcept {

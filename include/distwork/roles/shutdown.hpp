@@ -4,8 +4,6 @@
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <new>
-#include <system_error>
 #include <utility>
 
 #include "../base/asio.hpp"
@@ -43,17 +41,11 @@ public:
         return true;
     }
 
-    /// Waits until `quiet()` returns true, or until the timeout. On allocation failure it tries again.
+    /// Waits until `quiet()` returns true, or until the timeout. `quiet` throws at most std::bad_alloc,
+    /// and is called again then.
     template <class Quiet>
-    asio::awaitable<void> until(Quiet quiet) {
-        for (bool is_over = false; !is_over;) {
-            try {
-                is_over = quiet() || transport_.now() >= deadline_;
-                if (!is_over) co_await pause(changed_, deadline_ - transport_.now());
-            } catch (const std::bad_alloc&) {
-                wait_for_memory();
-            }
-        }
+    asio::awaitable<void> until(Quiet quiet) noexcept {
+        return surely([&] { return watch(quiet); });
     }
 
     /// The result of `quiet()` may have changed: evaluates it again.
@@ -73,14 +65,21 @@ public:
     }
 
     /// Waits for the end; `who` names the waiter in the error. *Errors*: Error (cancelled): the shutdown is not over.
-    asio::awaitable<void> ended(const char* who) {
-        std::error_code cancelled;
-        auto token = asio::redirect_error(asio::use_awaitable, cancelled);
-        if (!over_) co_await ended_.async_wait(token);
-        if (!over_) throw Error{Errc::cancelled, who};
+    asio::awaitable<void> ended(const char* who) noexcept {
+        return surely([&] { return wait_for_end(who); });
     }
 
 private:
+    template <class Quiet>
+    asio::awaitable<void> watch(Quiet quiet) {
+        while (!surely(quiet) && transport_.now() < deadline_) co_await pause(changed_, deadline_ - transport_.now());
+    }
+
+    asio::awaitable<void> wait_for_end(const char* who) {
+        if (!over_) co_await wait(ended_);
+        if (!over_) throw Error{Errc::cancelled, who};
+    }
+
     static constexpr std::chrono::milliseconds longest = std::chrono::hours{24 * 365};
 
     Transport transport_;

@@ -96,9 +96,11 @@ public:
     /// not_distwork, wrong_role, needs_credentials); with `reconnect` false, the error of the last master tried.
     static asio::awaitable<void> run(std::shared_ptr<SlaveCore> self) {
         self->begin();
-        co_await self->run();
+        co_await surely([&self] { return run_begun(self); });
     }
-    static asio::awaitable<void> run_begun(std::shared_ptr<SlaveCore> self) { co_await self->run(); }
+    static asio::awaitable<void> run_begun(std::shared_ptr<SlaveCore> self) {
+        co_await surely([&self] { return self->run(); });
+    }
 
     /// Notes that the slave begins to run. *Errors*: Error (already_running).
     void begin() { once_.begin("slave " + options_.name); }
@@ -220,11 +222,7 @@ private:
             if (state.cancelled() != asio::cancellation_type::none) throw Error{Errc::cancelled, "a slave's run"};
             const Milliseconds pause = failed ? after_failure(failed) : search_.lost();
             if (pause.count() == 0) continue;
-            try {
-                co_await detail::pause(timer_, DISTWORK_PLANTED(knock_at_once) ? Milliseconds{1} : jittered(pause));
-            } catch (const std::bad_alloc&) {
-                wait_for_memory();
-            }
+            co_await detail::pause(timer_, DISTWORK_PLANTED(knock_at_once) ? Milliseconds{1} : jittered(pause));
         }
     }
 

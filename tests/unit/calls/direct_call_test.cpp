@@ -1,7 +1,11 @@
 #include "distwork/calls/direct_call.hpp"
 
 #include <exception>
+#include <memory>
+#include <new>
+#include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "distwork/log.hpp"
 #include "support/calls.hpp"
@@ -25,6 +29,18 @@ TEST_CASE("a call that its peer does not take fails with the reason", "[unit]") 
     CHECK(ended.times == 1);
     CHECK(code_of(ended.error) == Errc::shape_differs);
     CHECK(text_of(ended.error).find("calls::Add") != std::string::npos);
+}
+
+/// A role whose log lines find no memory.
+struct Exhausted {
+    std::string sent_work() const { throw std::bad_alloc{}; }
+    void log(LogLevel, std::string_view) const { FAIL("nothing was to be said"); }
+};
+
+TEST_CASE("a failure that cannot be logged for want of memory is not logged, and nothing else happens", "[unit]") {
+    const LogFailure<Exhausted> handler{std::make_shared<Exhausted>()};
+    CHECK_NOTHROW(handler(std::make_exception_ptr(std::runtime_error{"it failed"}), 1));
+    CHECK_NOTHROW(handler(nullptr));
 }
 
 }  // namespace direct_call_test
