@@ -2,8 +2,14 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(package_dir "${CMAKE_INSTALL_DATADIR}/cmake/distwork")
-install(TARGETS distwork EXPORT distworkTargets FILE_SET HEADERS)
+install(TARGETS distwork EXPORT distworkTargets FILE_SET HEADERS FILE_SET impl)
 install(EXPORT distworkTargets NAMESPACE distwork:: DESTINATION "${package_dir}")
+
+# The compiled library depends on the architecture, and what tells of it stands beside it. The rest of the package does not.
+if(DISTWORK_COMPILED)
+  install(TARGETS distwork_compiled EXPORT distworkCompiledTargets)
+  install(EXPORT distworkCompiledTargets NAMESPACE distwork:: DESTINATION "${CMAKE_INSTALL_LIBDIR}/cmake/distwork")
+endif()
 
 configure_package_config_file(cmake/distworkConfig.cmake.in distworkConfig.cmake INSTALL_DESTINATION "${package_dir}")
 write_basic_package_version_file(distworkConfigVersion.cmake COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)

@@ -22,13 +22,17 @@
 #include "function_work.hpp"
 #include "fwd.hpp"
 #include "role_options.hpp"
+#include "roles/any_master.hpp"
 #include "roles/broadcast_parts.hpp"
 #include "roles/distribution.hpp"
-#include "roles/master_core.hpp"
 #include "roles/role_executor.hpp"
 #include "selector.hpp"
 #include "submit_options.hpp"
 #include "transport.hpp"
+
+#ifndef DISTWORK_SEPARATE_COMPILATION
+#include "roles/master_core.hpp"
+#endif
 
 namespace distwork {
 
@@ -51,7 +55,8 @@ concept completion_token = !std::same_as<std::remove_cvref_t<Token>, SubmitOptio
 /// Errc::cancelled.
 template <class Selector, class Transport>
 class Master {
-    using Core = detail::MasterCore<Selector, Transport>;
+    using Core = detail::AnyMaster;
+    using Factory = detail::MasterFactory<Selector, Transport>;
 
 public:
     /// Listens on loopback. *Errors*: throws Error (address_in_use, bad_address, bad_option, duplicate_type).
@@ -65,9 +70,7 @@ public:
 
     /// With a transport other than one made from an executor alone. *Errors*: the same.
     Master(std::type_identity_t<Transport> transport, MasterOptions options, Selector selector = Selector{})
-        : core_{std::make_shared<Core>(std::move(transport), std::move(options), std::move(selector))} {
-        core_->observe_registry();
-    }
+        : core_{Factory::make(std::move(transport), std::move(options), std::move(selector))} {}
 
     /// A master that was moved from may only be destroyed.
     Master(Master&&) noexcept = default;
@@ -76,29 +79,19 @@ public:
     /// Ends all connections. Submissions without an outcome complete with Errc::stopped. Blocks until works of slaves
     /// that run on the master's own threads have returned.
     ~Master() {
-        if (!core_) return;
-        core_->forget_registry();
-        core_->abort();
-        core_->join();
+        if (core_) core_->end();
     }
 
     /// Begins to accept slaves, and returns at once. The master runs until it is stopped; how it ended is logged.
     /// *Errors*: throws Error (already_running).
-    void start() {
-        core_->begin();
-        core_->log(LogLevel::info, [this] { return "Listening on: " + detail::to_string(local_endpoint()); });
-        asio::co_spawn(core_->strand(), Core::run_begun(core_), [core = core_](const std::exception_ptr& error) {
-            if (error) core->log(LogLevel::error, [&] { return "Master ended: " + detail::what_of(error); });
-            else core->log(LogLevel::info, "Master ended");
-        });
-    }
+    void start() { core_->start(); }
 
     /// Accepts slaves until the master is stopped. Completes when the stop does, or when the master is destroyed:
     /// `void(std::exception_ptr)`. *Errors*: Error (already_running, cancelled).
     template <detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_run(Token&& token = Token{}) {
         core_->ask_to_run();
-        return asio::co_spawn(core_->strand(), Core::run(core_), std::forward<Token>(token));
+        return asio::co_spawn(core_->any_strand(), core_->run(), std::forward<Token>(token));
     }
 
     /// Admits nothing more, waits up to `timeout` until each admitted submission has an outcome, then ends all
@@ -107,7 +100,7 @@ public:
     /// Cancelling a waiter does not cancel the shutdown. *Errors*: Error (cancelled).
     template <detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_stop(std::chrono::milliseconds timeout, Token&& token = Token{}) {
-        return asio::co_spawn(core_->strand(), Core::stop(core_, timeout), std::forward<Token>(token));
+        return asio::co_spawn(core_->any_strand(), core_->stop(timeout), std::forward<Token>(token));
     }
 
     /// Lets the master execute works of this type that slaves send. Works of other types are answered with
@@ -288,16 +281,16 @@ public:
         return asio::async_initiate<Token, void(std::exception_ptr)>(
             [core = core_, count](auto handler) {
                 detail::begin_or_fail<void>(handler, core->executor(),
-                                            [&](auto& taken) { core->wait_for_slaves(count, taken); });
+                                            [&](auto& taken) { wait_for_slaves(core, count, taken); });
             },
             token);
     }
 
     /// The number of slaves that are connected now.
-    std::size_t connected_slave_count() const { return core_->container().size(); }
+    std::size_t connected_slave_count() const { return core_->connected_slave_count(); }
 
     /// The number of admitted works that wait for a slave.
-    std::size_t backlog_size() const { return core_->container().backlog_size(); }
+    std::size_t backlog_size() const { return core_->backlog_size(); }
 
     /// The works that wait for a slave, for room in the backlog, or for a slot of the master, and why they wait.
     std::vector<Waiting> waiting() const { return core_->waiting(); }
@@ -308,7 +301,7 @@ public:
     /// A copy of what is known of each connected slave.
     std::vector<SocketInformation> sockets() const {
         std::vector<SocketInformation> all;
-        core_->container().enumerate_sockets([&](const SocketInformation& socket) { all.push_back(socket); });
+        core_->enumerate_sockets([&](const SocketInformation& socket) { all.push_back(socket); });
         return all;
     }
 
@@ -320,7 +313,7 @@ public:
     }
 
     /// Replaces the selector, also for the works that wait already.
-    void socket_selector(Selector selector) { core_->socket_selector(std::move(selector)); }
+    void socket_selector(Selector selector) { Factory::socket_selector(*core_, std::move(selector)); }
 
     /// The address and port that the master listens on; the port is the one in use if the option was 0.
     asio::ip::tcp::endpoint local_endpoint() const { return core_->local_endpoint(); }
@@ -350,6 +343,17 @@ private:
         return make<Base, detail::kept_result_t<Kept>>(core, std::move(work), handler, std::move(options));
     }
 
+    template <class Handler>
+    static void wait_for_slaves(const CorePtr& core, std::size_t count, Handler& handler) {
+        const auto slot = asio::get_associated_cancellation_slot(handler);
+        const auto waiter = std::make_shared<detail::SlaveWaiters::Waiter<Handler>>(count, handler, core->executor());
+        detail::cancel_through(slot, [core = std::weak_ptr{core}, waiting = std::weak_ptr{waiter}] {
+            const auto there = core.lock();
+            if (const auto still = waiting.lock(); there && still) there->stop_waiting(still);
+        });
+        core->wait_for_slaves(waiter);
+    }
+
     template <class Slot>
     static void cancel_through(const CorePtr& core, Slot slot, const detail::SubmissionPtr& call) {
         if (!slot.is_connected()) return;
@@ -369,7 +373,7 @@ private:
         using Whole = detail::Broadcast<Kept, Handler>;
         const auto slot = asio::get_associated_cancellation_slot(handler);
         const auto whole = std::make_shared<Whole>(std::move(work), handler, core->executor());
-        detail::broadcast(*core, *whole, options, may_wait, slot);
+        detail::broadcast(core, *whole, options, may_wait, slot);
     }
 
     CorePtr core_;

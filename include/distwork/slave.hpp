@@ -12,9 +12,13 @@
 #include "base/asio.hpp"
 #include "fwd.hpp"
 #include "role_options.hpp"
+#include "roles/any_slave.hpp"
 #include "roles/role_executor.hpp"
-#include "roles/slave_core.hpp"
 #include "transport.hpp"
+
+#ifndef DISTWORK_SEPARATE_COMPILATION
+#include "roles/slave_core.hpp"
+#endif
 
 namespace distwork {
 
@@ -28,12 +32,11 @@ namespace distwork {
 /// peer any more.
 template <class Transport>
 class Slave {
-    using Core = detail::SlaveCore<Transport>;
-
 public:
     /// An address is checked here; a host's name is resolved when the slave connects.
     ///
-    /// *Errors*: throws Error (bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
+    /// *Errors*: throws Error (bad_address, needs_credentials, zero_slots, bad_option, duplicate_type), or
+    /// std::system_error if its own threads cannot be created.
     Slave(detail::RoleExecutor executor, std::string host, std::uint16_t port, SlaveOptions options = SlaveOptions{})
         : Slave{Transport{std::move(executor).take()}, std::move(host), port, std::move(options)} {}
 
@@ -49,30 +52,19 @@ public:
     /// With several masters and a transport other than one made from an executor alone. *Errors*: the same.
     Slave(std::type_identity_t<Transport> transport, std::vector<MasterAddress> masters,
           SlaveOptions options = SlaveOptions{})
-        : core_{std::make_shared<Core>(std::move(transport), std::move(masters), std::move(options))} {
-        core_->observe_registry();
-    }
+        : core_{detail::SlaveFactory<Transport>::make(std::move(transport), std::move(masters), std::move(options))} {}
 
     /// A slave that was moved from may only be destroyed.
     Slave(Slave&&) noexcept = default;
     Slave& operator=(Slave&&) = delete;
 
     ~Slave() {
-        if (!core_) return;
-        core_->forget_registry();
-        core_->abort();
-        core_->join();
+        if (core_) core_->end();
     }
 
     /// Begins to connect, and returns at once. The slave runs until it is stopped; how it ended is logged. *Errors*:
     /// throws Error (already_running).
-    void start() {
-        core_->begin();
-        asio::co_spawn(core_->strand(), Core::run_begun(core_), [core = core_](const std::exception_ptr& error) {
-            if (error) core->log(LogLevel::error, [&] { return "Ended: " + detail::what_of(error); });
-            else core->log(LogLevel::info, "Ended");
-        });
-    }
+    void start() { core_->start(); }
 
     /// Connects to a master, and connects again whenever the connection is lost, until the slave is stopped:
     /// `void(std::exception_ptr)`. After all masters of the list failed it pauses; the pause doubles each time.
@@ -85,7 +77,7 @@ public:
     template <class Token = asio::use_awaitable_t<>>
     auto async_run(Token&& token = Token{}) {
         core_->ask_to_run();
-        return asio::co_spawn(core_->strand(), Core::run(core_), std::forward<Token>(token));
+        return asio::co_spawn(core_->any_strand(), core_->run(), std::forward<Token>(token));
     }
 
     /// Has the master send nothing new, finishes the works that it holds, for at most `timeout`, and disconnects:
@@ -94,7 +86,7 @@ public:
     /// Error (cancelled).
     template <class Token = asio::use_awaitable_t<>>
     auto async_stop(std::chrono::milliseconds timeout, Token&& token = Token{}) {
-        return asio::co_spawn(core_->strand(), Core::stop(core_, timeout), std::forward<Token>(token));
+        return asio::co_spawn(core_->any_strand(), core_->stop(timeout), std::forward<Token>(token));
     }
 
     /// The same without a timeout: finishes and answers all works that it holds, so the master loses nothing. A later
@@ -111,7 +103,7 @@ public:
     asio::any_io_executor get_executor() const { return core_->executor(); }
 
 private:
-    std::shared_ptr<Core> core_;
+    std::shared_ptr<detail::AnySlave> core_;
 };
 
 /// `Slave slave{executor, …}` is a `Slave<Tcp>`.

@@ -291,13 +291,25 @@ double cpu_seconds(const std::string& command) {
     return used() - before;
 }
 
+/// What stands in bench/compile, by g++ and as a user may compile it. The ratio is to Asio and cereal alone.
 json run_compile(const Options& options) {
+    const std::string header_only = "header-only, ";
+    const std::string compiled = "distwork::compiled, ";
+    const std::string separately = " -DDISTWORK_SEPARATE_COMPILATION";
     Benchmark benchmark{"compile", "s (CPU)", "", 1, {}};
-    std::vector<Row> rows{{{"distwork", "distwork.hpp", 0, ""}, {}, {}}, {{"asio_cereal", "alone", 0, ""}, {}, {}}};
+    std::vector<Row> rows{{{"asio_cereal", "-O0", 0, "-O0"}, {}, {}},
+                          {{"distwork", "-O0", 0, "-O0"}, {}, {}},
+                          {{"works", "-O2", 0, "-O2"}, {}, {}},
+                          {{"first", header_only + "-O0", 0, "-O0"}, {}, {}},
+                          {{"first", header_only + "-O2", 0, "-O2"}, {}, {}},
+                          {{"first", compiled + "-O0", 0, "-O0" + separately}, {}, {}},
+                          {{"first", compiled + "-O2", 0, "-O2" + separately}, {}, {}}};
     for (int round = 0; round < options.rounds; ++round)
-        for (Row& row : rows)
-            row.figures.push_back(cpu_seconds(BENCH_COMPILE " -c -o /dev/null " +
-                                              quoted(options.sources / "compile" / (row.contender.system + ".cpp"))));
+        for (Row& row : rows) {
+            const auto source = options.sources / "compile" / (row.contender.system + ".cpp");
+            row.figures.push_back(
+                cpu_seconds(BENCH_COMPILE " " + row.contender.arguments + " -c -o /dev/null " + quoted(source)));
+        }
     json result = to_json(benchmark, options, rows);
     print(result);
     return result;

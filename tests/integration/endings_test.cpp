@@ -18,6 +18,8 @@
 #include <thread>
 #include <vector>
 
+#include "distwork/link/session.hpp"
+#include "distwork/roles/checked_options.hpp"
 #include "support/catch.hpp"
 #include "support/run.hpp"
 #include "support/works.hpp"

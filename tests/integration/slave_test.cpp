@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "distwork/wire/slave_state_body.hpp"
 #include "support/catch.hpp"
 #include "support/run.hpp"
 #include "support/stranger.hpp"

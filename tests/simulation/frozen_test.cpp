@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "simulation/roles.hpp"
 #include "support/catch.hpp"
 #include "support/works.hpp"
 

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "simulation/roles.hpp"
 #include "support/catch.hpp"
 
 using namespace distwork;

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "simulation/ledger.hpp"
+#include "simulation/roles.hpp"
 #include "simulation/strange_master.hpp"
 #include "simulation/strangers.hpp"
 #include "simulation/tree.hpp"

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "simulation/roles.hpp"
 #include "support/catch.hpp"
 
 using namespace distwork;

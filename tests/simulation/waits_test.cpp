@@ -7,6 +7,7 @@
 
 #include "distwork.hpp"
 #include "distwork/sim/simulation.hpp"
+#include "simulation/roles.hpp"
 #include "support/catch.hpp"
 #include "support/works.hpp"
 

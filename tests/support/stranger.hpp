@@ -15,6 +15,9 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "distwork/types/peer_types.hpp"
+#include "distwork/wire/frame.hpp"
+#include "distwork/wire/handshake.hpp"
 #include "run.hpp"
 
 /// A connection that speaks bytes of its own.

@@ -25,6 +25,7 @@
 #include "../error.hpp"
 #include "../socket_information.hpp"
 #include "../wire/byte_buffer.hpp"
+#include "any_master.hpp"
 
 namespace distwork::detail {
 
@@ -126,8 +127,9 @@ private:
 /// and no part was submitted. *Errors*: Error (backlog_full, no_slave, stopped, too_large, shared_pointer,
 /// unregistered_type, foreign_type), std::bad_alloc, and exceptions of the work's serialize function. An error of a
 /// single part, such as too_many_waiting, is in its BroadcastOutcome.
-template <class Core, class Whole, class Slot>
-void broadcast(Core& core, Whole& whole, const SubmitOptions& options, bool may_wait, Slot slot) {
+template <class Whole, class Slot>
+void broadcast(const std::shared_ptr<AnyMaster>& core, Whole& whole, const SubmitOptions& options, bool may_wait,
+               Slot slot) {
     std::vector<typename Whole::Outcome> outcomes;
     std::vector<std::uint64_t> targets;
     std::vector<SubmissionPtr> parts;
@@ -136,12 +138,12 @@ void broadcast(Core& core, Whole& whole, const SubmitOptions& options, bool may_
         const WorkType* type = &work_type_of(typeid(whole.work()));
         const auto body = std::make_shared<ByteBuffer>();
         try {
-            type->encode(whole.work(), *body, core.limits());
+            type->encode(whole.work(), *body, core->limits());
         } catch (const Error&) {
             rethrow_naming((options.name().empty() ? type->name : options.name()) + ": ");
         }
-        type = &core.registry().own(*type);
-        core.container().enumerate_sockets([&](const SocketInformation& socket) {
+        type = &core->registry().own(*type);
+        core->enumerate_sockets([&](const SocketInformation& socket) {
             const auto& wanted = options.labels();
             if (!std::includes(socket.labels.begin(), socket.labels.end(), wanted.begin(), wanted.end())) return;
             auto& outcome = outcomes.emplace_back();
@@ -149,20 +151,20 @@ void broadcast(Core& core, Whole& whole, const SubmitOptions& options, bool may_
             outcome.slave = socket.name;
             targets.push_back(socket.id);
         });
-        if (core.container().is_closed()) throw refusal(Admission::stopped, type->name);
+        if (core->is_closed()) throw refusal(Admission::stopped, type->name);
         if (outcomes.empty() && options.when_unavailable() == WhenUnavailable::refuse)
             throw refusal(Admission::no_slave, type->name);
-        if (!may_wait && !core.container().has_room_for_all(targets, *type, body->size()))
+        if (!may_wait && !core->has_room_for_all(targets, *type, body->size()))
             throw refusal(Admission::backlog_full, type->name);
         parts = whole.split(std::move(outcomes), {body->view(), body}, options);
-        for (const auto& part : parts) part->enter(core.registry());
+        for (const auto& part : parts) part->enter(core->registry());
         weak = std::make_shared<std::vector<std::weak_ptr<Submission>>>(parts.begin(), parts.end());
     });
     if (refused && !may_wait) std::rethrow_exception(refused);
     if (refused || parts.empty()) return whole.complete(std::move(refused));
     // From here on nothing throws
 
-    cancel_through(slot, [core = core.weak_from_this(), weak] {
+    cancel_through(slot, [core = std::weak_ptr{core}, weak] {
         const auto there = core.lock();
         if (!there) return;
         post_surely(there->executor(), [there, weak] {
@@ -170,7 +172,7 @@ void broadcast(Core& core, Whole& whole, const SubmitOptions& options, bool may_
                 if (const auto still = part.lock()) there->cancel(still);
         });
     });
-    for (const auto& part : parts) core.submit_encoded(part);
+    for (const auto& part : parts) core->submit_encoded(part);
 }
 
 }  // namespace distwork::detail

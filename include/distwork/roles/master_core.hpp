@@ -68,39 +68,30 @@ public:
 
     // Any thread
 
-    asio::ip::tcp::endpoint local_endpoint() const noexcept { return listener_.local_endpoint(); }
+    asio::ip::tcp::endpoint local_endpoint() const noexcept override { return listener_.local_endpoint(); }
 
-    void accept_work(const WorkType& type) { accepted_.accept(this->registry().own(type)); }
-    void accept_submission(const WorkType& type) { submitted_.insert(this->registry().own(type)); }
+    void accept_work(const WorkType& type) override { accepted_.accept(this->registry().own(type)); }
+    void accept_submission(const WorkType& type) override { submitted_.insert(this->registry().own(type)); }
 
-    /// From now on until `forget_registry`, tells slaves about types that libraries register.
+    /// From now on until the end, tells slaves about types that libraries register.
     void observe_registry() { settings_->types->observe(*this); }
-    void forget_registry() noexcept { settings_->types->forget(*this); }
 
     void types_grew() override {
         for (const auto& session : sessions_.all()) session->types_grew();
     }
 
-    /// Completes when at least `count` slaves are connected. *Errors*: Error (stopped, cancelled).
-    template <class Handler>
-    void wait_for_slaves(std::size_t count, Handler& handler) {
-        const auto slot = asio::get_associated_cancellation_slot(handler);
-        const auto waiter = std::make_shared<SlaveWaiters::Waiter<Handler>>(count, handler, executor_);
-        cancel_through(slot, [core = std::weak_ptr{self()}, waiting = std::weak_ptr{waiter}] {
-            const auto there = core.lock();
-            if (!there) return;
-            post_surely(there->strand_, [there, waiting] {
-                if (const auto still = waiting.lock()) there->slave_waiters_.cancel(still);
-            });
-        });
+    void wait_for_slaves(const std::shared_ptr<SlaveWaiters::AnyWaiter>& waiter) noexcept override {
         post_surely(strand_, [self = self(), waiter] {
             self->slave_waiters_.add(waiter);
             self->slave_waiters_.wake(self->container_.size());
         });
     }
+    void stop_waiting(const std::shared_ptr<SlaveWaiters::AnyWaiter>& waiter) noexcept override {
+        post_surely(strand_, [self = self(), waiter] { self->slave_waiters_.cancel(waiter); });
+    }
 
     /// The works that wait for slaves, and the works of slaves that wait for a slot of this master.
-    std::vector<Waiting> waiting() {
+    std::vector<Waiting> waiting() override {
         std::vector<Waiting> all = this->container().waiting();
         if (const auto queue = this->works())
             for (const auto& [type, count] : queue->waiting_types())
@@ -110,78 +101,24 @@ public:
 
     // The life cycle
 
-    /// Notes that the master begins to run. *Errors*: Error (already_running).
-    void begin() { once_.begin("this master"); }
-    void ask_to_run() noexcept { once_.ask(); }
-
-    static asio::awaitable<void> run(std::shared_ptr<MasterCore> self) {
-        self->begin();
-        co_await surely([&self] { return run_begun(self); });
-    }
-
-    /// Accepts slaves until the master stops, and ends when the shutdown has ended. *Errors*: Error (cancelled).
-    static asio::awaitable<void> run_begun(std::shared_ptr<MasterCore> self) {
-        auto accepted = [&self](typename Transport::Socket socket) { self->begin_session(std::move(socket)); };
-        auto failed = [&self](const std::string& text) { self->log(LogLevel::warning, "accepting failed: " + text); };
-        co_await surely([&] { return self->listener_.run(accepted, failed); });
-        co_await self->shutdown_.ended("a master's run");
-    }
-
-    /// Admits no more works, waits for at most `timeout` for the admitted works and the works of slaves, then ends all
-    /// sessions. A further call joins the same shutdown and may shorten it. *Errors*: Error (cancelled): the shutdown
-    /// goes on.
-    static asio::awaitable<void> stop(std::shared_ptr<MasterCore> self, std::chrono::milliseconds timeout) {
-        self->container_.close();
-        self->listener_.close();
-        self->slave_waiters_.end();
-        if (self->shutdown_.begin(timeout)) {
-            const auto ended = [self](const std::exception_ptr& failed) {
-                if (failed) self->finish();
-            };
-            ended(exception_of([&] { asio::co_spawn(self->strand_, drain(self), ended); }));
-        }
-        co_await self->shutdown_.ended("a master's stop");
-    }
-
-    static asio::awaitable<void> drain(std::shared_ptr<MasterCore> self) {
-        self->watch_for_quiet();
-        co_await self->shutdown_.until(
-            [&self] { return self->is_quiet() && self->accepted_.are_done(self->shutdown_.looking_again(self)); });
-        self->finish();
-    }
-
-    /// The drain is over: settles everything that is left, and ends all sessions.
-    void finish() noexcept {
-        for (const auto& session : sessions_.take()) {
-            give_up(session);
-            session->leave(Errc::stopped);
-        }
-        abandon();
-        shutdown_.end();
-    }
-
-    /// Ends everything at once. When this returns, every submission is settled, and its handler is queued on its
-    /// executor.
-    void abort() noexcept {
-        if (!once_.was_asked())
-            log(LogLevel::warning, [] { return "A master ended without having run: it needs start() or async_run()"; });
-        container_.close();
-        for (const auto& session : sessions_.take()) {
-            give_up(session);
-            session->close(Errc::stopped);
-        }
-        abandon();
-        container_.clear();
-        post_surely(strand_, [self = self()] {
-            self->listener_.close();
-            self->slave_waiters_.end();
-            // A shutdown under way has no more time. If there is none, this was the shutdown.
-            if (self->shutdown_.begin(std::chrono::milliseconds{0})) self->shutdown_.end();
+    void start() override {
+        once_.begin("this master");
+        log(LogLevel::info, [this] { return "Listening on: " + to_string(local_endpoint()); });
+        asio::co_spawn(strand_, run_begun(self()), [self = self()](const std::exception_ptr& error) {
+            if (error) self->log(LogLevel::error, [&] { return "Master ended: " + what_of(error); });
+            else self->log(LogLevel::info, "Master ended");
         });
     }
+    void ask_to_run() noexcept override { once_.ask(); }
 
-    /// Blocks until the works of slaves that run on the master's own threads have returned.
-    void join() { accepted_.join(); }
+    asio::awaitable<void> run() override { return run(self()); }
+    asio::awaitable<void> stop(std::chrono::milliseconds timeout) override { return stop(self(), timeout); }
+
+    void end() noexcept override {
+        settings_->types->forget(*this);
+        abort();
+        accepted_.join();
+    }
 
     // SessionHandler: session strands
 
@@ -304,6 +241,70 @@ public:
 private:
     std::shared_ptr<MasterCore> self() { return std::static_pointer_cast<MasterCore>(this->shared_from_this()); }
 
+    // The life cycle
+
+    static asio::awaitable<void> run(std::shared_ptr<MasterCore> self) {
+        self->once_.begin("this master");
+        co_await surely([&self] { return run_begun(self); });
+    }
+
+    static asio::awaitable<void> run_begun(std::shared_ptr<MasterCore> self) {
+        auto accepted = [&self](typename Transport::Socket socket) { self->begin_session(std::move(socket)); };
+        auto failed = [&self](const std::string& text) { self->log(LogLevel::warning, "accepting failed: " + text); };
+        co_await surely([&] { return self->listener_.run(accepted, failed); });
+        co_await self->shutdown_.ended("a master's run");
+    }
+
+    static asio::awaitable<void> stop(std::shared_ptr<MasterCore> self, std::chrono::milliseconds timeout) {
+        self->container_.close();
+        self->listener_.close();
+        self->slave_waiters_.end();
+        if (self->shutdown_.begin(timeout)) {
+            const auto ended = [self](const std::exception_ptr& failed) {
+                if (failed) self->finish();
+            };
+            ended(exception_of([&] { asio::co_spawn(self->strand_, drain(self), ended); }));
+        }
+        co_await self->shutdown_.ended("a master's stop");
+    }
+
+    static asio::awaitable<void> drain(std::shared_ptr<MasterCore> self) {
+        self->watch_for_quiet();
+        co_await self->shutdown_.until(
+            [&self] { return self->is_quiet() && self->accepted_.are_done(self->shutdown_.looking_again(self)); });
+        self->finish();
+    }
+
+    /// The drain is over: settles everything that is left, and ends all sessions.
+    void finish() noexcept {
+        for (const auto& session : sessions_.take()) {
+            give_up(session);
+            session->leave(Errc::stopped);
+        }
+        abandon();
+        shutdown_.end();
+    }
+
+    /// Ends everything at once. When this returns, every submission is settled, and its handler is queued on its
+    /// executor.
+    void abort() noexcept {
+        if (!once_.was_asked())
+            log(LogLevel::warning, [] { return "A master ended without having run: it needs start() or async_run()"; });
+        container_.close();
+        for (const auto& session : sessions_.take()) {
+            give_up(session);
+            session->close(Errc::stopped);
+        }
+        abandon();
+        container_.clear();
+        post_surely(strand_, [self = self()] {
+            self->listener_.close();
+            self->slave_waiters_.end();
+            // A shutdown under way has no more time. If there is none, this was the shutdown.
+            if (self->shutdown_.begin(std::chrono::milliseconds{0})) self->shutdown_.end();
+        });
+    }
+
     /// Has the drain check whether it is done.
     void quiet() noexcept override {
         post_surely(strand_, [self = self()] { self->shutdown_.look_again(); });
@@ -346,5 +347,20 @@ private:
     std::atomic<std::size_t> seats_{0};  // slaves that were admitted and have not left
     SessionSet<Transport> sessions_;
 };
+
+template <class Selector, class Transport, int major, int minor, int patch>
+std::shared_ptr<AnyMaster> MasterFactory<Selector, Transport, major, minor, patch>::make(Transport transport,
+                                                                                         MasterOptions options,
+                                                                                         Selector selector) {
+    auto core = std::make_shared<MasterCore<Selector, Transport>>(std::move(transport), std::move(options),
+                                                                  std::move(selector));
+    core->observe_registry();
+    return core;
+}
+
+template <class Selector, class Transport, int major, int minor, int patch>
+void MasterFactory<Selector, Transport, major, minor, patch>::socket_selector(AnyMaster& master, Selector selector) {
+    static_cast<MasterCore<Selector, Transport>&>(master).socket_selector(std::move(selector));
+}
 
 }  // namespace distwork::detail

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <list>
 #include <memory>
 #include <string>
@@ -30,9 +31,11 @@
 #include "../link/session_settings.hpp"
 #include "../log.hpp"
 #include "../role_options.hpp"
+#include "../socket_information.hpp"
 #include "../statistics.hpp"
 #include "../types/registry.hpp"
 #include "../wire/byte_buffer.hpp"
+#include "any_master.hpp"
 #include "checked_options.hpp"
 #include "no_slave_alarm.hpp"
 #include "outcome_counts.hpp"
@@ -44,42 +47,41 @@ namespace distwork::detail {
 ///
 /// *Thread-safety*: all functions.
 template <class Selector, class Transport>
-class Scheduler : public std::enable_shared_from_this<Scheduler<Selector, Transport>> {
+class Scheduler : public AnyMaster, public std::enable_shared_from_this<Scheduler<Selector, Transport>> {
 public:
+    using AnyMaster::log;
     using Container = SocketContainer<Selector>;
 
     Container& container() noexcept { return container_; }
-    const typename Transport::Strand& strand() const noexcept { return strand_; }
-    const asio::any_io_executor& executor() const noexcept { return executor_; }
-    const ArchiveLimits& limits() const noexcept { return settings_->limits; }
-    Registry& registry() const noexcept { return settings_->types->registry(); }
+    const asio::any_io_executor& executor() const noexcept override { return executor_; }
+    asio::any_io_executor any_strand() const override { return strand_; }
+    const ArchiveLimits& limits() const noexcept override { return settings_->limits; }
+    Registry& registry() const noexcept override { return settings_->types->registry(); }
+    std::size_t connected_slave_count() const override { return container_.size(); }
+    std::size_t backlog_size() const override { return container_.backlog_size(); }
+    bool has_room_for_all(const std::vector<std::uint64_t>& sockets, const WorkType& type,
+                          std::size_t bytes) const override {
+        return container_.has_room_for_all(sockets, type, bytes);
+    }
+    bool is_closed() const override { return container_.is_closed(); }
+    void enumerate_sockets(const std::function<void(const SocketInformation&)>& visit) const override {
+        container_.enumerate_sockets(visit);
+    }
 
-    void log(LogLevel level, std::string_view line) const {
+    void log(LogLevel level, std::string_view line) const override {
         if (options_.log) options_.log(level, line);
     }
-    /// `text()` returns the line. On allocation failure only the line is lost.
-    template <class Text>
-    requires std::is_invocable_v<Text>
-    void log(LogLevel level, Text text) const noexcept {
-        static_cast<void>(exception_of([&] { log(level, std::string_view{text()}); }));
-    }
 
-    /// How a log line names a work whose caller does not wait for the outcome.
-    static std::string sent_work() { return "A distributed work"; }
-
-    /// Encodes and submits a work. If it is refused, it completes with the error. `may_wait`: it may wait for room in
-    /// the backlog. `submit_encoded` takes a work that has its body already.
-    void submit(const SubmissionPtr& call, bool may_wait = true) noexcept {
+    void submit(const SubmissionPtr& call) noexcept override { submit(call, true); }
+    /// `may_wait`: it may wait for room in the backlog.
+    void submit(const SubmissionPtr& call, bool may_wait) noexcept {
         ByteBuffer room;
         submit_as(call, may_wait, [&] { enter(call, room); });
     }
-    void submit_encoded(const SubmissionPtr& call, bool may_wait = true) noexcept {
-        submit_as(call, may_wait, [] {});
+    void submit_encoded(const SubmissionPtr& call) noexcept override {
+        submit_as(call, true, [] {});
     }
-
-    /// The same, but a refused work throws, and it does not wait for room. *Errors*: Error (backlog_full, no_slave,
-    /// stopped, too_large, shared_pointer, foreign_type), std::bad_alloc, and exceptions of its serialize function.
-    void submit_now(const SubmissionPtr& call) {
+    void submit_now(const SubmissionPtr& call) override {
         ByteBuffer room;
         Admission admission{};
         auto error = exception_of([&] {
@@ -94,9 +96,9 @@ public:
         std::rethrow_exception(error);
     }
 
-    void cancel(const SubmissionPtr& call) noexcept { end(call, Errc::cancelled); }
+    void cancel(const SubmissionPtr& call) noexcept override { end(call, Errc::cancelled); }
 
-    Statistics statistics() const {
+    Statistics statistics() const override {
         // The outcomes are read first, so that each counted outcome is also counted as admitted.
         Statistics outcomes;
         outcomes_.add_to(outcomes);
@@ -110,7 +112,7 @@ public:
         return all;
     }
 
-    bool update_socket_information(std::uint64_t socket, std::any value) {
+    bool update_socket_information(std::uint64_t socket, std::any value) override {
         const bool found = container_.update_socket_information(socket, std::move(value));
         notice();
         return found;

@@ -30,6 +30,7 @@
 #include "../role_options.hpp"
 #include "../types/registry.hpp"
 #include "../work_executor.hpp"
+#include "any_slave.hpp"
 #include "checked_options.hpp"
 #include "connector.hpp"
 #include "reconnect_policy.hpp"
@@ -40,7 +41,8 @@ namespace distwork::detail {
 /// The implementation of a Slave. *Lifetime*: shared by the Slave, by its coroutines and by its session: it may outlive
 /// the Slave until its last session has ended.
 template <class Transport>
-class SlaveCore final : public SessionHandler<Transport>,
+class SlaveCore final : public AnySlave,
+                        public SessionHandler<Transport>,
                         public RegistryObserver,
                         public std::enable_shared_from_this<SlaveCore<Transport>> {
     using typename SessionHandler<Transport>::SessionPtr;
@@ -67,8 +69,8 @@ public:
                                                         options_.max_suspended);
     }
 
-    const typename Transport::Strand& strand() const noexcept { return strand_; }
-    const asio::any_io_executor& executor() const noexcept { return executor_; }
+    asio::any_io_executor any_strand() const override { return strand_; }
+    const asio::any_io_executor& executor() const noexcept override { return executor_; }
 
     void log(LogLevel level, std::string_view line) const {
         if (options_.log) options_.log(level, line);
@@ -81,33 +83,95 @@ public:
         static_cast<void>(exception_of([&] { log(level, std::string_view{text()}); }));
     }
 
-    bool is_connected() const noexcept { return connected_; }
+    bool is_connected() const noexcept override { return connected_; }
 
-    /// From now on until `forget_registry`, tells the master about types that libraries register.
+    /// From now on until the end, tells the master about types that libraries register.
     void observe_registry() { settings_->types->observe(*this); }
-    void forget_registry() noexcept { settings_->types->forget(*this); }
 
     void types_grew() override {
         if (const auto session = current_session()) session->types_grew();
     }
 
-    /// Connects to a master, and connects again when the session ends, until it is stopped. *Errors*: Error
-    /// (already_running, cancelled); the error of the last master if no further attempt can succeed (version_mismatch,
-    /// not_distwork, wrong_role, needs_credentials); with `reconnect` false, the error of the last master tried.
+    void start() override {
+        begin();
+        asio::co_spawn(strand_, run_begun(self()), [self = self()](const std::exception_ptr& error) {
+            if (error) self->log(LogLevel::error, [&] { return "Ended: " + what_of(error); });
+            else self->log(LogLevel::info, "Ended");
+        });
+    }
+    void ask_to_run() noexcept override { once_.ask(); }
+
+    asio::awaitable<void> run() override { return run(self()); }
+    asio::awaitable<void> stop(Milliseconds timeout) override { return stop(self(), timeout); }
+
+    void end() noexcept override {
+        settings_->types->forget(*this);
+        abort();
+        if (pool_) pool_->join();
+    }
+
+    // SessionHandler: session strand, which is the slave's
+
+    std::error_code admit(const Greeting&, std::string&) override { return Errc::wrong_role; }
+
+    void opened(const SessionPtr& session, const Introduction&, const PeerTypes&) override {
+        served_ = connected_ = true;
+        is_unreachable_ = false;
+        if (!search_.is_first()) DISTWORK_MARK(second_master);
+        log(LogLevel::info, [&] { return "Connected to: " + to_string(session->remote_endpoint()); });
+    }
+
+    void types_changed(const SessionPtr&, const PeerTypes&) override {}
+    void answered(const SessionPtr&, std::span<Answer>) noexcept override { shutdown_.look_again(); }
+    void deliver(std::vector<std::shared_ptr<Call>> settled) noexcept override {
+        deliver_all(executor_, std::move(settled));
+    }
+    bool accepts(const WorkType&) const override { return true; }
+    std::shared_ptr<WorkQueue<Transport>> works() noexcept override { return works_; }
+    std::uint32_t occupied_slots(const SessionPtr& session) override { return works_->hold(session); }
+    void has_room(const SessionPtr&) override {}
+    void round_trip(const SessionPtr&, std::chrono::nanoseconds, const SlaveState&) override {}
+    std::optional<SlaveState> own_state() override {
+        SlaveState state = works_->state();
+        const MachineLoad machine = transport_.machine_load();
+        state.load_average = machine.load_average;
+        state.free_memory = machine.free_memory;
+        return state;
+    }
+    void peer_drains(const SessionPtr&) override {
+        master_drained_ = true;
+        works_->when_idle(shutdown_.looking_again(self()));
+    }
+
+    void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
+                std::vector<std::shared_ptr<Call>> unanswered) noexcept override {
+        connected_ = false;
+        reason_ = reason;
+        detail_ = surely([&] { return detail; });
+        const std::string text = surely([&] { return why_ended(reason, detail); });
+        // If no session was opened, after_failure() logs the reason as well.
+        log(served_ && !is_clean_end(reason) ? LogLevel::warning : LogLevel::info,
+            [&] { return "Disconnected from: " + to_string(session->remote_endpoint()) + ": " + text; });
+        settle(std::move(unanswered), Errc::lost, surely([&] { return "its master was lost: " + text; }));
+        current_session({});
+        shutdown_.look_again();
+    }
+
+private:
+    std::shared_ptr<SlaveCore> self() { return this->shared_from_this(); }
+
+    // The life cycle
+
+    void begin() { once_.begin("slave " + options_.name); }
+
     static asio::awaitable<void> run(std::shared_ptr<SlaveCore> self) {
         self->begin();
         co_await surely([&self] { return run_begun(self); });
     }
     static asio::awaitable<void> run_begun(std::shared_ptr<SlaveCore> self) {
-        co_await surely([&self] { return self->run(); });
+        co_await surely([&self] { return self->connect_again_and_again(); });
     }
 
-    /// Notes that the slave begins to run. *Errors*: Error (already_running).
-    void begin() { once_.begin("slave " + options_.name); }
-    void ask_to_run() noexcept { once_.ask(); }
-
-    /// Takes no new works, finishes the works that it has, for at most `timeout`, and disconnects. A further call joins
-    /// the same shutdown and may shorten it. *Errors*: Error (cancelled): the shutdown goes on.
     static asio::awaitable<void> stop(std::shared_ptr<SlaveCore> self, Milliseconds timeout) {
         self->stop_running();
         if (self->shutdown_.begin(timeout)) {
@@ -149,66 +213,15 @@ public:
             log(LogLevel::warning, [] { return "It ended without having run: it needs start() or async_run()"; });
         works_->stop();
         if (const auto session = current_session()) settle(session->give_up(), Errc::stopped, "the slave ended");
-        post_surely(strand_, [self = this->shared_from_this()] {
+        post_surely(strand_, [self = self()] {
             self->stop_running();
             if (const auto session = self->current_session()) session->close(Errc::stopped);
         });
     }
 
-    /// Blocks until the works that run on the slave's own threads have returned.
-    void join() {
-        if (pool_) pool_->join();
-    }
+    // Its sessions
 
-    // SessionHandler: session strand, which is the slave's
-
-    std::error_code admit(const Greeting&, std::string&) override { return Errc::wrong_role; }
-
-    void opened(const SessionPtr& session, const Introduction&, const PeerTypes&) override {
-        served_ = connected_ = true;
-        is_unreachable_ = false;
-        if (!search_.is_first()) DISTWORK_MARK(second_master);
-        log(LogLevel::info, [&] { return "Connected to: " + to_string(session->remote_endpoint()); });
-    }
-
-    void types_changed(const SessionPtr&, const PeerTypes&) override {}
-    void answered(const SessionPtr&, std::span<Answer>) noexcept override { shutdown_.look_again(); }
-    void deliver(std::vector<std::shared_ptr<Call>> settled) noexcept override {
-        deliver_all(executor_, std::move(settled));
-    }
-    bool accepts(const WorkType&) const override { return true; }
-    std::shared_ptr<WorkQueue<Transport>> works() noexcept override { return works_; }
-    std::uint32_t occupied_slots(const SessionPtr& session) override { return works_->hold(session); }
-    void has_room(const SessionPtr&) override {}
-    void round_trip(const SessionPtr&, std::chrono::nanoseconds, const SlaveState&) override {}
-    std::optional<SlaveState> own_state() override {
-        SlaveState state = works_->state();
-        const MachineLoad machine = transport_.machine_load();
-        state.load_average = machine.load_average;
-        state.free_memory = machine.free_memory;
-        return state;
-    }
-    void peer_drains(const SessionPtr&) override {
-        master_drained_ = true;
-        works_->when_idle(shutdown_.looking_again(this->shared_from_this()));
-    }
-
-    void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
-                std::vector<std::shared_ptr<Call>> unanswered) noexcept override {
-        connected_ = false;
-        reason_ = reason;
-        detail_ = surely([&] { return detail; });
-        const std::string text = surely([&] { return why_ended(reason, detail); });
-        // If no session was opened, after_failure() logs the reason as well.
-        log(served_ && !is_clean_end(reason) ? LogLevel::warning : LogLevel::info,
-            [&] { return "Disconnected from: " + to_string(session->remote_endpoint()) + ": " + text; });
-        settle(std::move(unanswered), Errc::lost, surely([&] { return "its master was lost: " + text; }));
-        current_session({});
-        shutdown_.look_again();
-    }
-
-private:
-    asio::awaitable<void> run() {
+    asio::awaitable<void> connect_again_and_again() {
         while (!stopped_) {
             std::exception_ptr failed;
             try {
@@ -261,8 +274,8 @@ private:
     }
 
     asio::awaitable<void> serve(typename Transport::Socket socket) {
-        const auto session = std::make_shared<Session<Transport>>(transport_, executor_, std::move(socket), settings_,
-                                                                  this->shared_from_this());
+        const auto session =
+            std::make_shared<Session<Transport>>(transport_, executor_, std::move(socket), settings_, self());
         current_session(session);
         co_await Session<Transport>::run(session);
         if (!served_ || !passes(reason_) || is_broken(reason_))
@@ -336,5 +349,14 @@ private:
     // guarded by session_mutex_
     std::weak_ptr<Session<Transport>> session_;  // kept alive by serve()
 };
+
+template <class Transport, int major, int minor, int patch>
+std::shared_ptr<AnySlave> SlaveFactory<Transport, major, minor, patch>::make(Transport transport,
+                                                                             std::vector<MasterAddress> masters,
+                                                                             SlaveOptions options) {
+    auto core = std::make_shared<SlaveCore<Transport>>(std::move(transport), std::move(masters), std::move(options));
+    core->observe_registry();
+    return core;
+}
 
 }  // namespace distwork::detail

@@ -16,6 +16,7 @@ namespace distwork::detail {
 ///
 /// *Executor*: the master's strand.
 class SlaveWaiters {
+public:
     struct AnyWaiter {
         explicit AnyWaiter(std::size_t wanted) : count{wanted} {}
         virtual ~AnyWaiter() = default;
@@ -23,7 +24,6 @@ class SlaveWaiters {
         const std::size_t count;
     };
 
-public:
     template <class Handler>
     struct Waiter final : AnyWaiter {
         Waiter(std::size_t wanted, Handler& handler, const asio::any_io_executor& fallback)

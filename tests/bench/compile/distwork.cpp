@@ -1,4 +1,4 @@
-// One translation unit that includes the whole of distwork; beside asio_cereal.cpp, its two libraries alone.
+// The whole of distwork, and nothing of it used; beside asio_cereal.cpp, its two libraries alone.
 #include <distwork.hpp>
 
 int main() {}

@@ -1,0 +1,3 @@
+#include <distwork/register.hpp>
+
+static_assert(DISTWORK_VERSION_MINOR != 99);
