@@ -23,8 +23,10 @@
 #include "fwd.hpp"
 #include "role_options.hpp"
 #include "roles/any_master.hpp"
+#include "roles/any_scheduler.hpp"
 #include "roles/broadcast_parts.hpp"
 #include "roles/distribution.hpp"
+#include "roles/make_submission.hpp"
 #include "roles/role_executor.hpp"
 #include "selector.hpp"
 #include "submit_options.hpp"
@@ -55,7 +57,7 @@ concept completion_token = !std::same_as<std::remove_cvref_t<Token>, SubmitOptio
 /// Errc::cancelled.
 template <class Selector, class Transport>
 class Master {
-    using Core = detail::AnyMaster;
+    using Scheduler = detail::AnyScheduler;
     using Factory = detail::MasterFactory<Selector, Transport>;
 
 public:
@@ -70,7 +72,8 @@ public:
 
     /// With a transport other than one made from an executor alone. *Errors*: the same.
     Master(std::type_identity_t<Transport> transport, MasterOptions options, Selector selector = Selector{})
-        : core_{Factory::make(std::move(transport), std::move(options), std::move(selector))} {}
+        : core_{Factory::make(std::move(transport), std::move(options), std::move(selector))},
+          scheduler_{core_->scheduler()} {}
 
     /// A master that was moved from may only be destroyed.
     Master(Master&&) noexcept = default;
@@ -135,8 +138,9 @@ public:
     void distribute_work(W&& work, SubmitOptions options = SubmitOptions{}) {
         detail::require_registered(work);
         using Kept = detail::kept_t<W>;
-        detail::LogFailure<Core> report{core_};
-        core_->submit_now(make<detail::Submission>(core_, Kept(std::forward<W>(work)), report, std::move(options)));
+        detail::LogFailure<Scheduler> report{scheduler_};
+        scheduler_->submit_now(detail::make_submission<detail::Submission>(scheduler_, Kept(std::forward<W>(work)),
+                                                                           report, std::move(options)));
     }
 
     /// The same, but waits for room if the backlog is full. Completes when the work is admitted:
@@ -149,17 +153,18 @@ public:
     auto async_distribute_work(W&& work, SubmitOptions options, Token&& token = Token{}) {
         detail::require_registered(work);
         return asio::async_initiate<Token, void(std::exception_ptr)>(
-            [core = core_](auto handler, auto&& kept, auto&& how) {
-                detail::begin_or_fail<void>(handler, core->executor(), [&](auto& taken) {
+            [scheduler = scheduler_](auto handler, auto&& kept, auto&& how) {
+                detail::begin_or_fail<void>(handler, scheduler->executor(), [&](auto& taken) {
                     using Base = detail::Distribution<std::remove_reference_t<decltype(taken)>>;
                     const auto slot = asio::get_associated_cancellation_slot(taken);
-                    detail::LogFailure<Core> report{core};
+                    detail::LogFailure<Scheduler> report{scheduler};
                     using Kept = detail::kept_t<W>;
-                    const auto call = make<Base>(core, Kept(std::forward<decltype(kept)>(kept)), report,
-                                                 SubmitOptions(std::forward<decltype(how)>(how)));
-                    call->on_admission(taken, core->executor());
-                    cancel_through(core, slot, call);
-                    core->submit(call);
+                    const auto call =
+                        detail::make_submission<Base>(scheduler, Kept(std::forward<decltype(kept)>(kept)), report,
+                                                      SubmitOptions(std::forward<decltype(how)>(how)));
+                    call->on_admission(taken, scheduler->executor());
+                    detail::cancel_through(scheduler, slot, call);
+                    scheduler->submit(call);
                 });
             },
             token, detail::kept_t<W>(std::forward<W>(work)), std::move(options));
@@ -191,14 +196,14 @@ public:
         detail::require_registered(work);
         using Result = detail::kept_result_t<Kept>;
         using Delivered = detail::delivered_t<Token, Result>;
-        auto initiated = [core = core_](auto handler, auto&& kept, auto&& how) {
-            detail::begin_or_fail<Delivered>(handler, core->executor(), [&](auto& taken) {
+        auto initiated = [scheduler = scheduler_](auto handler, auto&& kept, auto&& how) {
+            detail::begin_or_fail<Delivered>(handler, scheduler->executor(), [&](auto& taken) {
                 const auto slot = asio::get_associated_cancellation_slot(taken);
-                const auto call =
-                    make<detail::Submission, Delivered>(core, Kept(std::forward<decltype(kept)>(kept)), taken,
-                                                        SubmitOptions(std::forward<decltype(how)>(how)));
-                cancel_through(core, slot, call);
-                core->submit(call);
+                const auto call = detail::make_submission<detail::Submission, Delivered>(
+                    scheduler, Kept(std::forward<decltype(kept)>(kept)), taken,
+                    SubmitOptions(std::forward<decltype(how)>(how)));
+                detail::cancel_through(scheduler, slot, call);
+                scheduler->submit(call);
             });
         };
         return detail::initiate_call<Result>(std::move(initiated), token, Kept(std::forward<W>(work)),
@@ -235,11 +240,12 @@ public:
     void broadcast_work(W&& work, SubmitOptions options = SubmitOptions{}) {
         detail::require_registered(work);
         using Kept = detail::kept_t<W>;
-        auto report = [log = detail::LogFailure<Core>{core_}](const std::exception_ptr& error, const auto& outcomes) {
+        auto report = [log = detail::LogFailure<Scheduler>{scheduler_}](const std::exception_ptr& error,
+                                                                        const auto& outcomes) {
             log(error);
             for (const auto& outcome : outcomes) log(outcome.error);
         };
-        broadcast(core_, Kept(std::forward<W>(work)), options, report, false);
+        detail::broadcast(scheduler_, Kept(std::forward<W>(work)), options, report, false);
     }
 
     /// The same, but completes when every part has an outcome:
@@ -255,9 +261,9 @@ public:
         using AllOutcomes = std::vector<BroadcastOutcome<detail::kept_result_t<Kept>>>;
         detail::require_registered(work);
         return asio::async_initiate<Token, void(std::exception_ptr, AllOutcomes)>(
-            [core = core_](auto handler, auto&& kept, auto&& how) {
-                detail::begin_or_fail<AllOutcomes>(handler, core->executor(), [&](auto& taken) {
-                    broadcast(core, Kept(std::forward<decltype(kept)>(kept)), how, taken, true);
+            [scheduler = scheduler_](auto handler, auto&& kept, auto&& how) {
+                detail::begin_or_fail<AllOutcomes>(handler, scheduler->executor(), [&](auto& taken) {
+                    detail::broadcast(scheduler, Kept(std::forward<decltype(kept)>(kept)), how, taken, true);
                 });
             },
             token, Kept(std::forward<W>(work)), std::move(options));
@@ -280,28 +286,28 @@ public:
     auto async_wait_for_slaves(std::size_t count, Token&& token = Token{}) {
         return asio::async_initiate<Token, void(std::exception_ptr)>(
             [core = core_, count](auto handler) {
-                detail::begin_or_fail<void>(handler, core->executor(),
-                                            [&](auto& taken) { wait_for_slaves(core, count, taken); });
+                detail::begin_or_fail<void>(handler, core->scheduler()->executor(),
+                                            [&](auto& taken) { detail::wait_for_slaves(core, count, taken); });
             },
             token);
     }
 
     /// The number of slaves that are connected now.
-    std::size_t connected_slave_count() const { return core_->connected_slave_count(); }
+    std::size_t connected_slave_count() const { return scheduler_->connected_slave_count(); }
 
     /// The number of admitted works that wait for a slave.
-    std::size_t backlog_size() const { return core_->backlog_size(); }
+    std::size_t backlog_size() const { return scheduler_->backlog_size(); }
 
     /// The works that wait for a slave, for room in the backlog, or for a slot of the master, and why they wait.
     std::vector<Waiting> waiting() const { return core_->waiting(); }
 
     /// Counts since the master was made.
-    Statistics statistics() const { return core_->statistics(); }
+    Statistics statistics() const { return scheduler_->statistics(); }
 
     /// A copy of what is known of each connected slave.
     std::vector<SocketInformation> sockets() const {
         std::vector<SocketInformation> all;
-        core_->enumerate_sockets([&](const SocketInformation& socket) { all.push_back(socket); });
+        scheduler_->enumerate_sockets([&](const SocketInformation& socket) { all.push_back(socket); });
         return all;
     }
 
@@ -309,7 +315,7 @@ public:
     /// run under the container's lock, and `sockets()` copies the value under it: copying the value must not call the
     /// master.
     bool update_socket_information(std::uint64_t socket, std::any value) {
-        return core_->update_socket_information(socket, std::move(value));
+        return scheduler_->update_socket_information(socket, std::move(value));
     }
 
     /// Replaces the selector, also for the works that wait already.
@@ -319,64 +325,17 @@ public:
     asio::ip::tcp::endpoint local_endpoint() const { return core_->local_endpoint(); }
 
     /// The executor that the master was made with.
-    asio::any_io_executor get_executor() const { return core_->executor(); }
+    asio::any_io_executor get_executor() const { return scheduler_->executor(); }
 
 private:
-    using CorePtr = std::shared_ptr<Core>;
-
     static MasterOptions on_port(std::uint16_t port) {
         MasterOptions options;
         options.port = port;
         return options;
     }
 
-    /// Moves the handler last: see TypedCall.
-    template <class Base, class Delivered, class Kept, class Handler>
-    static std::shared_ptr<Base> make(const CorePtr& core, Kept&& work, Handler& handler, SubmitOptions&& options) {
-        std::shared_ptr<Base> call = std::make_shared<detail::TypedCall<Base, Kept, Handler, Delivered>>(
-            std::move(work), handler, core->executor(), core->executor());
-        call->options = std::move(options);
-        return call;
-    }
-    template <class Base, class Kept, class Handler>
-    static auto make(const CorePtr& core, Kept&& work, Handler& handler, SubmitOptions&& options) {
-        return make<Base, detail::kept_result_t<Kept>>(core, std::move(work), handler, std::move(options));
-    }
-
-    template <class Handler>
-    static void wait_for_slaves(const CorePtr& core, std::size_t count, Handler& handler) {
-        const auto slot = asio::get_associated_cancellation_slot(handler);
-        const auto waiter = std::make_shared<detail::SlaveWaiters::Waiter<Handler>>(count, handler, core->executor());
-        detail::cancel_through(slot, [core = std::weak_ptr{core}, waiting = std::weak_ptr{waiter}] {
-            const auto there = core.lock();
-            if (const auto still = waiting.lock(); there && still) there->stop_waiting(still);
-        });
-        core->wait_for_slaves(waiter);
-    }
-
-    template <class Slot>
-    static void cancel_through(const CorePtr& core, Slot slot, const detail::SubmissionPtr& call) {
-        if (!slot.is_connected()) return;
-        detail::cancel_through(slot, [core = std::weak_ptr{core}, call = std::weak_ptr{call}] {
-            const auto there = core.lock();
-            if (!there) return;
-            // The slot's handler only posts: settling the call here could clear its own slot.
-            detail::post_surely(there->executor(), [there, call] {
-                if (const auto still = call.lock()) there->cancel(still);
-            });
-        });
-    }
-
-    template <class Kept, class Handler>
-    static void broadcast(const CorePtr& core, Kept&& work, const SubmitOptions& options, Handler& handler,
-                          bool may_wait) {
-        using Whole = detail::Broadcast<Kept, Handler>;
-        const auto slot = asio::get_associated_cancellation_slot(handler);
-        const auto whole = std::make_shared<Whole>(std::move(work), handler, core->executor());
-        detail::broadcast(core, *whole, options, may_wait, slot);
-    }
-
-    CorePtr core_;
+    std::shared_ptr<detail::AnyMaster> core_;
+    std::shared_ptr<Scheduler> scheduler_;
 };
 
 /// `Master master{executor, port, selector}` is a `Master<Selector, Tcp>`.

@@ -2,14 +2,19 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "../base/asio.hpp"
 #include "../base/probe.hpp"
 #include "../base/surely.hpp"
+#include "../calls/peer.hpp"
 #include "../context.hpp"
+#include "../slave_state.hpp"
 #include "../transport.hpp"
 #include "../types/registry.hpp"
 #include "../wire/byte_buffer.hpp"
@@ -33,7 +38,7 @@ namespace distwork::detail {
 ///
 /// *Thread-safety*: all functions. *Lifetime*: shared by its role and the runners.
 template <class Transport>
-class WorkQueue final : public WorkSlots<Transport>, private SlotLender {
+class WorkQueue final : public std::enable_shared_from_this<WorkQueue<Transport>>, private SlotLender {
 public:
     static constexpr std::size_t default_max_suspended = 10'000;
 
@@ -41,14 +46,14 @@ public:
     /// blocks meanwhile. `max_suspended`: the number of coroutine works that may await calls.
     WorkQueue(Transport transport, asio::any_io_executor executor, bool immediate, std::size_t slots,
               std::size_t max_suspended = default_max_suspended)
-        : WorkSlots<Transport>{transport, slots, max_suspended},
+        : slots_{transport, slots, max_suspended},
           transport_{std::move(transport)},
           executor_{std::move(executor)},
           immediate_{immediate} {}
 
     /// Adds works. Blocks while they are executed, if the queue is immediate.
     void push(std::shared_ptr<WorkBatch> batch) {
-        const bool begins = add(std::move(batch), [this] {
+        const bool begins = slots_.add(std::move(batch), [this] {
             if (!immediate_) post_runner();
         });
         if (begins && immediate_) run();
@@ -56,20 +61,28 @@ public:
 
     /// To be called when a peer takes answers again: begins its works.
     void resume() noexcept {
-        take_slot([this] { post_runner(); });
+        slots_.take_slot([this] { post_runner(); });
     }
+
+    // See WorkSlots.
+
+    void cancel(Peer& peer, std::uint64_t id) { slots_.cancel(peer, id); }
+    void recall(Peer& peer, std::uint64_t id) { slots_.recall(peer, id); }
+    std::uint32_t hold(const std::shared_ptr<Peer>& peer) { return slots_.hold(peer); }
+    void forget(const Peer& peer) noexcept { slots_.forget(peer); }
+    void stop() noexcept { slots_.stop(); }
+    bool is_idle() const { return slots_.is_idle(); }
+    void when_idle(std::function<void()> then) { slots_.when_idle(std::move(then)); }
+    SlaveState state() const { return slots_.state(); }
+    std::vector<std::pair<const WorkType*, std::size_t>> waiting_types() const { return slots_.waiting_types(); }
 
 private:
     using TimePoint = std::chrono::steady_clock::time_point;
-    using typename WorkSlots<Transport>::Begun;
-    using typename WorkSlots<Transport>::OwnExecution;
-    using WorkSlots<Transport>::add;
-    using WorkSlots<Transport>::take_slot;
-    using WorkSlots<Transport>::take_over;
-    using WorkSlots<Transport>::end;
+    using Begun = typename WorkSlots<Transport>::Begun;
+    using OwnExecution = typename WorkSlots<Transport>::OwnExecution;
     static constexpr auto longest_turn = std::chrono::milliseconds{10};
 
-    std::shared_ptr<WorkQueue> shared() { return std::static_pointer_cast<WorkQueue>(this->shared_from_this()); }
+    std::shared_ptr<WorkQueue> shared() { return this->shared_from_this(); }
 
     void post_runner() noexcept {
         post_surely(executor_, [self = shared()] { self->run(); });
@@ -79,16 +92,22 @@ private:
     /// tasks of the executor get their turn.
     void run() {
         Begun begun;
-        Execution execution = this->make_execution();
+        Execution execution = slots_.make_execution();
         struct Unlink {
             WorkQueue& queue;
             Execution& execution;
-            ~Unlink() { queue.end(execution); }
+            ~Unlink() { queue.slots_.end(execution); }
         } const unlink{*this, execution};
         ByteBuffer answer;
         TimePoint now = transport_.now();
         const TimePoint until = now + longest_turn;
-        while (this->begin(begun, execution, !immediate_, [this] { post_runner(); })) {
+        const auto more = [this] { post_runner(); };
+        const auto overdue = [this] {
+            return [queue = this->weak_from_this()] {
+                if (const auto there = queue.lock()) there->slots_.answer_overdue();
+            };
+        };
+        while (slots_.begin(begun, execution, !immediate_, more, overdue)) {
             if constexpr (DelaysWorks<Transport>) {
                 if (delay(begun, execution)) {
                     if (!go_on()) return;
@@ -96,20 +115,20 @@ private:
                 }
             }
             if (begun.item.type->execute_async) {
-                spawn(std::move(begun), transport_.now(), [&] { return take_over(execution); });
+                spawn(std::move(begun), transport_.now(), [&] { return slots_.take_over(execution); });
                 if (!go_on()) return;
                 continue;
             }
             execute(begun, execution, answer, now);
             if (immediate_ || now <= until) continue;
-            end(execution);
+            slots_.end(execution);
             return post_runner();
         }
     }
 
     /// Whether an immediate runner whose work took over its slot goes on with another slot.
     bool go_on() noexcept {
-        return immediate_ && take_slot([] {});
+        return immediate_ && slots_.take_slot([] {});
     }
 
     /// Executes a work and answers it. If there is no memory for the answer, the session ends, and the slot goes on.
@@ -135,7 +154,7 @@ private:
     void reply(const Begun& begun, Execution& execution, std::chrono::nanoseconds time,
                const std::exception_ptr& thrown, const std::exception_ptr& broken, ByteBuffer& answer) {
         if (DISTWORK_PLANTED(forget_an_answer) && begun.item.id % 13 == 0) return;
-        if (begun.item.timeout_ms != 0 && !this->is_in_time(begun, execution, time)) return;
+        if (begun.item.timeout_ms != 0 && !slots_.is_in_time(begun, execution, time)) return;
         detail::reply(*begun.batch->peer, begun.item, time, DISTWORK_PLANTED(swallow_the_exception) ? nullptr : thrown,
                       broken, answer);
     }
@@ -167,7 +186,7 @@ private:
             : queue{std::move(at)}, peer{std::move(of)} {}
         Ended(Ended&&) noexcept = default;
         ~Ended() {
-            if (!queue || !queue->is_missed()) return;
+            if (!queue || !queue->slots_.is_missed()) return;
             peer->fail(exception_of([] { throw Error{Errc::session_failed, "a work was destroyed before it ended"}; }));
             queue->post_runner();
         }
@@ -180,14 +199,14 @@ private:
         std::shared_ptr<Peer> peer;
     };
 
-    bool enter(CoroutineSlot& slot) noexcept override { return WorkSlots<Transport>::enter(slot); }
+    bool enter(CoroutineSlot& slot) noexcept override { return slots_.enter(slot); }
     void leave(CoroutineSlot& slot) noexcept override {
-        WorkSlots<Transport>::leave(slot, [this] { post_runner(); });
+        slots_.leave(slot, [this] { post_runner(); });
     }
     std::error_code begin_call(CoroutineSlot& slot) noexcept override {
-        return WorkSlots<Transport>::begin_call(slot, [this] { post_runner(); });
+        return slots_.begin_call(slot, [this] { post_runner(); });
     }
-    void end_call(CoroutineSlot& slot) noexcept override { WorkSlots<Transport>::end_call(slot); }
+    void end_call(CoroutineSlot& slot) noexcept override { slots_.end_call(slot); }
 
     static asio::awaitable<void> execute_async(std::shared_ptr<WorkQueue> self, Begun begun, OwnExecution owned,
                                                TimePoint since) {
@@ -231,11 +250,12 @@ private:
         const auto go = [executor = executor_, work] { asio::dispatch(executor, work); };
         if (!surely([&] { return transport_.delay_work(begun.item.type->name, go); })) return false;
         delayed->begun = std::move(begun);
-        delayed->execution = surely([&] { return take_over(runners); });
+        delayed->execution = surely([&] { return slots_.take_over(runners); });
         delayed->since = transport_.now();
         return true;
     }
 
+    WorkSlots<Transport> slots_;
     Transport transport_;
     const asio::any_io_executor executor_;
     const bool immediate_;

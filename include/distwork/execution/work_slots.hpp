@@ -29,10 +29,21 @@ namespace distwork::detail {
 /// slot is taken for works that wait, a runner is posted. So no work waits beside a free slot, unless its peer does not
 /// read its answers.
 ///
-/// *Thread-safety*: all functions. *Lifetime*: shared by its role and the runners.
+/// *Thread-safety*: all functions. *Lifetime*: that of its WorkQueue.
 template <class Transport>
-class WorkSlots : public std::enable_shared_from_this<WorkSlots<Transport>> {
+class WorkSlots {
 public:
+    /// A work that has begun, and the batch that owns its memory.
+    struct Begun {
+        std::shared_ptr<WorkBatch> batch;
+        typename WorkBatch::Item item;
+    };
+
+    WorkSlots(Transport transport, std::size_t slots, std::size_t max_suspended)
+        : slots_{DISTWORK_PLANTED(run_one_more) ? slots + 1 : slots},
+          max_suspended_{max_suspended},
+          limits_{std::move(transport)} {}
+
     /// Cancels a work. One that has not begun is dropped and answered as cancelled; one that runs is asked to stop.
     void cancel(Peer& peer, std::uint64_t id) {
         bool dropped = false;
@@ -134,18 +145,6 @@ public:
         then();
     }
 
-protected:
-    /// A work that has begun, and the batch that owns its memory.
-    struct Begun {
-        std::shared_ptr<WorkBatch> batch;
-        typename WorkBatch::Item item;
-    };
-
-    WorkSlots(Transport transport, std::size_t slots, std::size_t max_suspended)
-        : slots_{DISTWORK_PLANTED(run_one_more) ? slots + 1 : slots},
-          max_suspended_{max_suspended},
-          limits_{std::move(transport)} {}
-
     // `post_runner` must not throw.
 
     /// Adds works. Returns true if a slot was taken; `post_runner` was then called, under the lock, so that nothing is
@@ -167,9 +166,9 @@ protected:
 
     /// Ends the runner's work and begins the next one in its slot. Returns false if there is none; the slot was then
     /// freed or handed to a suspended work. Calls `post_runner` if `takes_more`, another work waits and another slot is
-    /// free.
-    template <class Post>
-    bool begin(Begun& begun, Execution& execution, bool takes_more, Post post_runner) noexcept {
+    /// free. If the work has a timeout, `overdue()` returns the function that calls `answer_overdue` when it is over.
+    template <class Post, class Overdue>
+    bool begin(Begun& begun, Execution& execution, bool takes_more, Post post_runner, Overdue overdue) noexcept {
         bool found = false;
         bool more = false;
         std::function<void()> idle;
@@ -185,7 +184,10 @@ protected:
                 if (nothing_is_here()) idle.swap(idle_);
             } else {
                 execution.reset(begun.batch->peer.get(), begun.item.id);
-                if (begun.item.timeout_ms != 0) limit(begun, execution);
+                if (begun.item.timeout_ms != 0) {
+                    const std::chrono::milliseconds timeout{begun.item.timeout_ms};
+                    limits_.begin(execution, begun.batch->peer, timeout, overdue);
+                }
                 executing_.link(execution);
                 found = true;
                 more = takes_more && take_free_slot([] {});
@@ -207,6 +209,15 @@ protected:
         }
         Limits::answer_late(*begun.batch->peer, begun.item.id, time);
         return false;
+    }
+
+    /// A timeout is over: answers the works that are late, and asks them to stop.
+    void answer_overdue() noexcept {
+        {
+            const std::lock_guard lock{mutex_};
+            if (!stopped_) limits_.answer_overdue(executing_);
+        }
+        tell_to_stop();
     }
 
     /// Ends an execution and deletes it.
@@ -359,23 +370,6 @@ private:
         ++running_;
         post_runner();
         return true;
-    }
-
-    /// Starts the timeout of a work. Under the lock.
-    void limit(const Begun& begun, Execution& execution) noexcept {
-        limits_.begin(execution, begun.batch->peer, std::chrono::milliseconds{begun.item.timeout_ms}, [this] {
-            return [slots = this->weak_from_this()] {
-                if (const auto there = slots.lock()) there->answer_overdue();
-            };
-        });
-    }
-
-    void answer_overdue() noexcept {
-        {
-            const std::lock_guard lock{mutex_};
-            if (!stopped_) limits_.answer_overdue(executing_);
-        }
-        tell_to_stop();
     }
 
     const std::size_t slots_;

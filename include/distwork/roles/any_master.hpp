@@ -1,26 +1,17 @@
 #pragma once
 
-#include <any>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
-#include <functional>
 #include <memory>
-#include <string>
-#include <string_view>
-#include <type_traits>
 #include <vector>
 
-#include "../archive_limits.hpp"
 #include "../base/asio.hpp"
-#include "../dispatch/submission.hpp"
-#include "../error.hpp"
-#include "../log.hpp"
+#include "../base/completion.hpp"
 #include "../role_options.hpp"
-#include "../socket_information.hpp"
 #include "../statistics.hpp"
 #include "../types/registry.hpp"
 #include "../version.hpp"
+#include "any_scheduler.hpp"
 #include "slave_waiters.hpp"
 
 namespace distwork::detail {
@@ -47,19 +38,12 @@ public:
     /// the master's own threads have returned.
     virtual void end() noexcept = 0;
 
-    // Works
+    // Works of slaves
 
     virtual void accept_work(const WorkType& type) = 0;
     virtual void accept_submission(const WorkType& type) = 0;
 
-    /// Encodes and submits a work, which may wait for room in the backlog. If it is refused, it completes with the
-    /// error. `submit_encoded` takes a work that has its body already.
-    virtual void submit(const SubmissionPtr& call) noexcept = 0;
-    virtual void submit_encoded(const SubmissionPtr& call) noexcept = 0;
-    /// The same, but a refused work throws, and it does not wait for room. *Errors*: Error (backlog_full, no_slave,
-    /// stopped, too_large, shared_pointer, foreign_type), std::bad_alloc, and exceptions of its serialize function.
-    virtual void submit_now(const SubmissionPtr& call) = 0;
-    virtual void cancel(const SubmissionPtr& call) noexcept = 0;
+    // Its slaves
 
     /// Completes the waiter when as many slaves are connected as it wants. *Errors*: Error (stopped, cancelled).
     virtual void wait_for_slaves(const std::shared_ptr<SlaveWaiters::AnyWaiter>& waiter) noexcept = 0;
@@ -67,37 +51,29 @@ public:
 
     // What it knows
 
-    virtual const asio::any_io_executor& executor() const noexcept = 0;
+    /// It outlives the master where a call under way keeps it.
+    virtual std::shared_ptr<AnyScheduler> scheduler() const noexcept = 0;
     virtual asio::any_io_executor any_strand() const = 0;
     virtual asio::ip::tcp::endpoint local_endpoint() const noexcept = 0;
-    virtual const ArchiveLimits& limits() const noexcept = 0;
-    virtual Registry& registry() const noexcept = 0;
-    virtual std::size_t connected_slave_count() const = 0;
-    virtual std::size_t backlog_size() const = 0;
-    /// Whether the backlog has room for a work of `bytes` for each of the sockets.
-    virtual bool has_room_for_all(const std::vector<std::uint64_t>& sockets, const WorkType& type,
-                                  std::size_t bytes) const = 0;
-    virtual bool is_closed() const = 0;
-    virtual void enumerate_sockets(const std::function<void(const SocketInformation&)>& visit) const = 0;
-    virtual std::vector<Waiting> waiting() = 0;
-    virtual Statistics statistics() const = 0;
-    virtual bool update_socket_information(std::uint64_t socket, std::any value) = 0;
-
-    // The log
-
-    virtual void log(LogLevel level, std::string_view line) const = 0;
-    /// `text()` returns the line. On allocation failure only the line is lost.
-    template <class Text>
-    requires std::is_invocable_v<Text>
-    void log(LogLevel level, Text text) const noexcept {
-        static_cast<void>(exception_of([&] { log(level, std::string_view{text()}); }));
-    }
-    /// How a log line names a work whose caller does not wait for the outcome.
-    static std::string sent_work() { return "A distributed work"; }
+    /// The works that wait for slaves, and the works of slaves that wait for a slot of this master.
+    virtual std::vector<Waiting> waiting() const = 0;
 
 protected:
     ~AnyMaster() = default;
 };
+
+/// Completes `handler` when at least `count` slaves are connected. *Errors*: Error (stopped, cancelled).
+template <class Handler>
+void wait_for_slaves(const std::shared_ptr<AnyMaster>& master, std::size_t count, Handler& handler) {
+    const auto slot = asio::get_associated_cancellation_slot(handler);
+    const auto waiter =
+        std::make_shared<SlaveWaiters::Waiter<Handler>>(count, handler, master->scheduler()->executor());
+    cancel_through(slot, [master = std::weak_ptr{master}, waiting = std::weak_ptr{waiter}] {
+        const auto there = master.lock();
+        if (const auto still = waiting.lock(); there && still) there->stop_waiting(still);
+    });
+    master->wait_for_slaves(waiter);
+}
 
 /// The version is a part of the functions' names: files that were compiled with another one do not link.
 template <class Selector, class Transport, int major = DISTWORK_VERSION_MAJOR, int minor = DISTWORK_VERSION_MINOR,

@@ -25,7 +25,8 @@
 #include "../error.hpp"
 #include "../socket_information.hpp"
 #include "../wire/byte_buffer.hpp"
-#include "any_master.hpp"
+#include "any_scheduler.hpp"
+#include "make_submission.hpp"
 
 namespace distwork::detail {
 
@@ -128,8 +129,8 @@ private:
 /// unregistered_type, foreign_type), std::bad_alloc, and exceptions of the work's serialize function. An error of a
 /// single part, such as too_many_waiting, is in its BroadcastOutcome.
 template <class Whole, class Slot>
-void broadcast(const std::shared_ptr<AnyMaster>& core, Whole& whole, const SubmitOptions& options, bool may_wait,
-               Slot slot) {
+void broadcast(const std::shared_ptr<AnyScheduler>& scheduler, Whole& whole, const SubmitOptions& options,
+               bool may_wait, Slot slot) {
     std::vector<typename Whole::Outcome> outcomes;
     std::vector<std::uint64_t> targets;
     std::vector<SubmissionPtr> parts;
@@ -138,12 +139,12 @@ void broadcast(const std::shared_ptr<AnyMaster>& core, Whole& whole, const Submi
         const WorkType* type = &work_type_of(typeid(whole.work()));
         const auto body = std::make_shared<ByteBuffer>();
         try {
-            type->encode(whole.work(), *body, core->limits());
+            type->encode(whole.work(), *body, scheduler->limits());
         } catch (const Error&) {
             rethrow_naming((options.name().empty() ? type->name : options.name()) + ": ");
         }
-        type = &core->registry().own(*type);
-        core->enumerate_sockets([&](const SocketInformation& socket) {
+        type = &scheduler->registry().own(*type);
+        scheduler->enumerate_sockets([&](const SocketInformation& socket) {
             const auto& wanted = options.labels();
             if (!std::includes(socket.labels.begin(), socket.labels.end(), wanted.begin(), wanted.end())) return;
             auto& outcome = outcomes.emplace_back();
@@ -151,28 +152,34 @@ void broadcast(const std::shared_ptr<AnyMaster>& core, Whole& whole, const Submi
             outcome.slave = socket.name;
             targets.push_back(socket.id);
         });
-        if (core->is_closed()) throw refusal(Admission::stopped, type->name);
+        if (scheduler->is_closed()) throw refusal(Admission::stopped, type->name);
         if (outcomes.empty() && options.when_unavailable() == WhenUnavailable::refuse)
             throw refusal(Admission::no_slave, type->name);
-        if (!may_wait && !core->has_room_for_all(targets, *type, body->size()))
+        if (!may_wait && !scheduler->has_room_for_all(targets, *type, body->size()))
             throw refusal(Admission::backlog_full, type->name);
         parts = whole.split(std::move(outcomes), {body->view(), body}, options);
-        for (const auto& part : parts) part->enter(core->registry());
+        for (const auto& part : parts) part->enter(scheduler->registry());
         weak = std::make_shared<std::vector<std::weak_ptr<Submission>>>(parts.begin(), parts.end());
     });
     if (refused && !may_wait) std::rethrow_exception(refused);
     if (refused || parts.empty()) return whole.complete(std::move(refused));
     // From here on nothing throws
 
-    cancel_through(slot, [core = std::weak_ptr{core}, weak] {
-        const auto there = core.lock();
-        if (!there) return;
-        post_surely(there->executor(), [there, weak] {
-            for (const auto& part : *weak)
-                if (const auto still = part.lock()) there->cancel(still);
-        });
+    cancel_each_through(scheduler, slot, [weak](auto cancel) {
+        for (const auto& part : *weak)
+            if (const auto still = part.lock()) cancel(still);
     });
-    for (const auto& part : parts) core->submit_encoded(part);
+    for (const auto& part : parts) scheduler->submit_encoded(part);
+}
+
+/// Broadcasts a work; `handler` completes with the outcomes.
+template <class Kept, class Handler>
+void broadcast(const std::shared_ptr<AnyScheduler>& scheduler, Kept&& work, const SubmitOptions& options,
+               Handler& handler, bool may_wait) {
+    using Whole = Broadcast<Kept, Handler>;
+    const auto slot = asio::get_associated_cancellation_slot(handler);
+    const auto whole = std::make_shared<Whole>(std::move(work), handler, scheduler->executor());
+    broadcast(scheduler, *whole, options, may_wait, slot);
 }
 
 }  // namespace distwork::detail

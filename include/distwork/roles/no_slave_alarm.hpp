@@ -35,15 +35,18 @@ public:
         }
     }
 
+    /// The master was asked to run.
+    void master_runs() noexcept { master_runs_ = true; }
+
     /// The text of the warning; empty if no work waits for a first slave any more.
-    std::string text(const std::vector<Waiting>& waiting, bool master_runs) {
+    std::string text(const std::vector<Waiting>& waiting) {
         is_set_ = false;
         std::size_t works = 0;
         for (const Waiting& kind : waiting)
             if (kind.reason == WaitReason::no_slave) works += kind.works;
         if (works == 0) return {};
         return std::to_string(works) + (works == 1 ? " work waits" : " works wait") + ": no slave is connected" +
-               (master_runs ? "" : ", because this master does not run: it needs start() or async_run()");
+               (master_runs_ ? "" : ", because this master does not run: it needs start() or async_run()");
     }
 
 private:
@@ -52,6 +55,7 @@ private:
     const std::shared_ptr<TimerQueue<Transport>> timers_;
     std::shared_ptr<void> kept_;  // the timer; written by the caller that set is_set_
     std::atomic<bool> is_set_{false};
+    std::atomic<bool> master_runs_{false};
 };
 
 }  // namespace distwork::detail

@@ -11,50 +11,61 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "../archive_limits.hpp"
 #include "../base/asio.hpp"
 #include "../base/probe.hpp"
-#include "../base/run_once.hpp"
 #include "../base/surely.hpp"
 #include "../base/timer_queue.hpp"
 #include "../base/type_name.hpp"
 #include "../calls/call.hpp"
 #include "../calls/deliver.hpp"
+#include "../container_limits.hpp"
 #include "../dispatch/admission.hpp"
 #include "../dispatch/socket_container.hpp"
 #include "../dispatch/submission.hpp"
 #include "../error.hpp"
 #include "../link/session_settings.hpp"
 #include "../log.hpp"
-#include "../role_options.hpp"
 #include "../socket_information.hpp"
 #include "../statistics.hpp"
 #include "../types/registry.hpp"
 #include "../wire/byte_buffer.hpp"
-#include "any_master.hpp"
-#include "checked_options.hpp"
+#include "any_scheduler.hpp"
 #include "no_slave_alarm.hpp"
 #include "outcome_counts.hpp"
+#include "role_log.hpp"
 
 namespace distwork::detail {
 
 /// What a master does with works, apart from its connections: how they are submitted, when they are sent again, and how
 /// they end.
 ///
-/// *Thread-safety*: all functions.
+/// *Thread-safety*: all functions. *Lifetime*: shared by its master, and by calls under way.
 template <class Selector, class Transport>
-class Scheduler : public AnyMaster, public std::enable_shared_from_this<Scheduler<Selector, Transport>> {
+class Scheduler final : public AnyScheduler, public std::enable_shared_from_this<Scheduler<Selector, Transport>> {
 public:
-    using AnyMaster::log;
     using Container = SocketContainer<Selector>;
 
+    Scheduler(Transport transport, const typename Transport::Strand& strand,
+              std::shared_ptr<const SessionSettings> settings, const ContainerLimits& limits, Selector selector)
+        : settings_{std::move(settings)},
+          executor_{transport.get_executor()},
+          transport_{std::move(transport)},
+          strand_{strand},
+          log_{settings_->log},
+          container_{std::move(selector), limits, [transport = transport_] { return transport.now(); }},
+          outcomes_{transport_},
+          timers_{std::make_shared<TimerQueue<Transport>>(transport_, strand_)},
+          no_slave_{timers_} {}
+
     Container& container() noexcept { return container_; }
+
+    // AnyScheduler
+
     const asio::any_io_executor& executor() const noexcept override { return executor_; }
-    asio::any_io_executor any_strand() const override { return strand_; }
     const ArchiveLimits& limits() const noexcept override { return settings_->limits; }
     Registry& registry() const noexcept override { return settings_->types->registry(); }
     std::size_t connected_slave_count() const override { return container_.size(); }
@@ -68,9 +79,7 @@ public:
         container_.enumerate_sockets(visit);
     }
 
-    void log(LogLevel level, std::string_view line) const override {
-        if (options_.log) options_.log(level, line);
-    }
+    void log(LogLevel level, std::string_view line) const override { log_(level, line); }
 
     void submit(const SubmissionPtr& call) noexcept override { submit(call, true); }
     /// `may_wait`: it may wait for room in the backlog.
@@ -118,29 +127,22 @@ public:
         return found;
     }
 
+    // For the master
+
     void socket_selector(Selector selector) {
         container_.socket_selector(std::move(selector));
         notice();
     }
 
-protected:
-    Scheduler(Transport transport, MasterOptions options, Selector selector)
-        : options_{checked(std::move(options), transport.default_log())},
-          settings_{settings_of(options_)},
-          executor_{transport.get_executor()},
-          transport_{std::move(transport)},
-          strand_{transport_.make_strand()},
-          container_{std::move(selector), options_.waiting, [transport = transport_] { return transport.now(); }},
-          outcomes_{transport_},
-          timers_{std::make_shared<TimerQueue<Transport>>(transport_, strand_)},
-          no_slave_{timers_} {}
-    ~Scheduler() = default;
+    /// The master was asked to run: it may soon have slaves.
+    void master_runs() noexcept { no_slave_.master_runs(); }
 
-    /// Called after `watch_for_quiet` when nothing waits and nothing is in flight: from any thread, possibly
-    /// repeatedly.
-    virtual void quiet() noexcept = 0;
-
-    void watch_for_quiet() noexcept { stopping_ = true; }
+    /// From now on calls `quiet` when nothing waits and nothing is in flight: from any thread, possibly repeatedly.
+    /// Called once.
+    void watch_for_quiet(std::function<void()> quiet) {
+        quiet_ = std::move(quiet);
+        stopping_ = true;
+    }
 
     /// Sends works again that threw or were recalled.
     void go_again(const AgainWorks& works) noexcept {
@@ -194,19 +196,11 @@ protected:
         if (container_.has_news() || stopping_.load(std::memory_order_relaxed)) take_notice();
     }
 
-    const MasterOptions options_;
-    const std::shared_ptr<const SessionSettings> settings_;
-    const asio::any_io_executor executor_;
-    Transport transport_;
-    const typename Transport::Strand strand_;
-    RunOnce once_;
-    Container container_;
-
 private:
     /// Separate, because `notice` is called for every work and seldom finds something to do.
     [[gnu::cold]] void take_notice() noexcept {
         if (container_.has_news()) tell(container_.take_news());
-        if (stopping_.load(std::memory_order_relaxed) && is_quiet()) quiet();
+        if (stopping_.load(std::memory_order_acquire) && is_quiet()) quiet_();
     }
 
     template <class Enter>
@@ -234,9 +228,9 @@ private:
     }
 
     void log_news(const News& news) {
-        if (news.selector_error) log(LogLevel::error, "The selector threw: " + what_of(news.selector_error));
+        if (news.selector_error) log_(LogLevel::error, "The selector threw: " + what_of(news.selector_error));
         for (const Stranded& kind : news.stranded) {
-            log(kind.no_slave ? LogLevel::info : LogLevel::warning, kind.text);
+            log_(kind.no_slave ? LogLevel::info : LogLevel::warning, kind.text);
             if (!kind.no_slave) continue;
             no_slave_.set([core = this->weak_from_this()] {
                 if (const auto there = core.lock()) there->tell_of_no_slave();
@@ -245,8 +239,8 @@ private:
     }
 
     void tell_of_no_slave() {
-        const std::string text = no_slave_.text(container_.waiting(), once_.was_asked());
-        if (!text.empty()) log(LogLevel::warning, text);
+        const std::string text = no_slave_.text(container_.waiting());
+        if (!text.empty()) log_(LogLevel::warning, text);
     }
 
     // Works that wait at their slave
@@ -367,10 +361,17 @@ private:
         return refusal(admission, call.name(), admission == Admission::no_slave ? container_.why(call) : "");
     }
 
+    const std::shared_ptr<const SessionSettings> settings_;
+    const asio::any_io_executor executor_;
+    Transport transport_;
+    const typename Transport::Strand strand_;
+    const RoleLog log_;
+    Container container_;
     OutcomeCounts<Transport> outcomes_;
     const std::shared_ptr<TimerQueue<Transport>> timers_;
     std::shared_ptr<void> next_look_;
     NoSlaveAlarm<Transport> no_slave_;
+    std::function<void()> quiet_;  // written before stopping_
     std::atomic<bool> stopping_{false};
     std::atomic<std::size_t> settling_{0};
 };

@@ -34,6 +34,7 @@
 #include "checked_options.hpp"
 #include "connector.hpp"
 #include "reconnect_policy.hpp"
+#include "role_log.hpp"
 #include "shutdown.hpp"
 
 namespace distwork::detail {
@@ -56,6 +57,7 @@ public:
           transport_{std::move(transport)},
           strand_{transport_.make_strand()},
           settings_{settings_of(options_)},
+          log_{options_.log},
           connector_{std::make_shared<Connector<Transport>>(transport_, strand_, options_.link.dead_after)},
           search_{std::move(masters), options_.reconnect_after, options_.reconnect_at_most},
           timer_{strand_},
@@ -72,17 +74,6 @@ public:
     asio::any_io_executor any_strand() const override { return strand_; }
     const asio::any_io_executor& executor() const noexcept override { return executor_; }
 
-    void log(LogLevel level, std::string_view line) const {
-        if (options_.log) options_.log(level, line);
-    }
-
-    /// `text()` returns the line. On allocation failure only the line is lost.
-    template <class Text>
-    requires std::is_invocable_v<Text>
-    void log(LogLevel level, Text text) const noexcept {
-        static_cast<void>(exception_of([&] { log(level, std::string_view{text()}); }));
-    }
-
     bool is_connected() const noexcept override { return connected_; }
 
     /// From now on until the end, tells the master about types that libraries register.
@@ -95,8 +86,8 @@ public:
     void start() override {
         begin();
         asio::co_spawn(strand_, run_begun(self()), [self = self()](const std::exception_ptr& error) {
-            if (error) self->log(LogLevel::error, [&] { return "Ended: " + what_of(error); });
-            else self->log(LogLevel::info, "Ended");
+            if (error) self->log_(LogLevel::error, [&] { return "Ended: " + what_of(error); });
+            else self->log_(LogLevel::info, "Ended");
         });
     }
     void ask_to_run() noexcept override { once_.ask(); }
@@ -118,7 +109,7 @@ public:
         served_ = connected_ = true;
         is_unreachable_ = false;
         if (!search_.is_first()) DISTWORK_MARK(second_master);
-        log(LogLevel::info, [&] { return "Connected to: " + to_string(session->remote_endpoint()); });
+        log_(LogLevel::info, [&] { return "Connected to: " + to_string(session->remote_endpoint()); });
     }
 
     void types_changed(const SessionPtr&, const PeerTypes&) override {}
@@ -150,8 +141,8 @@ public:
         detail_ = surely([&] { return detail; });
         const std::string text = surely([&] { return why_ended(reason, detail); });
         // If no session was opened, after_failure() logs the reason as well.
-        log(served_ && !is_clean_end(reason) ? LogLevel::warning : LogLevel::info,
-            [&] { return "Disconnected from: " + to_string(session->remote_endpoint()) + ": " + text; });
+        log_(served_ && !is_clean_end(reason) ? LogLevel::warning : LogLevel::info,
+             [&] { return "Disconnected from: " + to_string(session->remote_endpoint()) + ": " + text; });
         settle(std::move(unanswered), Errc::lost, surely([&] { return "its master was lost: " + text; }));
         current_session({});
         shutdown_.look_again();
@@ -210,7 +201,7 @@ private:
     /// again.
     void abort() noexcept {
         if (!once_.was_asked())
-            log(LogLevel::warning, [] { return "It ended without having run: it needs start() or async_run()"; });
+            log_(LogLevel::warning, [] { return "It ended without having run: it needs start() or async_run()"; });
         works_->stop();
         if (const auto session = current_session()) settle(session->give_up(), Errc::stopped, "the slave ended");
         post_surely(strand_, [self = self()] {
@@ -255,8 +246,8 @@ private:
         const auto pause = passes(failed) ? search_.failed() : search_.strike();
         if (!pause || (!options_.reconnect && pause->count() != 0)) std::rethrow_exception(failed);
         // Attempts go on. Only failures of the first round are warnings.
-        log(is_unreachable_ && passes(failed) ? LogLevel::info : LogLevel::warning,
-            [&] { return what_of(failed) + (passes(failed) ? "" : "; this master is not tried again"); });
+        log_(is_unreachable_ && passes(failed) ? LogLevel::info : LogLevel::warning,
+             [&] { return what_of(failed) + (passes(failed) ? "" : "; this master is not tried again"); });
         if (pause->count() != 0) is_unreachable_ = true;
         return *pause;
     }
@@ -328,6 +319,7 @@ private:
     Transport transport_;
     const typename Transport::Strand strand_;
     const std::shared_ptr<const SessionSettings> settings_;
+    const RoleLog log_;
     std::unique_ptr<typename Transport::WorkPool> pool_;
     std::shared_ptr<WorkQueue<Transport>> works_;
     RunOnce once_;

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <any>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../archive_limits.hpp"
+#include "../base/asio.hpp"
+#include "../dispatch/submission.hpp"
+#include "../log.hpp"
+#include "../socket_information.hpp"
+#include "../statistics.hpp"
+#include "../types/registry.hpp"
+
+namespace distwork::detail {
+
+/// A Scheduler without its selector and its transport: what a master does with the works of its callers.
+///
+/// *Thread-safety*: all functions.
+class AnyScheduler {
+public:
+    /// Encodes and submits a work, which may wait for room in the backlog. If it is refused, it completes with the
+    /// error. `submit_encoded` takes a work that has its body already.
+    virtual void submit(const SubmissionPtr& call) noexcept = 0;
+    virtual void submit_encoded(const SubmissionPtr& call) noexcept = 0;
+    /// The same, but a refused work throws, and it does not wait for room. *Errors*: Error (backlog_full, no_slave,
+    /// stopped, too_large, shared_pointer, foreign_type), std::bad_alloc, and exceptions of its serialize function.
+    virtual void submit_now(const SubmissionPtr& call) = 0;
+    virtual void cancel(const SubmissionPtr& call) noexcept = 0;
+
+    /// Where calls complete whose handlers have no associated executor.
+    virtual const asio::any_io_executor& executor() const noexcept = 0;
+    virtual const ArchiveLimits& limits() const noexcept = 0;
+    virtual Registry& registry() const noexcept = 0;
+
+    virtual std::size_t connected_slave_count() const = 0;
+    virtual std::size_t backlog_size() const = 0;
+    /// Whether the backlog has room for a work of `bytes` for each of the sockets.
+    virtual bool has_room_for_all(const std::vector<std::uint64_t>& sockets, const WorkType& type,
+                                  std::size_t bytes) const = 0;
+    /// Whether nothing is admitted any more.
+    virtual bool is_closed() const = 0;
+    virtual void enumerate_sockets(const std::function<void(const SocketInformation&)>& visit) const = 0;
+    /// Returns false if there is no such socket.
+    virtual bool update_socket_information(std::uint64_t socket, std::any value) = 0;
+    virtual Statistics statistics() const = 0;
+
+    virtual void log(LogLevel level, std::string_view line) const = 0;
+    /// How a log line names a work whose caller does not wait for the outcome.
+    static std::string sent_work() { return "A distributed work"; }
+
+protected:
+    ~AnyScheduler() = default;
+};
+
+}  // namespace distwork::detail

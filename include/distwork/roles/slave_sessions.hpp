@@ -1,0 +1,283 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "../base/asio.hpp"
+#include "../base/surely.hpp"
+#include "../calls/call.hpp"
+#include "../calls/deliver.hpp"
+#include "../dispatch/socket_container.hpp"
+#include "../dispatch/submission.hpp"
+#include "../error.hpp"
+#include "../execution/work_queue.hpp"
+#include "../link/session.hpp"
+#include "../link/session_settings.hpp"
+#include "../role_options.hpp"
+#include "../statistics.hpp"
+#include "../types/registry.hpp"
+#include "accepted_types.hpp"
+#include "nested_submission.hpp"
+#include "role_log.hpp"
+#include "scheduler.hpp"
+#include "session_set.hpp"
+#include "slave_waiters.hpp"
+
+namespace distwork::detail {
+
+/// A master's sessions with its slaves: who is admitted, what they may send, and what becomes of their works when they
+/// end. It joins the sessions (link) to the scheduler (dispatch).
+///
+/// *Thread-safety*: all functions but those of SessionHandler. *Lifetime*: shared by its master and by the sessions: it
+/// may outlive the master until the last session has ended.
+template <class Selector, class Transport>
+class SlaveSessions final : public SessionHandler<Transport>,
+                            public RegistryObserver,
+                            public std::enable_shared_from_this<SlaveSessions<Selector, Transport>> {
+    using typename SessionHandler<Transport>::SessionPtr;
+    using Works = Scheduler<Selector, Transport>;
+
+public:
+    SlaveSessions(Transport transport, const typename Transport::Strand& strand, const MasterOptions& options,
+                  std::shared_ptr<const SessionSettings> settings, std::shared_ptr<Works> scheduler)
+        : settings_{std::move(settings)},
+          transport_{std::move(transport)},
+          strand_{strand},
+          max_slaves_{options.max_slaves},
+          max_strangers_{options.max_strangers},
+          log_{settings_->log},
+          scheduler_{std::move(scheduler)},
+          container_{scheduler_->container()},
+          accepted_{transport_, options.work_executor, options.slots} {}
+
+    void accept_work(const WorkType& type) { accepted_.accept(settings_->types->registry().own(type)); }
+    void accept_submission(const WorkType& type) { submitted_.insert(settings_->types->registry().own(type)); }
+
+    /// From now on until `forget_registry`, tells slaves about types that libraries register.
+    void observe_registry() { settings_->types->observe(*this); }
+    void forget_registry() noexcept { settings_->types->forget(*this); }
+
+    void types_grew() override {
+        for (const auto& session : sessions_.all()) session->types_grew();
+    }
+
+    void wait_for_slaves(const std::shared_ptr<SlaveWaiters::AnyWaiter>& waiter) noexcept {
+        post_surely(strand_, [self = self(), waiter] {
+            self->waiters_.add(waiter);
+            self->waiters_.wake(self->container_.size());
+        });
+    }
+    void stop_waiting(const std::shared_ptr<SlaveWaiters::AnyWaiter>& waiter) noexcept {
+        post_surely(strand_, [self = self(), waiter] { self->waiters_.cancel(waiter); });
+    }
+    /// Master's strand. Completes all who wait for slaves with Errc::stopped.
+    void end_waiting() noexcept { waiters_.end(); }
+
+    /// The works of slaves that wait for a slot of this master.
+    std::vector<Waiting> waiting() const {
+        std::vector<Waiting> all;
+        if (const auto queue = accepted_.queue())
+            for (const auto& [type, count] : queue->waiting_types())
+                all.push_back({WaitReason::master_slots, type->name, {}, 0, count});
+        return all;
+    }
+
+    /// Whether all works of slaves were executed. If not, `then` is called once they were.
+    bool are_works_done(std::function<void()> then) const { return accepted_.are_done(std::move(then)); }
+
+    /// A connection was accepted. *Errors*: std::bad_alloc.
+    void begin(typename Transport::Socket socket) {
+        const auto strand = socket.get_executor();
+        auto session = std::make_shared<Session<Transport>>(transport_, scheduler_->executor(), std::move(socket),
+                                                            settings_, self());
+        if (!sessions_.add(session, max_slaves_ + max_strangers_)) return;
+        const auto begin = [&] {
+            asio::co_spawn(strand, Session<Transport>::run(session), [session](const std::exception_ptr&) {});
+        };
+        const auto failed = exception_of(begin);
+        if (!failed) return;
+        sessions_.remove(*session);
+        std::rethrow_exception(failed);
+    }
+
+    /// Settles everything, tells all slaves that the master leaves, and ends their sessions. None begins any more.
+    void leave() noexcept {
+        end([](Session<Transport>& session) { session.leave(Errc::stopped); });
+    }
+    /// The same at once.
+    void close() noexcept {
+        end([](Session<Transport>& session) { session.close(Errc::stopped); });
+    }
+
+    /// Blocks until the works of slaves that run on the master's own threads have returned.
+    void join() { accepted_.join(); }
+
+    // SessionHandler: session strands
+
+    std::error_code admit(const Greeting&, std::string& text) override {
+        if (++seats_ <= max_slaves_) return {};
+        --seats_;
+        text = "max_slaves is " + std::to_string(max_slaves_);
+        return Errc::too_many_slaves;
+    }
+
+    void opened(const SessionPtr& session, const Introduction& peer, const PeerTypes& types) override {
+        SocketInformation information;
+        information.name = session->name();
+        information.endpoint = session->remote_endpoint();
+        information.labels = peer.labels;
+        std::sort(information.labels.begin(), information.labels.end());
+        information.slots = std::clamp<std::size_t>(peer.slots, 1, std::min(peer.window, slave_window));
+        information.connected_since = transport_.now();
+        information.last_heard = information.connected_since;
+        session->tag = container_.add_socket(session, std::move(information), types.known(), peer.window,
+                                             peer.max_frame_bytes, peer.held_slots);
+        log_(LogLevel::info, [&] { return "Connected from: " + session->description(); });
+        scheduler_->notice();
+        post_surely(strand_, [self = self()] { self->waiters_.wake(self->container_.size()); });
+    }
+
+    void types_changed(const SessionPtr& session, const PeerTypes& types) override {
+        container_.know_types(session->tag, types.known());
+        scheduler_->notice();
+    }
+
+    void answered(const SessionPtr& session, std::span<Answer> answers) noexcept override {
+        scheduler_->begin_settling();
+        scheduler_->go_again(container_.answered(session->tag, answers, session->traffic(), transport_.now()));
+    }
+
+    void deliver(std::vector<std::shared_ptr<Call>> settled) noexcept override {
+        scheduler_->deliver_settled(std::move(settled));
+        scheduler_->end_settling();
+        scheduler_->notice();
+    }
+
+    bool accepts(const WorkType& type) const override { return accepted_.contains(type); }
+    std::shared_ptr<WorkQueue<Transport>> works() noexcept override { return accepted_.queue(); }
+
+    void slot_freed(const SessionPtr& session) override {
+        container_.slot_freed(session->tag);
+        scheduler_->notice();
+    }
+
+    std::shared_ptr<Call> distribute(const SessionPtr& session, const WorkType& type, std::span<const std::byte> body,
+                                     std::uint64_t id, const std::shared_ptr<Call>& parent) override {
+        std::shared_ptr<NestedSubmission> child;
+        const auto refused = exception_of([&] {
+            if (!submitted_.contains(type))
+                throw Error::with_text(Errc::not_accepted,
+                                       "the master does not distribute works of that type (accept_submission)");
+            // A parent that is claimed later has its children cancelled on this strand, after this function.
+            if (!parent || parent->claimed())
+                throw Error::with_text(Errc::cancelled, "the work that submitted it has ended");
+            child =
+                std::make_shared<NestedSubmission>(type, type.decode(body, settings_->limits), session, id, *parent);
+        });
+        if (!refused) return scheduler_->submit(child, false), child;
+        session->reply({.kind = FrameKind::error, .id = id}, error_body({}, refused, type.name));
+        return nullptr;
+    }
+
+    void cancel_work(const std::shared_ptr<Call>& work) noexcept override {
+        scheduler_->cancel(std::static_pointer_cast<Submission>(work));
+    }
+
+    void has_room(const SessionPtr& session) override {
+        container_.has_room_again(session->tag);
+        scheduler_->notice();
+    }
+
+    void suspected(const SessionPtr& session, bool is) override {
+        container_.suspect(session->tag, is);
+        scheduler_->notice();
+    }
+
+    void round_trip(const SessionPtr& session, std::chrono::nanoseconds time, const SlaveState& peer) override {
+        container_.round_trip(session->tag, time, session->traffic(), peer);
+        scheduler_->notice();
+    }
+
+    void peer_drains(const SessionPtr& session) override {
+        container_.drain(session->tag);
+        scheduler_->notice();
+        log_(LogLevel::info, [&] { return "Draining: " + session->description(); });
+    }
+
+    void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
+                std::vector<std::shared_ptr<Call>> unanswered) noexcept override {
+        if (session->accepted()) --seats_;
+        const std::string text = surely([&] { return why_ended(reason, detail); });
+        const bool is_loss = session->tag && (!is_clean_end(reason) || !unanswered.empty());
+        std::size_t again = 0;
+        {
+            const typename Works::Settling settling{*scheduler_};
+            LostWorks lost;
+            if (session->tag) {
+                lost = container_.remove_socket(session->tag, unanswered, session->description(), session->traffic());
+                surely([&] { unanswered.reserve(unanswered.size() + lost.waited.size()); });
+                unanswered.insert(unanswered.end(), lost.waited.begin(), lost.waited.end());
+            }
+            scheduler_->fail_all(std::move(unanswered), session->description(), Errc::lost,
+                                 surely([&] { return "its slave was lost: " + text; }));
+            scheduler_->send_elsewhere(lost.again);
+            again = lost.again.size();
+        }
+        sessions_.remove(*session);
+        scheduler_->notice();
+        log_(is_loss ? LogLevel::warning : LogLevel::info, [&] {
+            return "Disconnected from: " + session->description() + ": " + text +
+                   (again == 0 ? "" : "; works that go to others: " + std::to_string(again));
+        });
+    }
+
+private:
+    std::shared_ptr<SlaveSessions> self() { return this->shared_from_this(); }
+
+    /// When this returns, every submission is settled, even if no strand ever runs again.
+    template <class EndSession>
+    void end(EndSession end_session) noexcept {
+        for (const auto& session : sessions_.take()) {
+            give_up(session);
+            end_session(*session);
+        }
+        scheduler_->abandon_waiting();
+        if (const auto queue = accepted_.queue()) queue->stop();
+    }
+
+    /// Settles the works in flight on a session, even if its strand never runs again.
+    void give_up(const SessionPtr& session) noexcept {
+        auto calls = session->give_up();
+        container_.forget(calls);
+        scheduler_->fail_all(std::move(calls), session->description(), Errc::stopped, "the master stopped");
+    }
+
+    const std::shared_ptr<const SessionSettings> settings_;
+    Transport transport_;
+    const typename Transport::Strand strand_;
+    const std::size_t max_slaves_;
+    const std::size_t max_strangers_;
+    const RoleLog log_;
+    const std::shared_ptr<Works> scheduler_;
+    SocketContainer<Selector>& container_;  // the scheduler's
+
+    SlaveWaiters waiters_;  // strand_
+
+    AcceptedTypes<Transport> accepted_;
+    TypeSet submitted_;                  // types that works on slaves may submit
+    std::atomic<std::size_t> seats_{0};  // slaves that were admitted and have not left
+    SessionSet<Transport> sessions_;
+};
+
+}  // namespace distwork::detail
