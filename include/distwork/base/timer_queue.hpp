@@ -44,6 +44,14 @@ public:
         if (pending_.begin()->first == key) wait_later();
     }
 
+    /// Ends the wait if no action is left, so that the context may run out of work.
+    void rest() noexcept {
+        post_surely(strand_, [self = this->shared_from_this()] {
+            const std::lock_guard lock{self->mutex_};
+            if (self->pending_.empty()) self->timer_.cancel();
+        });
+    }
+
     void stop() noexcept {
         Actions dropped;
         {

@@ -139,7 +139,7 @@ public:
     virtual void post(std::shared_ptr<Call>) noexcept {}
 
     /// Whether it is a Submission, which a SocketContainer sent and counts.
-    bool chosen() const noexcept { return chosen_; }
+    bool is_submission() const noexcept { return is_submission_; }
 
     std::uint64_t id = 0;  ///< in the session on which it was sent; guarded by that session
 
@@ -156,7 +156,7 @@ private:
 
 protected:
     bool has_own_executor_ = false;
-    bool chosen_ = false;
+    bool is_submission_ = false;
 
 private:
     [[noreturn, gnu::cold]] void rethrow_named() const { rethrow_naming(std::string{name()} + ": "); }

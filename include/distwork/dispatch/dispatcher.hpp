@@ -141,9 +141,9 @@ public:
                 DISTWORK_MARK(duplicate_answer);
                 ++counted.late_answers;
             }
-            if (!socket || !answer.call || !answer.call->chosen()) continue;
-            auto& work = static_cast<Submission&>(*answer.call);
-            if (work.stage != Stage::in_flight) continue;
+            Submission* const answered = answer.call ? submission_of(*answer.call) : nullptr;
+            if (!socket || !answered || answered->stage != Stage::in_flight) continue;
+            Submission& work = *answered;
             if (!answer.is_last()) {
                 note(*socket, work, answer, again.recalled);
                 continue;
@@ -167,10 +167,10 @@ public:
         LostWorks lost;
         // First, for all of them: removing a work makes others count as begun.
         for (const auto& call : unanswered)
-            if (call->chosen()) static_cast<Submission&>(*call).note_whether_begun();
+            if (Submission* const work = submission_of(*call)) work->note_whether_begun();
         const std::uint64_t id = socket.information.id;
         std::erase_if(unanswered, [&](const std::shared_ptr<Call>& call) {
-            if (!call->chosen()) return false;
+            if (!submission_of(*call)) return false;
             const auto work = std::static_pointer_cast<Submission>(call);
             const unsigned attempts = work->attempts;
             if (!take_back(*work) || ended) return false;
@@ -198,7 +198,7 @@ public:
     /// Notes that works which a session gave up before its removal are no longer in flight.
     void forget(std::span<const std::shared_ptr<Call>> unanswered) noexcept {
         for (const auto& call : unanswered)
-            if (call->chosen()) take_back(static_cast<Submission&>(*call));
+            if (Submission* const work = submission_of(*call)) take_back(*work);
     }
 
     /// Removes and returns all works that wait. From now on no work is sent again.

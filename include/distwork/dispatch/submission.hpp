@@ -24,7 +24,7 @@ struct Socket;
 /// A call that a master distributes: it may wait for a slave, and a selector chooses the slave.
 class Submission : public Call {
 public:
-    explicit Submission(const WorkType& type) : Call{type} { chosen_ = true; }
+    explicit Submission(const WorkType& type) : Call{type} { is_submission_ = true; }
 
     SubmitOptions options;
 
@@ -172,10 +172,21 @@ private:
 
 using SubmissionPtr = std::shared_ptr<Submission>;
 
+/// The submission that a call is. Null: it is a call that was sent directly to a peer.
+///@{
+inline Submission* submission_of(Call& call) noexcept {
+    return call.is_submission() ? static_cast<Submission*>(&call) : nullptr;
+}
+inline const Submission* submission_of(const Call& call) noexcept {
+    return call.is_submission() ? static_cast<const Submission*>(&call) : nullptr;
+}
+///@}
+
 /// The text for an error: the name of the call, its attempts, and the slaves that were lost with it, or `slave` if none
 /// was.
 inline std::string attempts_of(const Call& call, std::string_view slave) {
-    const std::string_view lost_on = call.chosen() ? static_cast<const Submission&>(call).lost_on() : "";
+    const Submission* const work = submission_of(call);
+    const std::string_view lost_on = work ? work->lost_on() : "";
     std::string text{call.name()};
     text += call.attempt() == 1 ? ", 1 attempt" : ", " + std::to_string(call.attempt()) + " attempts";
     return text.append(" on ").append(lost_on.empty() ? slave : lost_on);

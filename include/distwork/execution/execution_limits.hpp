@@ -6,11 +6,11 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "../base/asio.hpp"
 #include "../base/surely.hpp"
+#include "../base/timer_queue.hpp"
 #include "../calls/peer.hpp"
 #include "../error.hpp"
 #include "../wire/frame.hpp"
@@ -18,46 +18,6 @@
 #include "execution_list.hpp"
 
 namespace distwork::detail {
-
-/// Calls a function at a given time. A queue has one such timer for all its executions.
-///
-/// *Executor*: a strand of its own. *Thread-safety*: all functions; they take effect in the order of the calls.
-/// *Lifetime*: shared by its queue and the pending wait, which does not keep the queue alive.
-template <class Transport>
-class ExecutionTimer : public std::enable_shared_from_this<ExecutionTimer<Transport>> {
-    using TimePoint = std::chrono::steady_clock::time_point;
-
-public:
-    /// `over`: the function that is called. It must not throw.
-    ExecutionTimer(Transport transport, std::function<void()> over)
-        : transport_{std::move(transport)},
-          strand_{transport_.make_strand()},
-          over_{std::move(over)},
-          timer_{strand_} {}
-
-    /// Waits until `time`, instead of the time set before. A call for the earlier time may still come.
-    void wait_until(TimePoint time) noexcept {
-        post_surely(strand_, [self = this->shared_from_this(), time] {
-            surely([&] {
-                self->timer_.expires_after(time - self->transport_.now());
-                self->timer_.async_wait([self](std::error_code cancelled) {
-                    if (!cancelled) self->over_();
-                });
-            });
-        });
-    }
-
-    /// Cancels the wait, so that the context may run out of work.
-    void rest() noexcept {
-        post_surely(strand_, [self = this->shared_from_this()] { self->timer_.cancel(); });
-    }
-
-private:
-    Transport transport_;
-    const typename Transport::Strand strand_;
-    const std::function<void()> over_;
-    typename Transport::Timer timer_;  // strand_
-};
 
 /// The execution timeouts of a queue's works. Works without a timeout do not use it. Guarded by the mutex of the queue.
 ///
@@ -79,22 +39,27 @@ public:
                MakeOver&& make_over) noexcept {
         execution.limit(std::move(peer), transport_.now(), timeout);
         if (execution.deadline >= wakes_at_) return;
-        if (!timer_)
-            timer_ = surely([&] { return std::make_shared<ExecutionTimer<Transport>>(transport_, make_over()); });
+        if (!timers_) {
+            timers_ =
+                surely([&] { return std::make_shared<TimerQueue<Transport>>(transport_, transport_.make_strand()); });
+            over_ = surely([&] { return std::function<void()>{make_over()}; });
+        }
         wait_until(execution.deadline);
     }
 
     /// Cancels the wait and releases the timer, which belongs to the context.
     void stop() noexcept {
         rest();
-        timer_ = nullptr;
+        if (timers_) timers_->stop();
+        timers_ = nullptr;
     }
 
     /// Cancels the wait. To be called when no work runs that has a timeout.
     void rest() noexcept {
         if (wakes_at_ == TimePoint::max()) return;
         wakes_at_ = TimePoint::max();
-        timer_->rest();
+        next_ = nullptr;
+        timers_->rest();
     }
 
     /// Called by the timer. Answers every execution that is overdue with Errc::execution_timeout, and marks it to be
@@ -125,12 +90,14 @@ public:
 private:
     void wait_until(TimePoint time) noexcept {
         wakes_at_ = time;
-        timer_->wait_until(time);
+        surely([&] { timers_->set(time - transport_.now(), over_, next_); });
     }
 
     Transport transport_;
-    std::shared_ptr<ExecutionTimer<Transport>> timer_;  // null before the first work that has a timeout
-    TimePoint wakes_at_ = TimePoint::max();             // max: there is no wait
+    std::shared_ptr<TimerQueue<Transport>> timers_;  // null before the first work that has a timeout
+    std::function<void()> over_;
+    std::shared_ptr<void> next_;
+    TimePoint wakes_at_ = TimePoint::max();  // max: there is no wait
 };
 
 }  // namespace distwork::detail

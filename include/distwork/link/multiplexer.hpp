@@ -150,7 +150,7 @@ public:
             const std::shared_ptr<Call> call = held_.front();
             const std::uint32_t timeout = timeout_of(*call);
             const std::size_t bytes = frame_bytes(*call, timeout);
-            const bool is_wanted = !call->claimed() || call->chosen();
+            const bool is_wanted = !call->claimed() || call->is_submission();
             if (is_wanted) enter(call, types_.number(call->type()), timeout);
             held_bytes_ -= bytes;
             held_.pop_front();

@@ -28,27 +28,27 @@
 
 namespace distwork::detail {
 
-/// One connection between two peers; both ends use this class. This file has the socket and the timers: the writer, the
-/// reader, the watch for silence, and the end. SessionSender has what is sent, SessionProtocol has what frames mean.
+/// One connection between two peers; both ends use this class. It has the socket and the timers: the reader, the watch
+/// for silence, and the end. Its protocol knows what frames mean, its writer writes, and as a SessionSender it sends.
 ///
 /// *Executor*: its socket's strand. *Thread-safety*: the functions of SessionSender, `leave`, `close`, `fail` and
 /// `types_grew`. *Lifetime*: shared by its role, by operations under way, and by the works that it received. It keeps
 /// its role alive until it ends. Works on an executor of the application may keep the session for longer than its
 /// execution context exists. So everything that needs the context is destroyed when `run` ends.
 template <class Transport>
-class Session final : public SessionProtocol<Transport> {
+class Session final : public SessionSender, public std::enable_shared_from_this<Session<Transport>> {
     using Socket = typename Transport::Socket;
-    using typename SessionProtocol<Transport>::TimePoint;
+    using TimePoint = std::chrono::steady_clock::time_point;
 
 public:
     /// `executor`: where calls complete whose handlers have no associated executor.
     Session(Transport transport, asio::any_io_executor executor, Socket socket,
             std::shared_ptr<const SessionSettings> settings, std::shared_ptr<SessionHandler<Transport>> handler)
-        : SessionProtocol<Transport>{std::move(executor), std::move(settings), remote_endpoint_of(socket),
-                                     std::move(handler)},
+        : SessionSender{std::move(executor), std::move(settings), remote_endpoint_of(socket)},
           transport_{std::move(transport)},
+          protocol_{*this, this->settings(), std::move(handler)},
           link_{std::make_unique<Link>(std::move(socket))},
-          writer_{link_->socket, multiplexer_} {}
+          writer_{link_->socket, multiplexer()} {}
 
     // Any thread
 
@@ -56,7 +56,7 @@ public:
     /// literal, explains the reason.
     void leave(Errc reason, const char* text = "") noexcept {
         post([this, reason, text] {
-            this->part(reason, text);
+            protocol_.part(reason, text);
             flush();
         });
     }
@@ -74,7 +74,7 @@ public:
     /// Types were registered: tells the peer.
     void types_grew() {
         post([this] {
-            this->tell_types();
+            protocol_.tell_types();
             flush();
         });
     }
@@ -82,16 +82,16 @@ public:
     /// At a master, also cancels the works that the cancelled work submitted.
     void cancel(const Call& call) override {
         SessionSender::cancel(call);
-        if (settings_->role != Role::master) return;
+        if (settings().role != Role::master) return;
         post([this, id = call.id] {
-            if (!ended_) this->end_children(id);
+            if (!has_ended()) protocol_.end_children(id);
         });
     }
 
     /// It is posted, so that the frame follows the introduction, which has the number of occupied slots.
     void free_slot() noexcept override {
         post([this] {
-            if (!ended_) this->send_control(FrameKind::credit);
+            if (!has_ended()) send_control(FrameKind::credit);
         });
     }
 
@@ -111,35 +111,40 @@ public:
     std::uint64_t tag = 0;  ///< for the role: the id of its socket
     std::size_t place = 0;  ///< for the role: its index in the SessionSet, whose mutex guards it
 
-    Traffic traffic() const { return {writer_.bytes(), bytes_received_, liveness_.last_heard()}; }
+    Traffic traffic() const { return {writer_.bytes(), protocol_.bytes_received(), protocol_.liveness().last_heard()}; }
+    /// Whether the peer was accepted: it greeted this end, and the role admitted it.
+    bool accepted() const noexcept { return protocol_.accepted(); }
 
     /// Greets the peer, then reads until the session ends. Never throws.
     static asio::awaitable<void> run(std::shared_ptr<Session> self) {
         const Released released{*self};
         try {
-            self->liveness_.heard(self->now());
+            self->protocol_.liveness().heard(self->now());
             asio::co_spawn(self->link_->strand, watch(self),
                            [self](const std::exception_ptr& error) { self->end(error); });
-            if (self->settings_->role == Role::slave) self->say_hello();
+            if (self->settings().role == Role::slave) self->protocol_.say_hello();
             co_await self->read();
         } catch (...) {
             self->end(std::current_exception());
         }
     }
 
-    // Called by the writer
+    // Called by the protocol and the writer
 
-    TimePoint now() const override { return transport_.now(); }
+    TimePoint now() const { return transport_.now(); }
+
+    /// The session was opened or began to part: wakes the coroutine that waits for either.
+    void stage_changed() { link_->timer.cancel(); }
 
     void progressed(Multiplexer::Room room) {
-        if (!opened_ || ended_) return;
-        if (room.for_calls) handler_->has_room(this->shared_from_this());
+        if (!protocol_.is_open() || has_ended()) return;
+        if (room.for_calls) protocol_.handler()->has_room(this->shared_from_this());
         if (!room.for_answers) return;
         link_->room.cancel();
-        if (const auto works = handler_->works()) works->resume();
+        if (const auto works = protocol_.handler()->works()) works->resume();
     }
 
-    bool has_ended() const noexcept { return ended_; }
+    bool has_ended() const noexcept { return protocol_.has_ended(); }
 
     /// Calls `action`. An exception ends the session.
     template <class Action>
@@ -154,21 +159,10 @@ public:
     /// Nothing waits to leave any more, or a write failed with `error`.
     void written(std::error_code error) noexcept {
         if (error) end(error, "");
-        else if (parting_) end(parting_->reason, parting_->detail);
+        else if (const auto& why = protocol_.parting()) end(why->reason, why->detail);
     }
 
 private:
-    using SessionProtocol<Transport>::bytes_received_;
-    using SessionProtocol<Transport>::children_;
-    using SessionProtocol<Transport>::ended_;
-    using SessionProtocol<Transport>::handler_;
-    using SessionProtocol<Transport>::liveness_;
-    using SessionProtocol<Transport>::opened_;
-    using SessionProtocol<Transport>::multiplexer_;
-    using SessionProtocol<Transport>::parting_;
-    using SessionProtocol<Transport>::reader_;
-    using SessionProtocol<Transport>::settings_;
-
     void wake_writer() noexcept override {
         DeferredFlushes* const gathering = DeferredFlushes::current();
         if (gathering && gathering->add(this->shared_from_this())) return;
@@ -176,30 +170,31 @@ private:
     }
 
     void flush() noexcept {
-        if (!ended_) guarded([this] { writer_.flush(this->shared_from_this()); });
+        if (!has_ended()) guarded([this] { writer_.flush(this->shared_from_this()); });
     }
 
     // The reader
 
     asio::awaitable<void> read() {
         std::error_code error;
-        while (!ended_) {
-            const auto space = reader_.prepare();
+        while (!has_ended()) {
+            const auto space = protocol_.prepare();
             auto token = asio::redirect_error(asio::use_awaitable, error);
             const std::size_t count =
                 co_await link_->socket.async_read_some(asio::buffer(space.data(), space.size()), token);
             if (error == asio::error::eof) error = Errc::connection_closed;
             if (error) end(error, "");
-            else if (!ended_ && !parting_) received(count);  // it may have ended after the bytes arrived
+            else if (!has_ended() && !protocol_.parting())
+                received(count);  // it may have ended after the bytes arrived
             // A slave that sends and does not read would make its master hold more and more answers. So a master stops
             // reading. A slave does not, else both might wait for each other: its credit bounds what it receives.
-            while (!ended_ && settings_->role == Role::master && multiplexer_.is_overfull())
+            while (!has_ended() && settings().role == Role::master && multiplexer().is_overfull())
                 co_await detail::pause(link_->room, std::chrono::hours{24});
         }
     }
 
     void received(std::size_t count) {
-        this->receive(count);
+        protocol_.receive(count);
         flush();  // one write of everything that the frames caused
     }
 
@@ -208,41 +203,42 @@ private:
     // later.
 
     static asio::awaitable<void> watch(std::shared_ptr<Session> self) {
-        co_await detail::pause(self->link_->timer, self->settings_->handshake_timeout);
-        if (!self->opened_ && !self->parting_) self->end(Errc::handshake_timeout, "");
+        SessionProtocol<Transport>& protocol = self->protocol_;
+        Liveness& liveness = protocol.liveness();
+        const SessionSettings& settings = self->settings();
+        co_await detail::pause(self->link_->timer, settings.handshake_timeout);
+        if (!protocol.is_open() && !protocol.parting()) self->end(Errc::handshake_timeout, "");
         std::error_code error;
-        while (!self->ended_ && !self->parting_) {
-            const TimePoint due = self->now() + self->settings_->heartbeat;
-            co_await detail::pause(self->link_->timer, self->settings_->heartbeat);
-            if (self->ended_) co_return;
+        while (!self->has_ended() && !protocol.parting()) {
+            const TimePoint due = self->now() + settings.heartbeat;
+            co_await detail::pause(self->link_->timer, settings.heartbeat);
+            if (self->has_ended()) co_return;
             const TimePoint woke = self->now();
-            self->writer_.slept(self->liveness_.slept(due, woke), woke);
+            self->writer_.slept(liveness.slept(due, woke), woke);
             // A completed read may wait for the strand: what it brought must be heard before silence is judged.
-            if (self->liveness_.is_silent(self->now())) co_await asio::post(self->link_->strand, asio::use_awaitable);
-            if (self->ended_) co_return;
+            if (liveness.is_silent(self->now())) co_await asio::post(self->link_->strand, asio::use_awaitable);
+            if (self->has_ended()) co_return;
             const TimePoint now = self->now();
             const bool is_read = self->link_->socket.available(error) == 0;
-            if (is_read && self->liveness_.is_silent(now)) {
+            if (is_read && liveness.is_silent(now)) {
                 DISTWORK_MARK(heartbeat_death);
                 self->end(Errc::peer_silent, "");
-            } else if (self->writer_.is_stalled(now, self->settings_->stalled_after)) {
+            } else if (self->writer_.is_stalled(now, settings.stalled_after)) {
                 DISTWORK_MARK(stalled);
                 self->end(Errc::peer_stalled, "");
-            } else if (!self->ended_ && !self->parting_) {
-                if (is_read && self->liveness_.suspect(now)) self->handler_->suspected(self, true);
-                self->beat();
+            } else if (!self->has_ended() && !protocol.parting()) {
+                if (is_read && liveness.suspect(now)) protocol.handler()->suspected(self, true);
+                protocol.beat();
             }
         }
         // What waits still leaves while the peer reads. If it takes no byte for handshake_timeout, the session ends.
         std::optional<std::uint64_t> left;
-        while (!self->ended_ && (!left || (self->opened_ && *left != self->writer_.bytes()))) {
+        while (!self->has_ended() && (!left || (protocol.is_open() && *left != self->writer_.bytes()))) {
             left = self->writer_.bytes();
-            co_await detail::pause(self->link_->timer, self->settings_->handshake_timeout);
+            co_await detail::pause(self->link_->timer, settings.handshake_timeout);
         }
-        if (!self->ended_) self->end(self->parting_->reason, self->parting_->detail);
+        if (!self->has_ended()) self->end(protocol.parting()->reason, protocol.parting()->detail);
     }
-
-    void stage_changed() override { link_->timer.cancel(); }
 
     // The end
 
@@ -255,17 +251,16 @@ private:
     }
 
     void end(std::error_code reason, const std::string& detail) noexcept {
-        if (ended_) return;
-        ended_ = true;
+        const auto handler = protocol_.end();
+        if (!handler) return;
         if (reason && writer_.is_partly_written()) DISTWORK_MARK(partial_write_then_reset);
         link_->timer.cancel();
         link_->room.cancel();
         std::error_code ignored;
         static_cast<void>(link_->socket.close(ignored));
-        const auto handler = std::move(handler_);
         if (const auto works = handler->works()) works->forget(*this);
-        children_.take_all([&](const std::shared_ptr<Call>& child) { handler->cancel_work(child); });
-        handler->closed(this->shared_from_this(), reason, detail, multiplexer_.close());
+        protocol_.end_all_children(*handler);
+        handler->closed(this->shared_from_this(), reason, detail, multiplexer().close());
     }
 
     /// The destruction of an execution context destroys its coroutines, so no loop is left that could end the session.
@@ -273,9 +268,8 @@ private:
     struct Released {
         Session& session;
         ~Released() {
-            session.ended_ = true;
-            session.handler_.reset();
-            session.multiplexer_.close();
+            session.protocol_.end();
+            session.multiplexer().close();
             std::unique_ptr<Link> dropped;  // outlives the lock
             const std::lock_guard lock{session.link_mutex_};
             dropped.swap(session.link_);
@@ -303,6 +297,7 @@ private:
     }
 
     Transport transport_;
+    SessionProtocol<Transport> protocol_;  // session strand
 
     std::mutex link_mutex_;       // guards the pointer link_ for threads that do not run on the strand
     std::unique_ptr<Link> link_;  // session strand; null when `run` has ended

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -26,60 +27,82 @@
 
 namespace distwork::detail {
 
-/// The half of a session that has no socket: the meaning of the frames that its peer sends. From top to bottom: one
-/// read, the greeting, the types of each side, works and answers, heartbeats, the farewell.
+/// The meaning of the frames that a session's peer sends. It has no socket: bytes come in, and what they cause goes to
+/// the session's sender and handler. From top to bottom: one read, the greeting, the types of each side, works and
+/// answers, heartbeats, the farewell.
 ///
-/// *Executor*: the session's strand.
+/// Its session is a SessionSender with these functions: `shared_from_this()`; `now()`; `stage_changed()`, called when
+/// the session was opened or began to part.
+///
+/// *Executor*: the session's strand. *Lifetime*: a member of its session.
 template <class Transport>
-class SessionProtocol : public SessionSender, public std::enable_shared_from_this<Session<Transport>> {
+class SessionProtocol {
+    using Sender = Session<Transport>;
+    using Handler = SessionHandler<Transport>;
+
 public:
     using TimePoint = std::chrono::steady_clock::time_point;
 
-    /// Whether the peer was accepted: it greeted this end, and the role admitted it.
-    bool accepted() const noexcept { return handshake_.accepted(); }
-
-    virtual TimePoint now() const = 0;
-
-protected:
     /// Why the session ends when everything that waits has left.
     struct Parting {
         std::error_code reason;
         std::string detail;
     };
 
-    SessionProtocol(asio::any_io_executor executor, std::shared_ptr<const SessionSettings> settings,
-                    asio::ip::tcp::endpoint endpoint, std::shared_ptr<SessionHandler<Transport>> handler)
-        : SessionSender{std::move(executor), std::move(settings), std::move(endpoint)},
+    SessionProtocol(Sender& session, const SessionSettings& settings, std::shared_ptr<Handler> handler)
+        : session_{session},
+          settings_{settings},
           reader_{stranger_bytes},
-          handshake_{settings_->role, settings_->name},
-          liveness_{settings_->heartbeat, settings_->dead_after},
+          handshake_{settings.role, settings.name},
+          liveness_{settings.heartbeat, settings.dead_after},
           handler_{std::move(handler)},
-          batch_{settings_->window} {}
+          batch_{settings.window} {}
 
-    /// Called when the session was opened or began to part: wakes the coroutine that waits for either.
-    virtual void stage_changed() = 0;
+    /// Whether the peer was accepted: it greeted this end, and the role admitted it.
+    bool accepted() const noexcept { return handshake_.accepted(); }
+    /// Whether both ends know each other's types.
+    bool is_open() const noexcept { return is_open_; }
+    const std::optional<Parting>& parting() const noexcept { return parting_; }
+    bool has_ended() const noexcept { return !handler_; }
 
-    void say_hello() { send_control(FrameKind::hello, handshake_.hello()); }
+    /// The role. Null when the session has ended.
+    Handler* handler() const noexcept { return handler_.get(); }
+    Liveness& liveness() noexcept { return liveness_; }
+    const Liveness& liveness() const noexcept { return liveness_; }
+    std::uint64_t bytes_received() const noexcept { return bytes_received_; }
+
+    /// The session has ended. Returns the role, which is to be told; null if the session had ended before.
+    std::shared_ptr<Handler> end() noexcept { return std::exchange(handler_, nullptr); }
+
+    /// Cancels the works that works of the session submitted.
+    void end_all_children(Handler& handler) noexcept {
+        children_.take_all([&](const std::shared_ptr<Call>& child) { handler.cancel_work(child); });
+    }
+
+    /// Where the next read puts its bytes.
+    std::span<std::byte> prepare() { return reader_.prepare(); }
+
+    void say_hello() { session_.send_control(FrameKind::hello, handshake_.hello()); }
 
     /// Handles the bytes of one read: parses every whole frame, then hands over all works at once and settles all
     /// answers at once.
     void receive(std::size_t count) {
-        if (liveness_.heard(now())) handler_->suspected(this->shared_from_this(), false);
+        if (liveness_.heard(session_.now())) handler_->suspected(session_.shared_from_this(), false);
         bytes_received_ += count;
-        multiplexer_.stay_awake();
+        session_.multiplexer().stay_awake();
         const auto broken = reader_.commit(count, [this](Frame&& frame) { return on_frame(std::move(frame)); });
         if (broken) part(accepted() ? broken : make_error_code(Errc::not_distwork), "invalid length of a frame");
-        if (ended_) return;
+        if (has_ended()) return;
         if (!children_.empty()) batch_.for_each_reply([this](std::uint64_t id) { end_children(id); });
         hand_over_works();  // first: settled answers may end a drain, which must see these works
-        batch_.settle_answers(this->shared_from_this(), *handler_, multiplexer_);
+        batch_.settle_answers(session_.shared_from_this(), *handler_, session_.multiplexer());
     }
 
     /// Tells the peer of types that were registered since the last introduction.
     void tell_types() {
-        if (ended_ || parting_ || !types_.grew(*settings_->types)) return;
-        send_types(0);
-        if (opened_) handler_->types_changed(this->shared_from_this(), match_types());
+        if (has_ended() || parting_ || !session_.have_types_grown()) return;
+        session_.send_types(0);
+        if (is_open_) handler_->types_changed(session_.shared_from_this(), session_.match_types());
     }
 
     /// Sends a heartbeat.
@@ -91,10 +114,11 @@ protected:
     /// Has the session end when everything that waits has left; the reason leaves last. Returns false, as the result of
     /// a frame's handler.
     bool part(std::error_code reason, const std::string& detail) {
-        if (parting_ || ended_) return false;
-        if (accepted()) send_control(FrameKind::bye, encode(Refusal{errc_of(reason, Errc::connection_closed), detail}));
+        if (parting_ || has_ended()) return false;
+        if (accepted())
+            session_.send_control(FrameKind::bye, encode(Refusal{errc_of(reason, Errc::connection_closed), detail}));
         parting_ = Parting{reason, detail};
-        stage_changed();
+        session_.stage_changed();
         return false;
     }
 
@@ -104,16 +128,6 @@ protected:
             if (!DISTWORK_PLANTED(forget_children)) handler_->cancel_work(child);
         });
     }
-
-    FrameReader reader_;
-    Handshake handshake_;
-    Liveness liveness_;
-    std::shared_ptr<SessionHandler<Transport>> handler_;  // until the session ends
-    std::uint64_t bytes_received_ = 0;
-    std::optional<Parting> parting_;
-    bool opened_ = false;
-    bool ended_ = false;
-    ChildWorks children_;
 
 private:
     // The meaning of frames. Each function returns false if the session ends with its frame.
@@ -125,7 +139,7 @@ private:
         if (!accepted()) return on_greeting(frame);
         if (kind == FrameKind::types) return on_types(frame);
         if (kind == FrameKind::bye) return on_bye(frame);
-        if (!opened_) return on_nonsense(frame.header);
+        if (!is_open_) return on_nonsense(frame.header);
         switch (kind) {
             case FrameKind::work: return on_work(std::move(frame));
             case FrameKind::answer:
@@ -152,14 +166,14 @@ private:
         auto step = handshake_.take(frame.header.kind, frame.body, [&](const Greeting& hello, std::string& text) {
             return has_known_flags(frame.header) ? handler_->admit(hello, text) : Errc::protocol_violation;
         });
-        if (step.reply != FrameKind{}) send_control(step.reply, step.body);
+        if (step.reply != FrameKind{}) session_.send_control(step.reply, step.body);
         if (step.error) {
             parting_ = Parting{step.error, std::move(step.detail)};
             return false;
         }
-        meet(handshake_.peer_name(), handshake_.version());
-        reader_.max_body_bytes(settings_->max_frame_bytes);
-        send_types(handler_->occupied_slots(this->shared_from_this()));
+        session_.meet(handshake_.peer_name(), handshake_.version());
+        reader_.max_body_bytes(settings_.max_frame_bytes);
+        session_.send_types(handler_->occupied_slots(session_.shared_from_this()));
         return true;
     }
 
@@ -167,19 +181,19 @@ private:
         Introduction peer;
         peer.version = handshake_.version();
         try {
-            detail::decode(frame.body, peer, settings_->introduction_limits());
+            detail::decode(frame.body, peer, settings_.introduction_limits());
         } catch (const Error& error) {
             return part(Errc::protocol_violation, error.what());
         }
         if (peer.window == 0 || peer.max_frame_bytes < least_max_frame_bytes)
             return part(Errc::protocol_violation, "its window or its max_frame_bytes is too small");
-        peer_ = std::move(peer);
-        if (!opened_) bound_answers(peer_.max_frame_bytes);
-        const PeerTypes types = match_types();
-        if (opened_) return handler_->types_changed(this->shared_from_this(), types), true;
-        opened_ = true;
-        stage_changed();  // heartbeats begin
-        handler_->opened(this->shared_from_this(), peer_, types);
+        session_.take_introduction(std::move(peer));
+        if (!is_open_) session_.bound_answers(session_.introduction().max_frame_bytes);
+        const PeerTypes types = session_.match_types();
+        if (is_open_) return handler_->types_changed(session_.shared_from_this(), types), true;
+        is_open_ = true;
+        session_.stage_changed();  // heartbeats begin
+        handler_->opened(session_.shared_from_this(), session_.introduction(), types);
         send_ping();
         return true;
     }
@@ -187,27 +201,26 @@ private:
     // Works and answers
 
     bool on_work(Frame&& frame) {
-        const WorkType* const type = types_.find(frame.header.type);
+        const WorkType* const type = session_.find_type(frame.header.type);
         if (!type) return on_nonsense(frame.header);
-        if (!batch_.has_room(multiplexer_))
+        if (!batch_.has_room(session_.multiplexer()))
             return part(Errc::protocol_violation,
-                        "the peer exceeded the advertised window of " + std::to_string(settings_->window) + " works");
+                        "the peer exceeded the advertised window of " + std::to_string(settings_.window) + " works");
         if (frame.header.flags & flag_submission) return on_submission(std::move(frame), *type);
-        if (handler_->accepts(*type))
-            batch_.add_work(std::move(frame), *type, static_cast<Session<Transport>&>(*this), *handler_);
+        if (handler_->accepts(*type)) batch_.add_work(std::move(frame), *type, session_, *handler_);
         else
-            reply({.kind = FrameKind::error, .id = frame.header.id},
-                  error_body({}, Errc::not_accepted, "", make_error_code(Errc::not_accepted).message()));
+            session_.reply({.kind = FrameKind::error, .id = frame.header.id},
+                           error_body({}, Errc::not_accepted, "", make_error_code(Errc::not_accepted).message()));
         return true;
     }
 
     /// A work that a work on the slave submitted, for this master to distribute.
     bool on_submission(Frame&& frame, const WorkType& type) {
-        if (handshake_.version() < 2 || settings_->role != Role::master) return on_nonsense(frame.header);
+        if (handshake_.version() < 2 || settings_.role != Role::master) return on_nonsense(frame.header);
         const auto body = frame.body.subspan(frame.header.flags & flag_timeout ? timeout_bytes : 0);
         const auto parent = detail::load<std::uint64_t>(body.data());
-        const auto child = handler_->distribute(this->shared_from_this(), type, body.subspan(parent_bytes),
-                                                frame.header.id, multiplexer_.look_up(parent));
+        const auto child = handler_->distribute(session_.shared_from_this(), type, body.subspan(parent_bytes),
+                                                frame.header.id, session_.multiplexer().look_up(parent));
         if (child) children_.add(parent, frame.header.id, child);
         return true;
     }
@@ -220,23 +233,23 @@ private:
     bool on_cancel(const Frame& frame) {
         const std::uint64_t id = frame.header.id;
         if (const auto child = children_.find(id)) handler_->cancel_work(child);
-        else if (batch_.drop_work(id)) reply({.kind = FrameKind::error, .id = id}, cancelled_body());
-        else if (const auto works = handler_->works()) works->cancel(*this, id);
+        else if (batch_.drop_work(id)) session_.reply({.kind = FrameKind::error, .id = id}, cancelled_body());
+        else if (const auto works = handler_->works()) works->cancel(session_, id);
         return true;
     }
 
     // Since version 2. Only a master recalls works, and only a slave reports about its slots.
 
     bool on_recall(const Frame& frame) {
-        if (handshake_.version() < 2 || settings_->role != Role::slave) return on_nonsense(frame.header);
+        if (handshake_.version() < 2 || settings_.role != Role::slave) return on_nonsense(frame.header);
         const std::uint64_t id = frame.header.id;
-        if (batch_.drop_work(id)) reply({.kind = FrameKind::returned, .id = id}, ByteBuffer{});
-        else if (const auto works = handler_->works()) works->recall(*this, id);
+        if (batch_.drop_work(id)) session_.reply({.kind = FrameKind::returned, .id = id}, ByteBuffer{});
+        else if (const auto works = handler_->works()) works->recall(session_, id);
         return true;
     }
 
     bool on_returned(const Frame& frame) {
-        if (handshake_.version() < 2 || settings_->role != Role::master) return on_nonsense(frame.header);
+        if (handshake_.version() < 2 || settings_.role != Role::master) return on_nonsense(frame.header);
         batch_.add(Answer::What::returned, frame.header.id);
         return true;
     }
@@ -244,9 +257,9 @@ private:
     bool on_credit(const Frame& frame) {
         const bool is_taken = frame.header.flags == flag_takes_slot;
         const std::uint64_t id = frame.header.id;
-        if (handshake_.version() < 2 || settings_->role != Role::master || (id == 0 && is_taken))
+        if (handshake_.version() < 2 || settings_.role != Role::master || (id == 0 && is_taken))
             return on_nonsense(frame.header);
-        if (id == 0) handler_->slot_freed(this->shared_from_this());
+        if (id == 0) handler_->slot_freed(session_.shared_from_this());
         else batch_.add(is_taken ? Answer::What::takes_slot : Answer::What::gives_slot, id);
         return true;
     }
@@ -255,32 +268,32 @@ private:
     /// come.
     bool on_drain() {
         hand_over_works();
-        handler_->peer_drains(this->shared_from_this());
-        if (settings_->role == Role::master) send_control(FrameKind::drain);
+        handler_->peer_drains(session_.shared_from_this());
+        if (settings_.role == Role::master) session_.send_control(FrameKind::drain);
         return true;
     }
 
-    void hand_over_works() { batch_.hand_over_works(this->shared_from_this(), *handler_); }
+    void hand_over_works() { batch_.hand_over_works(session_.shared_from_this(), *handler_); }
 
     // Heartbeats, and the farewell
 
-    void send_ping() { send_heartbeat(FrameKind::ping, liveness_.ping(now())); }
+    void send_ping() { send_heartbeat(FrameKind::ping, liveness_.ping(session_.now())); }
 
     void send_heartbeat(FrameKind kind, std::uint64_t id) {
-        if (const auto state = handler_->own_state()) send_control(kind, encode(*state), id);
-        else send_control(kind, {}, id);
+        if (const auto state = handler_->own_state()) session_.send_control(kind, encode(*state), id);
+        else session_.send_control(kind, {}, id);
     }
 
     bool on_ping(const Frame& frame) {
-        if (!take_state(frame.body)) return on_nonsense(frame.header);
+        if (!session_.take_state(frame.body)) return on_nonsense(frame.header);
         send_heartbeat(FrameKind::pong, frame.header.id);
         return true;
     }
 
     bool on_pong(const Frame& frame) {
-        if (!take_state(frame.body)) return on_nonsense(frame.header);
-        const auto time = liveness_.pong(frame.header.id, now());
-        if (time) handler_->round_trip(this->shared_from_this(), *time, peer_state_);
+        if (!session_.take_state(frame.body)) return on_nonsense(frame.header);
+        const auto time = liveness_.pong(frame.header.id, session_.now());
+        if (time) handler_->round_trip(session_.shared_from_this(), *time, session_.peer_state());
         return true;
     }
 
@@ -291,7 +304,17 @@ private:
         return false;
     }
 
+    Sender& session_;
+    const SessionSettings& settings_;
+    FrameReader reader_;
+    Handshake handshake_;
+    Liveness liveness_;
+    std::shared_ptr<Handler> handler_;  // until the session ends
     ReadBatch<Transport> batch_;
+    ChildWorks children_;
+    std::uint64_t bytes_received_ = 0;
+    std::optional<Parting> parting_;
+    bool is_open_ = false;
 };
 
 }  // namespace distwork::detail

@@ -24,9 +24,9 @@
 
 namespace distwork::detail {
 
-/// The half of a session that needs no strand: it sends frames from any thread, and knows what the peer said of itself.
+/// What a session sends, and what its peer said of itself: the part of a session that needs no strand.
 ///
-/// *Thread-safety*: all public functions, once the session is opened.
+/// *Thread-safety*: the functions before "Session strand", once the session is opened.
 class SessionSender : public Peer {
 public:
     std::error_code send(const std::shared_ptr<Call>& call) override {
@@ -87,23 +87,22 @@ public:
     /// Gives up and returns all calls that await an answer. From now on calls are refused.
     std::vector<std::shared_ptr<Call>> give_up() noexcept { return multiplexer_.give_up(); }
 
-protected:
-    SessionSender(asio::any_io_executor executor, std::shared_ptr<const SessionSettings> settings,
-                  asio::ip::tcp::endpoint endpoint)
-        : settings_{std::move(settings)},
-          multiplexer_{settings_->max_outbox_bytes},
-          executor_{std::move(executor)},
-          endpoint_{std::move(endpoint)},
-          description_{peer_name_ + " (" + detail::to_string(endpoint_) + ')'} {}
+    // Session strand
 
-    /// Wakes the writer after a frame was queued.
-    virtual void wake_writer() noexcept = 0;
+    const SessionSettings& settings() const noexcept { return *settings_; }
+    Multiplexer& multiplexer() noexcept { return multiplexer_; }
+    /// What the peer introduced itself with last.
+    const Introduction& introduction() const noexcept { return peer_; }
+    /// The latest state that a slave sent.
+    const SlaveState& peer_state() const noexcept { return peer_state_; }
+    /// The type that the peer sends under this number; null if it was told of none.
+    const WorkType* find_type(std::uint32_t number) const { return types_.find(number); }
+    /// Whether types were registered since the peer was told.
+    bool have_types_grown() const { return types_.grew(*settings_->types); }
 
     void send_control(FrameKind kind, std::span<const std::byte> body = {}, std::uint64_t id = 0) {
         if (multiplexer_.send({.kind = kind, .id = id}, body)) wake_writer();
     }
-
-    // The types of each side. Session strand
 
     /// Sends an introduction. `held_slots`: the slots of this slave that works of an earlier session still occupy.
     void send_types(std::uint32_t held_slots) {
@@ -144,13 +143,20 @@ protected:
     }
     void bound_answers(std::size_t max_bytes) { max_answer_bytes_ = std::min(settings_->max_frame_bytes, max_bytes); }
 
-    const std::shared_ptr<const SessionSettings> settings_;
-    Multiplexer multiplexer_;
+    /// The peer introduced itself.
+    void take_introduction(Introduction peer) { peer_ = std::move(peer); }
 
-    // session strand
-    OwnTypes types_;
-    Introduction peer_;
-    SlaveState peer_state_;
+protected:
+    SessionSender(asio::any_io_executor executor, std::shared_ptr<const SessionSettings> settings,
+                  asio::ip::tcp::endpoint endpoint)
+        : settings_{std::move(settings)},
+          multiplexer_{settings_->max_outbox_bytes},
+          executor_{std::move(executor)},
+          endpoint_{std::move(endpoint)},
+          description_{peer_name_ + " (" + detail::to_string(endpoint_) + ')'} {}
+
+    /// Wakes the writer after a frame was queued.
+    virtual void wake_writer() noexcept = 0;
 
 private:
     /// Sends a call whose type was registered in another library's registry: it enters the registry of this role first.
@@ -162,6 +168,14 @@ private:
         }
         return send(call);
     }
+
+    const std::shared_ptr<const SessionSettings> settings_;
+    Multiplexer multiplexer_;
+
+    // session strand
+    OwnTypes types_;
+    Introduction peer_;
+    SlaveState peer_state_;
 
     const asio::any_io_executor executor_;
     const asio::ip::tcp::endpoint endpoint_;

@@ -28,7 +28,7 @@ public:
                      const Call& parent)
         : Submission{type}, work_{std::move(work)}, to_{std::move(to)}, number_{number} {
         depth = 1;
-        if (parent.chosen()) inherit(static_cast<const Submission&>(parent));
+        if (const Submission* const of = submission_of(parent)) inherit(*of);
     }
 
     const IWork& work() const noexcept override { return *work_; }

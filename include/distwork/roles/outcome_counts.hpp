@@ -6,16 +6,12 @@
 #include <exception>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "../base/asio.hpp"
 #include "../base/probe.hpp"
 #include "../calls/call.hpp"
-#include "../calls/deliver.hpp"
 #include "../dispatch/submission.hpp"
 #include "../error.hpp"
-#include "../link/completion_queue.hpp"
 #include "../statistics.hpp"
 
 namespace distwork::detail {
@@ -36,42 +32,28 @@ std::exception_ptr error_of(const Call& call, Errc reason, Why why) noexcept {
     });
 }
 
-/// Ends the calls of a master: counts each call once, and completes it once.
+/// Counts the outcomes of a master's calls, each call once.
 ///
 /// *Thread-safety*: all functions.
-template <class Transport>
 class OutcomeCounts {
 public:
-    explicit OutcomeCounts(const Transport& transport)
-        : executor_{transport.get_executor()}, completions_{std::make_shared<CompletionQueue<Transport>>(transport)} {}
-
-    /// Counts and completes calls that answers settled.
-    void deliver(std::vector<std::shared_ptr<Call>> settled) noexcept {
-        count(settled);
-        completions_->deliver(std::move(settled));
+    /// Counts calls that answers settled.
+    void count(const std::vector<std::shared_ptr<Call>>& settled) noexcept {
+        std::uint64_t succeeded = 0;
+        for (const auto& call : settled) {
+            const Submission* const work = submission_of(*call);
+            if (work && work->outcome() == Errc{} && work->is_admitted) ++succeeded;
+            else count(*call);
+        }
+        if (succeeded != 0) succeeded_.fetch_add(succeeded, std::memory_order_relaxed);
     }
 
-    /// Fails, counts and completes a call that the caller of this function has claimed.
-    void fail(const std::shared_ptr<Call>& call, std::exception_ptr error) noexcept {
-        call->fail(std::move(error));
-        count(*call);
-        deliver_one(executor_, call);
-    }
-
-    /// Claims, fails, counts and completes those of `calls` that were not claimed before. `text(call)` is the error's
-    /// text.
-    template <class Text>
-    void fail_all(std::vector<std::shared_ptr<Call>> calls, Errc reason, Text text) noexcept {
-        fail_unclaimed(calls, reason, text);
-        count(calls);
-        deliver_all(executor_, std::move(calls));
-    }
-
-    /// Counts a settled call, whose caller was told in another way.
+    /// Counts a settled call.
     void count(const Call& call) noexcept {
-        if (!call.chosen()) return;
+        const Submission* const work = submission_of(call);
+        if (!work) return;
         if (DISTWORK_PLANTED(forget_to_count) && call.outcome() == Errc::cancelled) return;
-        if (!static_cast<const Submission&>(call).is_admitted) count_refused();
+        if (!work->is_admitted) count_refused();
         else counter_of(call.outcome()).fetch_add(1, std::memory_order_relaxed);
     }
 
@@ -89,16 +71,6 @@ public:
 private:
     using Counter = std::atomic<std::uint64_t>;
 
-    void count(const std::vector<std::shared_ptr<Call>>& settled) noexcept {
-        std::uint64_t succeeded = 0;
-        for (const auto& call : settled) {
-            if (call->chosen() && call->outcome() == Errc{} && static_cast<const Submission&>(*call).is_admitted)
-                ++succeeded;
-            else count(*call);
-        }
-        if (succeeded != 0) succeeded_.fetch_add(succeeded, std::memory_order_relaxed);
-    }
-
     Counter& counter_of(Errc outcome) noexcept {
         if (outcome == Errc{}) return succeeded_;
         switch (outcome) {
@@ -112,8 +84,6 @@ private:
         }
     }
 
-    const asio::any_io_executor executor_;
-    const std::shared_ptr<CompletionQueue<Transport>> completions_;
     Counter refused_{0};
     Counter succeeded_{0};
     Counter failed_{0};

@@ -27,6 +27,7 @@
 #include "../dispatch/socket_container.hpp"
 #include "../dispatch/submission.hpp"
 #include "../error.hpp"
+#include "../link/completion_queue.hpp"
 #include "../link/session_settings.hpp"
 #include "../log.hpp"
 #include "../socket_information.hpp"
@@ -57,7 +58,7 @@ public:
           strand_{strand},
           log_{settings_->log},
           container_{std::move(selector), limits, [transport = transport_] { return transport.now(); }},
-          outcomes_{transport_},
+          completions_{std::make_shared<CompletionQueue<Transport>>(transport_)},
           timers_{std::make_shared<TimerQueue<Transport>>(transport_, strand_)},
           no_slave_{timers_} {}
 
@@ -160,8 +161,9 @@ public:
     /// Claims and fails those works of a session that were not claimed before.
     void fail_all(std::vector<std::shared_ptr<Call>> calls, const std::string& slave, Errc reason,
                   std::string_view why) noexcept {
-        const auto text = [&](const Call& call) { return (attempts_of(call, slave) + ": ").append(why); };
-        outcomes_.fail_all(std::move(calls), reason, text);
+        fail_unclaimed(calls, reason, [&](const Call& call) { return (attempts_of(call, slave) + ": ").append(why); });
+        outcomes_.count(calls);
+        deliver_all(executor_, std::move(calls));
     }
 
     /// Exists from before works are removed from the container until their outcomes are counted. A drain that finds the
@@ -180,7 +182,11 @@ public:
 
     bool is_quiet() const { return container_.quiet() && settling_ == 0; }
 
-    void deliver_settled(std::vector<std::shared_ptr<Call>> settled) noexcept { outcomes_.deliver(std::move(settled)); }
+    /// Completes calls that answers settled.
+    void deliver(std::vector<std::shared_ptr<Call>> settled) noexcept {
+        outcomes_.count(settled);
+        completions_->deliver(std::move(settled));
+    }
 
     /// Settles all works that wait. From now on no work is sent again.
     void abandon_waiting() noexcept {
@@ -353,8 +359,10 @@ private:
     }
 
     void fail(const SubmissionPtr& call, std::exception_ptr error) noexcept {
-        if (call->take_refusal(error)) outcomes_.count(*call);
-        else outcomes_.fail(call, std::move(error));
+        const bool is_told = call->take_refusal(error);
+        if (!is_told) call->fail(std::move(error));
+        outcomes_.count(*call);
+        if (!is_told) deliver_one(executor_, call);
     }
 
     Error refusal_of(const Submission& call, Admission admission) const {
@@ -367,7 +375,8 @@ private:
     const typename Transport::Strand strand_;
     const RoleLog log_;
     Container container_;
-    OutcomeCounts<Transport> outcomes_;
+    OutcomeCounts outcomes_;
+    const std::shared_ptr<CompletionQueue<Transport>> completions_;
     const std::shared_ptr<TimerQueue<Transport>> timers_;
     std::shared_ptr<void> next_look_;
     NoSlaveAlarm<Transport> no_slave_;

@@ -159,7 +159,7 @@ public:
     }
 
     void deliver(std::vector<std::shared_ptr<Call>> settled) noexcept override {
-        scheduler_->deliver_settled(std::move(settled));
+        scheduler_->deliver(std::move(settled));
         scheduler_->end_settling();
         scheduler_->notice();
     }

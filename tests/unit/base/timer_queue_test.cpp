@@ -1,5 +1,6 @@
 #include "distwork/base/timer_queue.hpp"
 
+#include <asio/io_context.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "distwork/sim/simulation.hpp"
+#include "distwork/transport.hpp"
 #include "support/catch.hpp"
 
 namespace timer_queue_test {
@@ -124,6 +126,26 @@ TEST_CASE("what keeps an action may outlive the queue", "[unit]") {
     timers.queue.reset();
     timers.simulation.run_for(0ns);
     CHECK(queue.expired());
+}
+
+TEST_CASE("a queue that rests lets its context run out of work, unless an action is left", "[unit]") {
+    asio::io_context io{1};
+    const Tcp tcp{io.get_executor()};
+    const auto queue = std::make_shared<detail::TimerQueue<Tcp>>(tcp, tcp.make_strand());
+    bool has_run = false;
+    std::shared_ptr<void> kept;
+    std::shared_ptr<void> far;
+    queue->set(
+        1ms, [&] { has_run = true; }, kept);
+    queue->set(
+        1h, [] { FAIL("an hour has not passed"); }, far);
+    queue->rest();
+    while (!has_run) io.run_one_for(20s);
+    CHECK(io.run_for(20ms) == 0);
+    CHECK_FALSE(io.stopped());  // the far one is waited for
+    far.reset();
+    queue->rest();
+    io.run();
 }
 
 }  // namespace timer_queue_test

@@ -25,7 +25,7 @@ TEST_CASE("a call completes with the value that came back", "[unit]") {
     });
     CHECK(call->name() == "calls::Add");
     CHECK(call->attempt() == 1);
-    CHECK_FALSE(call->chosen());
+    CHECK_FALSE(call->is_submission());
     CHECK_FALSE(call->has_own_executor());
     distwork::detail::ByteBuffer room;
     call->encode(room, {});

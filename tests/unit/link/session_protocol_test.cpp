@@ -36,35 +36,29 @@ struct Paper : support::Clock {
 
 }  // namespace session_protocol_test
 
-/// A protocol without a socket: the test carries the bytes.
+/// A session without a socket: the test carries the bytes.
 template <>
-class distwork::detail::Session<session_protocol_test::Paper> : public SessionProtocol<session_protocol_test::Paper> {
-    using Protocol = SessionProtocol<session_protocol_test::Paper>;
-
+class distwork::detail::Session<session_protocol_test::Paper>
+    : public SessionSender, public std::enable_shared_from_this<Session<session_protocol_test::Paper>> {
 public:
+    using TimePoint = std::chrono::steady_clock::time_point;
+
     Session(std::shared_ptr<const SessionSettings> settings,
             std::shared_ptr<SessionHandler<session_protocol_test::Paper>> handler)
-        : Protocol{{}, std::move(settings), {}, std::move(handler)} {}
+        : SessionSender{{}, std::move(settings), {}}, protocol{*this, this->settings(), std::move(handler)} {}
 
-    TimePoint now() const override { return time; }
-    void stage_changed() override { ++stages; }
+    TimePoint now() const { return time; }
+    void stage_changed() { ++stages; }
     void wake_writer() noexcept override {}
     void write() noexcept override {}
     void fail(const std::exception_ptr&) noexcept override {}
-
-    using Protocol::beat;
-    using Protocol::liveness_;
-    using Protocol::opened_;
-    using Protocol::part;
-    using Protocol::parting_;
-    using Protocol::say_hello;
 
     /// All that waits to leave.
     std::vector<std::byte> leaving() {
         std::vector<std::byte> bytes;
         Outbox outbox;
         std::vector<asio::const_buffer> buffers;
-        while (multiplexer_.take(outbox)) {
+        while (multiplexer().take(outbox)) {
             while (!outbox.empty()) {
                 outbox.gather(buffers, 1 << 20);
                 const std::size_t count = asio::buffer_size(buffers);
@@ -78,15 +72,16 @@ public:
 
     /// One read of all of them, or as many as there is room for.
     void arrive(std::span<const std::byte> bytes) {
-        while (!bytes.empty() && !parting_) {
-            const auto space = reader_.prepare();
+        while (!bytes.empty() && !protocol.parting()) {
+            const auto space = protocol.prepare();
             const std::size_t count = std::min(space.size(), bytes.size());
             std::memcpy(space.data(), bytes.data(), count);
-            receive(count);
+            protocol.receive(count);
             bytes = bytes.subspan(count);
         }
     }
 
+    SessionProtocol<session_protocol_test::Paper> protocol;
     TimePoint time{std::chrono::hours{1}};
     int stages = 0;
 };
@@ -183,10 +178,10 @@ struct Link {
         }
     }
     void open() {
-        slave.session->say_hello();
+        slave.session->protocol.say_hello();
         exchange();
-        REQUIRE(master.session->opened_);
-        REQUIRE(slave.session->opened_);
+        REQUIRE(master.session->protocol.is_open());
+        REQUIRE(slave.session->protocol.is_open());
         master.take_log();
         slave.take_log();
     }
@@ -221,21 +216,21 @@ TEST_CASE(
     "other's types",
     "[unit]") {
     Link link;
-    link.slave.session->say_hello();
+    link.slave.session->protocol.say_hello();
     const auto hello = link.slave.session->leaving();
     CHECK(kinds_in(hello) == std::vector{FrameKind::hello});
     link.master.session->arrive(hello);
-    CHECK(link.master.session->accepted());
-    CHECK_FALSE(link.master.session->opened_);
+    CHECK(link.master.session->protocol.accepted());
+    CHECK_FALSE(link.master.session->protocol.is_open());
     CHECK(link.master.take_log() == Strings{"admit Grace"});
     const auto welcome = link.master.session->leaving();
     CHECK(kinds_in(welcome) == std::vector{FrameKind::welcome, FrameKind::types});
     link.slave.session->arrive(welcome);
-    CHECK(link.slave.session->opened_);
+    CHECK(link.slave.session->protocol.is_open());
     CHECK(link.slave.session->stages == 1);
     CHECK(link.slave.session->name() == "Ada");
     link.exchange();
-    CHECK(link.master.session->opened_);
+    CHECK(link.master.session->protocol.is_open());
     CHECK(link.master.session->name() == "Grace");
     CHECK(link.master.take_log() == Strings{"opened 3", "round trip 0"});
 }
@@ -243,21 +238,21 @@ TEST_CASE(
 TEST_CASE("a slave that is refused is told so, and the session parts", "[unit]") {
     Link link;
     link.master.role->refuses = Errc::too_many_slaves;
-    link.slave.session->say_hello();
+    link.slave.session->protocol.say_hello();
     link.exchange();
-    REQUIRE(link.master.session->parting_);
-    CHECK(link.master.session->parting_->reason == Errc::too_many_slaves);
-    REQUIRE(link.slave.session->parting_);
-    CHECK(link.slave.session->parting_->reason == Errc::too_many_slaves);
-    CHECK(link.slave.session->parting_->detail == "refused: no room");
-    CHECK_FALSE(link.slave.session->opened_);
+    REQUIRE(link.master.session->protocol.parting());
+    CHECK(link.master.session->protocol.parting()->reason == Errc::too_many_slaves);
+    REQUIRE(link.slave.session->protocol.parting());
+    CHECK(link.slave.session->protocol.parting()->reason == Errc::too_many_slaves);
+    CHECK(link.slave.session->protocol.parting()->detail == "refused: no room");
+    CHECK_FALSE(link.slave.session->protocol.is_open());
 }
 
 TEST_CASE("bytes of a stranger end the session before anything is said", "[unit]") {
     Link link;
     link.master.session->arrive(support::bytes_of("GET / HTTP/1.1\r\nHost: distwork\r\n\r\n"));
-    REQUIRE(link.master.session->parting_);
-    CHECK(link.master.session->parting_->reason == Errc::not_distwork);
+    REQUIRE(link.master.session->protocol.parting());
+    CHECK(link.master.session->protocol.parting()->reason == Errc::not_distwork);
     CHECK(link.master.take_log().empty());
     CHECK(link.master.session->leaving().empty());
 }
@@ -274,22 +269,22 @@ TEST_CASE(
                  FrameHeader{.kind = FrameKind::answer}, FrameHeader{.kind = static_cast<FrameKind>(99)});
     CAPTURE(static_cast<int>(header.kind));
     link.master.session->arrive(frame(header));
-    REQUIRE(link.master.session->parting_);
-    CHECK(link.master.session->parting_->reason == Errc::protocol_violation);
+    REQUIRE(link.master.session->protocol.parting());
+    CHECK(link.master.session->protocol.parting()->reason == Errc::protocol_violation);
     link.exchange();
-    REQUIRE(link.slave.session->parting_);
-    CHECK(link.slave.session->parting_->reason == Errc::protocol_violation);
-    CHECK(link.slave.session->parting_->detail == link.master.session->parting_->detail);
+    REQUIRE(link.slave.session->protocol.parting());
+    CHECK(link.slave.session->protocol.parting()->reason == Errc::protocol_violation);
+    CHECK(link.slave.session->protocol.parting()->detail == link.master.session->protocol.parting()->detail);
 }
 
 TEST_CASE("nothing but types may come before the types are known", "[unit]") {
     Link link;
-    link.slave.session->say_hello();
+    link.slave.session->protocol.say_hello();
     link.master.session->arrive(link.slave.session->leaving());
-    REQUIRE(link.master.session->accepted());
+    REQUIRE(link.master.session->protocol.accepted());
     link.master.session->arrive(frame({.kind = FrameKind::ping}));
-    REQUIRE(link.master.session->parting_);
-    CHECK(link.master.session->parting_->reason == Errc::protocol_violation);
+    REQUIRE(link.master.session->protocol.parting());
+    CHECK(link.master.session->protocol.parting()->reason == Errc::protocol_violation);
 }
 
 TEST_CASE(
@@ -299,7 +294,7 @@ TEST_CASE(
     Link link;
     link.open();
     for (std::uint64_t id = 1; id <= 5; ++id) link.master.session->arrive(frame({.kind = FrameKind::work, .id = id}));
-    CHECK_FALSE(link.master.session->parting_);
+    CHECK_FALSE(link.master.session->protocol.parting());
     CHECK(kinds_in(link.master.session->leaving()) == std::vector(5, FrameKind::error));
 }
 
@@ -308,11 +303,11 @@ TEST_CASE("a peer that has more works here than it was told parts", "[unit]") {
     link.open();
     link.master.role->execute_works();
     for (std::uint64_t id = 1; id <= 2; ++id) link.master.session->arrive(frame({.kind = FrameKind::work, .id = id}));
-    CHECK_FALSE(link.master.session->parting_);
+    CHECK_FALSE(link.master.session->protocol.parting());
     CHECK(link.master.role->works()->state().queued == 2);
     link.master.session->arrive(frame({.kind = FrameKind::work, .id = 3}));
-    REQUIRE(link.master.session->parting_);
-    CHECK(link.master.session->parting_->reason == Errc::protocol_violation);
+    REQUIRE(link.master.session->protocol.parting());
+    CHECK(link.master.session->protocol.parting()->reason == Errc::protocol_violation);
     CHECK(link.master.role->works()->state().queued == 2);
 }
 
@@ -334,7 +329,7 @@ TEST_CASE(
 TEST_CASE("a heartbeat comes back, and tells the round trip", "[unit]") {
     Link link;
     link.open();
-    link.master.session->beat();
+    link.master.session->protocol.beat();
     const auto ping = link.master.session->leaving();
     CHECK(kinds_in(ping) == std::vector{FrameKind::ping});
     link.master.session->time += 7ms;
@@ -347,9 +342,9 @@ TEST_CASE("a peer that was suspected is not any more once it is heard", "[unit]"
     Link link;
     link.open();
     PaperSession& master = *link.master.session;
-    link.slave.session->beat();
-    CHECK_FALSE(master.liveness_.suspect(master.time += 5s));
-    CHECK(master.liveness_.suspect(master.time += 5s));
+    link.slave.session->protocol.beat();
+    CHECK_FALSE(master.protocol.liveness().suspect(master.time += 5s));
+    CHECK(master.protocol.liveness().suspect(master.time += 5s));
     const auto ping = link.slave.session->leaving();
     master.arrive(ping);
     CHECK(link.master.take_log() == Strings{"heard"});
@@ -370,15 +365,15 @@ TEST_CASE("a master confirms that a slave drains, and a slave confirms nothing",
 TEST_CASE("who parts says why, once, and both ends know the reason", "[unit]") {
     Link link;
     link.open();
-    link.slave.session->part(Errc::stopped, "the end");
-    link.slave.session->part(Errc::peer_silent, "another");
+    link.slave.session->protocol.part(Errc::stopped, "the end");
+    link.slave.session->protocol.part(Errc::peer_silent, "another");
     const auto bye = link.slave.session->leaving();
     CHECK(kinds_in(bye) == std::vector{FrameKind::bye});
     link.master.session->arrive(bye);
-    REQUIRE(link.master.session->parting_);
-    CHECK(link.master.session->parting_->reason == Errc::stopped);
-    CHECK(link.master.session->parting_->detail == "the end");
-    CHECK(link.slave.session->parting_->reason == Errc::stopped);
+    REQUIRE(link.master.session->protocol.parting());
+    CHECK(link.master.session->protocol.parting()->reason == Errc::stopped);
+    CHECK(link.master.session->protocol.parting()->detail == "the end");
+    CHECK(link.slave.session->protocol.parting()->reason == Errc::stopped);
 }
 
 }  // namespace session_protocol_test
