@@ -109,7 +109,7 @@ public:
     // The session's strand
 
     std::uint64_t tag = 0;  ///< for the role: the id of its socket
-    std::size_t place = 0;  ///< for the role: its index in the SessionSet, whose mutex guards it
+    std::size_t index = 0;  ///< for the role: where it stands in the SessionSet, whose mutex guards it
 
     Traffic traffic() const { return {writer_.bytes(), protocol_.bytes_received(), protocol_.liveness().last_heard()}; }
     /// Whether the peer was accepted: it greeted this end, and the role admitted it.

@@ -22,17 +22,17 @@ public:
     bool add(const SessionPtr& session, std::size_t most) {
         const std::lock_guard lock{mutex_};
         if (ended_ || sessions_.size() >= most) return false;
-        session->place = sessions_.size();
+        session->index = sessions_.size();
         sessions_.push_back(session);
         return true;
     }
 
     void remove(const Session<Transport>& session) {
         const std::lock_guard lock{mutex_};
-        const std::size_t place = session.place;
-        if (place >= sessions_.size() || sessions_[place].get() != &session) return;
-        sessions_[place] = std::move(sessions_.back());
-        sessions_[place]->place = place;
+        const std::size_t index = session.index;
+        if (index >= sessions_.size() || sessions_[index].get() != &session) return;
+        sessions_[index] = std::move(sessions_.back());
+        sessions_[index]->index = index;
         sessions_.pop_back();
     }
 
