@@ -7,4 +7,5 @@ target_link_libraries(distwork_compiled PUBLIC distwork)
 target_compile_definitions(distwork_compiled PUBLIC DISTWORK_SEPARATE_COMPILATION)
 set_target_properties(distwork_compiled PROPERTIES
   EXPORT_NAME compiled POSITION_INDEPENDENT_CODE ON
-  VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+  CXX_VISIBILITY_PRESET default VISIBILITY_INLINES_HIDDEN OFF  # whatever a parent project sets
+  VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION})

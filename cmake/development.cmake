@@ -1,5 +1,6 @@
 # Flags for our own tests and examples. They belong to this directory and those below, not to the target distwork:
-# nothing here reaches a consumer, or the dependencies.
+# nothing here reaches a consumer, or the dependencies. distwork::compiled is compiled with them where tests, examples or
+# benchmarks are built.
 add_compile_definitions(ASIO_NO_DEPRECATED)
 
 if(MSVC)

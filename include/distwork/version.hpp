@@ -3,8 +3,6 @@
 /// \file
 /// The version of the library, and the versions of the protocol that it speaks.
 
-#include "base/requirements.hpp"
-
 /// The version of the library, for the preprocessor.
 ///@{
 #define DISTWORK_VERSION_MAJOR 0
@@ -13,6 +11,8 @@
 ///@}
 /// The version as text, e.g. "0.2.0".
 #define DISTWORK_VERSION "0.2.0"
+
+#include "base/requirements.hpp"
 
 #include <cstdint>
 

@@ -38,3 +38,10 @@
 #error \
     "distwork needs coroutines in Asio: with clang and Asio 1.22 define ASIO_HAS_CO_AWAIT=1 and ASIO_HAS_STD_COROUTINE=1 (the CMake target does)"
 #endif
+
+namespace distwork::detail {
+
+/// The version of Asio: major * 100,000 + minor * 100 + patch.
+inline constexpr int asio_version = ASIO_VERSION;
+
+}  // namespace distwork::detail

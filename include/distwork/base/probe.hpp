@@ -5,9 +5,6 @@
 // The simulation tests count the situations that their runs reach, and switch on bugs that they must find. They define
 // DISTWORK_PROBE to the name of a header that defines both macros. Everywhere else the macros do nothing.
 #ifdef DISTWORK_PROBE
-#ifdef DISTWORK_SEPARATE_COMPILATION
-#error "distwork: DISTWORK_PROBE and DISTWORK_SEPARATE_COMPILATION exclude each other, the compiled library has no probe"
-#endif
 #include DISTWORK_PROBE
 #else
 #define DISTWORK_MARK(name) static_cast<void>(0)

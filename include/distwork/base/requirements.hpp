@@ -12,3 +12,8 @@
 #ifndef __cpp_rtti
 #error "distwork needs run-time type information, by which cereal tells works apart: compile without -fno-rtti"
 #endif
+#if defined(DISTWORK_PROBE) && defined(DISTWORK_SEPARATE_COMPILATION)
+#error "distwork needs DISTWORK_PROBE without DISTWORK_SEPARATE_COMPILATION: the compiled library has no probe"
+#endif
+
+#include "one_version.hpp"

@@ -45,7 +45,9 @@ public:
 
 private:
     struct Pool {
-        explicit Pool(std::size_t count) : context{count == 1 ? 1 : ASIO_CONCURRENCY_HINT_DEFAULT}, threads(count) {}
+        // Hints above 1 mean locks, whatever the program defines Asio's hints 1 and default to be.
+        explicit Pool(std::size_t count)
+            : context{ASIO_CONCURRENCY_HINT_1 == 1 && count == 1 ? 1 : 2}, threads(count) {}
 
         void join() {
             for (auto& thread : threads)

@@ -50,11 +50,13 @@ public:
     /// Cancels the wait and releases the timer, which belongs to the context.
     void stop() noexcept {
         rest();
+        next_ = nullptr;
+        over_ = nullptr;
         if (timers_) timers_->stop();
         timers_ = nullptr;
     }
 
-    /// Cancels the wait. To be called when no work runs that has a timeout.
+    /// Cancels the wait. To be called when no work runs or is suspended that has a timeout.
     void rest() noexcept {
         if (wakes_at_ == TimePoint::max()) return;
         wakes_at_ = TimePoint::max();

@@ -180,7 +180,7 @@ public:
                 hand_on_slot();
             } else if (!waiting_.take(begun.batch, begun.item)) {
                 if (!DISTWORK_PLANTED(leak_a_slot)) --running_;
-                if (running_ == 0) limits_.rest();
+                if (running_ == 0 && suspended_ == 0) limits_.rest();
                 if (nothing_is_here()) idle.swap(idle_);
             } else {
                 execution.reset(begun.batch->peer.get(), begun.item.id);

@@ -4,8 +4,6 @@
 // DISTWORK_SEPARATE_COMPILATION, and contain only what their own types need; the roles over Tcp with the selectors of
 // the library are compiled here. The library distwork::compiled consists of such a file.
 
-#include "../selector.hpp"
-#include "../transport.hpp"
 #include "roles.hpp"
 
 namespace distwork::detail {

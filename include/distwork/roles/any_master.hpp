@@ -75,9 +75,10 @@ void wait_for_slaves(const std::shared_ptr<AnyMaster>& master, std::size_t count
     master->wait_for_slaves(waiter);
 }
 
-/// The version is a part of the functions' names: files that were compiled with another one do not link.
+/// The versions of this library and of Asio are a part of the functions' names: a file that was compiled with others
+/// than distwork::compiled does not link.
 template <class Selector, class Transport, int major = DISTWORK_VERSION_MAJOR, int minor = DISTWORK_VERSION_MINOR,
-          int patch = DISTWORK_VERSION_PATCH>
+          int patch = DISTWORK_VERSION_PATCH, int with_asio = asio_version>
 struct MasterFactory {
     /// *Errors*: Error (address_in_use, bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
     static std::shared_ptr<AnyMaster> make(Transport transport, MasterOptions options, Selector selector);

@@ -37,9 +37,9 @@ protected:
     ~AnySlave() = default;
 };
 
-/// The version is a part of the function's name: files that were compiled with another one do not link.
+/// The versions are a part of the function's name: see MasterFactory.
 template <class Transport, int major = DISTWORK_VERSION_MAJOR, int minor = DISTWORK_VERSION_MINOR,
-          int patch = DISTWORK_VERSION_PATCH>
+          int patch = DISTWORK_VERSION_PATCH, int with_asio = asio_version>
 struct SlaveFactory {
     /// *Errors*: Error (bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
     static std::shared_ptr<AnySlave> make(Transport transport, std::vector<MasterAddress> masters,

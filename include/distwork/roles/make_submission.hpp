@@ -34,6 +34,7 @@ auto make_submission(const std::shared_ptr<AnyScheduler>& scheduler, Kept&& work
 /// slot does not keep them alive. Its handler only posts: settling a call there could clear its own slot.
 template <class Slot, class Each>
 void cancel_each_through(const std::shared_ptr<AnyScheduler>& scheduler, Slot slot, Each each) noexcept {
+    if (!slot.is_connected()) return;
     cancel_through(slot, [scheduler = std::weak_ptr{scheduler}, each = std::move(each)] {
         const auto there = scheduler.lock();
         if (!there) return;
@@ -45,6 +46,7 @@ void cancel_each_through(const std::shared_ptr<AnyScheduler>& scheduler, Slot sl
 /// The same for one submission.
 template <class Slot>
 void cancel_through(const std::shared_ptr<AnyScheduler>& scheduler, Slot slot, const SubmissionPtr& call) noexcept {
+    if (!slot.is_connected()) return;
     cancel_each_through(scheduler, slot, [weak = std::weak_ptr{call}](auto cancel) {
         if (const auto still = weak.lock()) cancel(still);
     });

@@ -124,10 +124,11 @@ private:
     }
 
     static asio::awaitable<void> drain(std::shared_ptr<MasterCore> self) {
-        self->scheduler_->watch_for_quiet([core = std::weak_ptr{self}] {
+        const auto quiet = [core = std::weak_ptr{self}] {
             const auto there = core.lock();
             if (there) post_surely(there->strand_, [there] { there->shutdown_.look_again(); });
-        });
+        };
+        surely([&] { self->scheduler_->watch_for_quiet(quiet); });
         co_await self->shutdown_.until([&self] {
             return self->scheduler_->is_quiet() && self->sessions_->are_works_done(self->shutdown_.looking_again(self));
         });
@@ -171,16 +172,16 @@ private:
     const std::shared_ptr<Sessions> sessions_;
 };
 
-template <class Selector, class Transport, int major, int minor, int patch>
-std::shared_ptr<AnyMaster> MasterFactory<Selector, Transport, major, minor, patch>::make(Transport transport,
-                                                                                         MasterOptions options,
-                                                                                         Selector selector) {
+template <class Selector, class Transport, int major, int minor, int patch, int with_asio>
+std::shared_ptr<AnyMaster> MasterFactory<Selector, Transport, major, minor, patch, with_asio>::make(
+    Transport transport, MasterOptions options, Selector selector) {
     return std::make_shared<MasterCore<Selector, Transport>>(std::move(transport), std::move(options),
                                                              std::move(selector));
 }
 
-template <class Selector, class Transport, int major, int minor, int patch>
-void MasterFactory<Selector, Transport, major, minor, patch>::socket_selector(AnyMaster& master, Selector selector) {
+template <class Selector, class Transport, int major, int minor, int patch, int with_asio>
+void MasterFactory<Selector, Transport, major, minor, patch, with_asio>::socket_selector(AnyMaster& master,
+                                                                                         Selector selector) {
     static_cast<MasterCore<Selector, Transport>&>(master).socket_selector(std::move(selector));
 }
 

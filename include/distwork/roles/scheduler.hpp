@@ -139,7 +139,7 @@ public:
     void master_runs() noexcept { no_slave_.master_runs(); }
 
     /// From now on calls `quiet` when nothing waits and nothing is in flight: from any thread, possibly repeatedly.
-    /// Called once.
+    /// Called once. *Errors*: std::bad_alloc; then nothing has changed.
     void watch_for_quiet(std::function<void()> quiet) {
         quiet_ = std::move(quiet);
         stopping_ = true;

@@ -342,10 +342,9 @@ private:
     std::weak_ptr<Session<Transport>> session_;  // kept alive by serve()
 };
 
-template <class Transport, int major, int minor, int patch>
-std::shared_ptr<AnySlave> SlaveFactory<Transport, major, minor, patch>::make(Transport transport,
-                                                                             std::vector<MasterAddress> masters,
-                                                                             SlaveOptions options) {
+template <class Transport, int major, int minor, int patch, int with_asio>
+std::shared_ptr<AnySlave> SlaveFactory<Transport, major, minor, patch, with_asio>::make(
+    Transport transport, std::vector<MasterAddress> masters, SlaveOptions options) {
     auto core = std::make_shared<SlaveCore<Transport>>(std::move(transport), std::move(masters), std::move(options));
     core->observe_registry();
     return core;

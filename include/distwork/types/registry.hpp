@@ -21,7 +21,6 @@
 #include "../archive/type_growth.hpp"
 #include "../archive/wire_archive.hpp"
 #include "../base/asio.hpp"
-#include "../base/one_version.hpp"
 #include "../base/type_name.hpp"
 #include "../base/visibility.hpp"
 #include "../error.hpp"

@@ -30,5 +30,5 @@ int main() {
     asio::co_spawn(io, calls, asio::detached);
     io.run();
     std::cout << "8 / 2 + 8 * 2 + 8 * 3 = " << sum << '\n';
-    return sum == 44 ? 0 : 1;
+    return sum == 44 && twice_by_own_selector(8) == 16 ? 0 : 1;
 }

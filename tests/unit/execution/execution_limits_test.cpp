@@ -7,6 +7,7 @@
 #include <stop_token>
 #include <vector>
 
+#include "support/call_works.hpp"
 #include "support/catch.hpp"
 #include "support/queue.hpp"
 
@@ -162,6 +163,28 @@ TEST_CASE("a queue that was stopped, or is gone, waits for no work's time", "[un
     queue.run();
     CHECK(queue.clock.waiting() == 0);
     CHECK(queue.peer->replies.size() == 1);
+}
+
+TEST_CASE("the time of a work that is suspended goes on when another work has come and gone", "[unit]") {
+    Queue queue{1};
+    on_await = [&queue](int id, Context& context) -> asio::awaitable<void> {
+        queue.begun.push_back(id);
+        static_cast<void>(co_await context.async_call(calls::Add{}));
+    };
+    queue.push({1}, coroutine(), nullptr, 50ms);
+    queue.poll();
+    REQUIRE(queue.peer->sent.size() == 1);  // the peer never answers
+    queue.push({2});
+    queue.poll();
+    REQUIRE(queue.answered() == std::vector<int>{2});
+    queue.clock.pass(50ms);
+    queue.poll();
+    REQUIRE(queue.answered() == std::vector<int>{2, 1});
+    CHECK(queue.peer->replies[1].read().error == Errc::execution_timeout);
+    CHECK(queue.peer->replies[1].flags == flag_goes_on);
+    queue.queue->stop();
+    queue.peer->sent.clear();
+    queue.poll();
 }
 
 }  // namespace execution_limits_test
