@@ -28,6 +28,7 @@
 #include "../statistics.hpp"
 #include "../types/registry.hpp"
 #include "accepted_types.hpp"
+#include "checked_options.hpp"
 #include "nested_submission.hpp"
 #include "role_log.hpp"
 #include "scheduler.hpp"
