@@ -48,12 +48,15 @@ TEST_CASE("joining a pool waits for the work that runs, and drops those that wai
 
 TEST_CASE("a pool that is destroyed by one of its own works does not wait for it", "[unit]") {
     std::promise<void> ended;
+    std::latch posted{1};  // the pool must live for as long as this thread posts to it
     auto pool = std::make_unique<WorkPool>(2u);
     auto& there = *pool;
-    asio::post(there.get_executor(), [&ended, own = std::move(pool)]() mutable {
+    asio::post(there.get_executor(), [&ended, &posted, own = std::move(pool)]() mutable {
+        posted.wait();
         own.reset();
         ended.set_value();
     });
+    posted.count_down();
     CHECK(ended.get_future().wait_for(20s) == std::future_status::ready);
 }
 
