@@ -5,7 +5,8 @@ set(package_dir "${CMAKE_INSTALL_DATADIR}/cmake/distwork")
 install(TARGETS distwork EXPORT distworkTargets FILE_SET HEADERS FILE_SET impl)
 install(EXPORT distworkTargets NAMESPACE distwork:: DESTINATION "${package_dir}")
 
-# The compiled library depends on the architecture, and what tells of it stands beside it. The rest of the package does not.
+# The compiled library depends on the architecture. Its targets are exported beside it, so that the rest of the package
+# is the same for all architectures.
 if(DISTWORK_COMPILED)
   install(TARGETS distwork_compiled EXPORT distworkCompiledTargets)
   install(EXPORT distworkCompiledTargets NAMESPACE distwork:: DESTINATION "${CMAKE_INSTALL_LIBDIR}/cmake/distwork")

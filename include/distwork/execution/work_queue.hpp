@@ -82,10 +82,8 @@ private:
     using OwnExecution = typename WorkSlots<Transport>::OwnExecution;
     static constexpr auto longest_turn = std::chrono::milliseconds{10};
 
-    std::shared_ptr<WorkQueue> shared() { return this->shared_from_this(); }
-
     void post_runner() noexcept {
-        post_surely(executor_, [self = shared()] { self->run(); });
+        post_surely(executor_, [self = this->shared_from_this()] { self->run(); });
     }
 
     /// A runner: executes works in its slot until none waits. After `longest_turn` it posts itself again, so that other
@@ -165,7 +163,7 @@ private:
     /// Starts a coroutine work. `take()` returns its execution, taken over from its runner. `since`: when it began.
     template <class Take>
     void spawn(Begun begun, TimePoint since, Take take) noexcept {
-        auto self = shared();
+        auto self = this->shared_from_this();
         const auto& peer = begun.batch->peer;
         Ended ended{self, peer};  // is destroyed, and ends the session, if the following throws
         static_cast<void>(exception_of([&] {
@@ -237,7 +235,7 @@ private:
             TimePoint since;
         };
         const auto delayed = surely([] { return std::make_shared<Delayed>(); });
-        delayed->queue = shared();
+        delayed->queue = this->shared_from_this();
         const auto work = [delayed] {
             auto& [queue, begun_work, execution, since] = *delayed;
             if (begun_work.item.type->execute_async)

@@ -184,8 +184,8 @@ private:
                 co_await link_->socket.async_read_some(asio::buffer(space.data(), space.size()), token);
             if (error == asio::error::eof) error = Errc::connection_closed;
             if (error) end(error, "");
-            else if (!has_ended() && !protocol_.parting())
-                received(count);  // it may have ended after the bytes arrived
+            // It may have ended after the bytes arrived.
+            else if (!has_ended() && !protocol_.parting()) received(count);
             // A slave that sends and does not read would make its master hold more and more answers. So a master stops
             // reading. A slave does not, else both might wait for each other: its credit bounds what it receives.
             while (!has_ended() && settings().role == Role::master && multiplexer().is_overfull())

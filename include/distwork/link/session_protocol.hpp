@@ -37,7 +37,6 @@ namespace distwork::detail {
 /// *Executor*: the session's strand. *Lifetime*: a member of its session.
 template <class Transport>
 class SessionProtocol {
-    using Sender = Session<Transport>;
     using Handler = SessionHandler<Transport>;
 
 public:
@@ -49,7 +48,7 @@ public:
         std::string detail;
     };
 
-    SessionProtocol(Sender& session, const SessionSettings& settings, std::shared_ptr<Handler> handler)
+    SessionProtocol(Session<Transport>& session, const SessionSettings& settings, std::shared_ptr<Handler> handler)
         : session_{session},
           settings_{settings},
           reader_{stranger_bytes},
@@ -304,7 +303,7 @@ private:
         return false;
     }
 
-    Sender& session_;
+    Session<Transport>& session_;
     const SessionSettings& settings_;
     FrameReader reader_;
     Handshake handshake_;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "../statistics.hpp"
 #include "../types/registry.hpp"
 #include "../version.hpp"
+#include "any_role.hpp"
 #include "any_scheduler.hpp"
 #include "slave_waiters.hpp"
 
@@ -20,24 +20,8 @@ namespace distwork::detail {
 /// that includes no more than this compiles nothing of the machinery behind it.
 ///
 /// *Thread-safety*: all functions. *Lifetime*: shared by the Master, by its coroutines and by its sessions.
-class AnyMaster {
+class AnyMaster : public AnyRole {
 public:
-    // The life cycle
-
-    /// Begins to run, and logs how that ended. *Errors*: Error (already_running).
-    virtual void start() = 0;
-    virtual void ask_to_run() noexcept = 0;
-    /// Accepts slaves until the master stops, and ends when the shutdown has ended. *Errors*: Error (already_running,
-    /// cancelled).
-    virtual asio::awaitable<void> run() = 0;
-    /// Admits no more works, waits for at most `timeout` for the admitted works and the works of slaves, then ends all
-    /// sessions. A further call joins the same shutdown and may shorten it. *Errors*: Error (cancelled): the shutdown
-    /// goes on.
-    virtual asio::awaitable<void> stop(std::chrono::milliseconds timeout) = 0;
-    /// The Master is destroyed: settles every submission, ends everything, and blocks until works of slaves that run on
-    /// the master's own threads have returned.
-    virtual void end() noexcept = 0;
-
     // Works of slaves
 
     virtual void accept_work(const WorkType& type) = 0;
@@ -53,7 +37,6 @@ public:
 
     /// It outlives the master where a call under way keeps it.
     virtual std::shared_ptr<AnyScheduler> scheduler() const noexcept = 0;
-    virtual asio::any_io_executor any_strand() const = 0;
     virtual asio::ip::tcp::endpoint local_endpoint() const noexcept = 0;
     /// The works that wait for slaves, and the works of slaves that wait for a slot of this master.
     virtual std::vector<Waiting> waiting() const = 0;

@@ -36,7 +36,7 @@ TEST_CASE("joining a pool waits for the work that runs, and drops those that wai
     const auto dropped = std::make_shared<int>();
     asio::post(pool.get_executor(), [&] {
         begun.set_value();
-        std::this_thread::sleep_for(20ms);
+        while (!pool.get_executor().context().stopped()) std::this_thread::yield();  // until it is being joined
         has_ended = true;
     });
     begun.get_future().wait();
