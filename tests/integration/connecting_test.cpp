@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <distwork.hpp>
+#include <distwork/transport.hpp>
 #include <memory>
 #include <mutex>
 #include <optional>

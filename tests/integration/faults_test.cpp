@@ -42,7 +42,7 @@ distwork::MasterOptions watchful() {
 }
 
 /// Ends a session for no silence: what ends there was ended by the fault.
-distwork::MasterOptions patient() {
+distwork::MasterOptions patient_options() {
     distwork::MasterOptions options;
     options.link.heartbeat = 10s;
     options.link.dead_after = 60s;
@@ -116,7 +116,7 @@ struct Scene {
 /// Resets the connection inside the large frame that `send` causes that way, again and again.
 template <class Send>
 void reset_inside(FaultProxy::Way way, Send send) {
-    Scene scene{patient()};
+    Scene scene{patient_options()};
     const Process slave = loyal(scene.proxy.port(), and_patient());
     std::size_t resets = 0;
     // In the header, right behind it, in the body, before its last byte.
@@ -134,7 +134,7 @@ void reset_inside(FaultProxy::Way way, Send send) {
 }  // namespace
 
 TEST_CASE("a network that is slow to deliver delays works and loses none", "[integration][chaos]") {
-    Scene scene{patient()};
+    Scene scene{patient_options()};
     scene.proxy.inject({.delay = 50ms});
     const Process first = loyal(scene.proxy.port(), and_patient());
     const Process second = loyal(scene.proxy.port(), and_patient());
@@ -165,7 +165,7 @@ TEST_CASE("a body that takes longer than dead_after to arrive is a sign of life"
 
 TEST_CASE("frames that arrive byte by byte are put together", "[integration][chaos]") {
     const std::size_t slice = GENERATE(1u, 7u);
-    Scene scene{patient()};
+    Scene scene{patient_options()};
     scene.proxy.inject({.slice = slice});
     const Process slave = loyal(scene.proxy.port(), and_patient({"slots=4"}));
     REQUIRE(scene.wait_for_slaves(1));
@@ -186,7 +186,7 @@ TEST_CASE("a connection that is reset in the middle of an answer ends nothing bu
 }
 
 TEST_CASE("a handshake may be cut off at any byte, and is begun again", "[integration][chaos]") {
-    Scene scene{patient()};
+    Scene scene{patient_options()};
     const Process slave = loyal(scene.proxy.port(), and_patient());
     std::size_t resets = 0;
     for (std::size_t bytes = 1; bytes < 700; bytes += bytes < 60 ? 7 : 61)
@@ -264,7 +264,7 @@ TEST_CASE("answers that do not get through harm nobody but their slave", "[integ
 
 TEST_CASE("a slave that cannot be written to is dropped when its outbox was full, and harms nobody",
           "[integration][chaos]") {
-    auto options = patient();
+    auto options = patient_options();
     options.link.heartbeat = 100ms;
     options.link.stalled_after = 500ms;
     options.link.max_outbox_bytes = 1 << 20;
@@ -283,7 +283,7 @@ TEST_CASE("a slave that cannot be written to is dropped when its outbox was full
 }
 
 TEST_CASE("whoever answers a connection and says nothing is given up, at both ends", "[integration][chaos]") {
-    auto options = patient();
+    auto options = patient_options();
     options.link.handshake_timeout = 300ms;
     Scene scene{options};
     scene.proxy.mute_new_links();

@@ -155,7 +155,7 @@ public:
     template <class Archive>
     void serialize(Archive&) {}
 };
-class Unregistered : public Named {
+class Forgotten : public Named {
 public:
     std::string execute_work(distwork::Context&) override { return ""; }
     template <class Archive>
@@ -301,11 +301,11 @@ TEST_CASE("a call of a function that is not registered says what to write", "[in
     const std::string function = text([&] { static_cast<void>(master.async_call<unknown>(1)); });
     CHECK(function.find("DISTWORK_REGISTER_FUNCTION(functions::unknown)") != std::string::npos);
     CHECK(function.find("DISTWORK_REGISTER_WORK") == std::string::npos);
-    const std::string work = text([&] { master.distribute_work(Unregistered{}); });
-    CHECK(work.find("DISTWORK_REGISTER_WORK(functions::Unregistered)") != std::string::npos);
+    const std::string work = text([&] { master.distribute_work(Forgotten{}); });
+    CHECK(work.find("DISTWORK_REGISTER_WORK(functions::Forgotten)") != std::string::npos);
     const std::string behind_pointer =
-        text([&] { static_cast<void>(master.async_call(std::unique_ptr<Named>{new Unregistered})); });
-    CHECK(behind_pointer.find("DISTWORK_REGISTER_WORK(functions::Unregistered)") != std::string::npos);
+        text([&] { static_cast<void>(master.async_call(std::unique_ptr<Named>{new Forgotten})); });
+    CHECK(behind_pointer.find("DISTWORK_REGISTER_WORK(functions::Forgotten)") != std::string::npos);
 }
 
 TEST_CASE("a work whose name has a comma, or is given, is registered", "[integration]") {

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstddef>
 #include <distwork.hpp>
+#include <distwork/transport.hpp>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -68,7 +69,7 @@ private:
     pid_t child_;
 };
 
-SlaveOptions patient() {
+SlaveOptions patient_slave() {
     SlaveOptions options;
     options.reconnect_after = options.reconnect_at_most = 50ms;
     options.link.dead_after = 10min;
@@ -129,7 +130,7 @@ TEST_CASE("a slave that leaves is gone at once, though a fork holds a copy of it
     master.start();
     asio::io_context slaves{1};
     auto slave =
-        std::make_unique<Slave<>>(slaves.get_executor(), "127.0.0.1", master.local_endpoint().port(), patient());
+        std::make_unique<Slave<>>(slaves.get_executor(), "127.0.0.1", master.local_endpoint().port(), patient_slave());
     slave->start();
     const auto is_there = [&] { return slaves.run_for(1ms), master.connected_slave_count() == 1; };
     REQUIRE(run_until(io, is_there));
@@ -148,7 +149,7 @@ TEST_CASE("a context that is destroyed ends its connections, though a fork holds
     master.start();
     std::optional<asio::io_context> slaves{std::in_place, 1};
     std::optional<Slave<>> slave{std::in_place, slaves->get_executor(), "127.0.0.1", master.local_endpoint().port(),
-                                 patient()};
+                                 patient_slave()};
     slave->start();
     REQUIRE(run_until(io, [&] { return slaves->run_for(1ms), master.connected_slave_count() == 1; }));
     const Copy copy;

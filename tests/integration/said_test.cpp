@@ -66,7 +66,7 @@ distwork::SlaveOptions slave_heard_by(Heard& heard, std::string name = "Ada") {
 
 /// What it throws.
 template <class Action>
-std::optional<distwork::Error> thrown_by(Action action) {
+std::optional<distwork::Error> error_of(Action action) {
     try {
         action();
     } catch (const distwork::Error& error) {
@@ -160,7 +160,7 @@ TEST_CASE("a master's run that is cancelled says so", "[integration]") {
     io.run_for(10ms);
     signal.emit(asio::cancellation_type::terminal);
     REQUIRE(run_until(io, [&] { return done; }));
-    CHECK(thrown_by([&] {
+    CHECK(error_of([&] {
               if (ended) std::rethrow_exception(ended);
           })->code() == Errc::cancelled);
     CHECK_FALSE(heard.has("accepting failed"));
@@ -179,7 +179,7 @@ TEST_CASE("a slave's run that is cancelled says so, and logs no failure", "[inte
     asio::cancellation_signal signal;
     std::error_code ended;
     slave.async_run(asio::bind_cancellation_slot(signal.slot(), [&](const std::exception_ptr& error) {
-        const auto thrown = thrown_by([&] { std::rethrow_exception(error); });
+        const auto thrown = error_of([&] { std::rethrow_exception(error); });
         if (thrown) ended = thrown->code();
     }));
     io.run_for(50ms);
@@ -276,10 +276,10 @@ TEST_CASE("a role that is started twice says so at once, and one that never was 
         distwork::Master<> master{io.get_executor(), heard_by(heard)};
         const std::uint16_t port = master.local_endpoint().port();
         master.start();
-        CHECK(thrown_by([&] { master.start(); })->code() == Errc::already_running);
+        CHECK(error_of([&] { master.start(); })->code() == Errc::already_running);
         distwork::Slave<> slave{io.get_executor(), "127.0.0.1", port, slave_heard_by(heard)};
         slave.start();
-        CHECK(text_of(thrown_by([&] { slave.start(); })) == "slave Ada was started before: a role runs once");
+        CHECK(text_of(error_of([&] { slave.start(); })) == "slave Ada was started before: a role runs once");
         // They run all the same.
         REQUIRE(run_until(io, [&] { return master.connected_slave_count() == 1; }));
     }
@@ -299,7 +299,7 @@ TEST_CASE("a role that is started twice says so at once, and one that never was 
 TEST_CASE("a host that does not resolve is told so, and not asked for credentials", "[integration]") {
     asio::io_context io;
     for (const bool insecure : {false, true}) {
-        const auto refused = thrown_by([&] {
+        const auto refused = error_of([&] {
             distwork::Master<> master{
                 io.get_executor(),
                 {.address = "no-such..host", .insecure_plaintext = insecure, .log = distwork::NoLog{}}};
@@ -342,8 +342,8 @@ TEST_CASE("a master listens where a name of this machine leads, within loopback 
                                       {.address = name, .insecure_plaintext = insecure, .log = distwork::NoLog{}}};
             CHECK(std::find(addresses.begin(), addresses.end(), master.local_endpoint().address()) != addresses.end());
         };
-        CHECK_FALSE(thrown_by([&] { listen(true); }));
-        const auto refused = thrown_by([&] { listen(false); });
+        CHECK_FALSE(error_of([&] { listen(true); }));
+        const auto refused = error_of([&] { listen(false); });
         CHECK((refused ? refused->code() : std::error_code{}) ==
               (is_loopback ? std::error_code{} : make_error_code(Errc::needs_credentials)));
         if (!is_loopback) CHECK(text_of(refused).find(name + ", which is " + addresses.front().to_string()) == 0);
@@ -433,17 +433,17 @@ TEST_CASE("who wants to be refused where no slave can take it is, with the reaso
     Cluster<> cluster{0};
     auto& master = cluster.master;
     const auto refuse = SubmitOptions{}.when_unavailable(distwork::WhenUnavailable::refuse);
-    CHECK(text_of(thrown_by([&] { master.distribute_work(Plain{}, refuse); })) == "Plain: no slave is connected");
+    CHECK(text_of(error_of([&] { master.distribute_work(Plain{}, refuse); })) == "Plain: no slave is connected");
     cluster.add_slave([] {
         distwork::SlaveOptions options;
         options.name = "Ada";
         options.slots = 1;
         return options;
     }());
-    CHECK_FALSE(thrown_by([&] { master.distribute_work(Plain{}, refuse); }));
+    CHECK_FALSE(error_of([&] { master.distribute_work(Plain{}, refuse); }));
     auto on_gpu = refuse;
     on_gpu.label("gpu");
-    const auto refused = thrown_by([&] { master.distribute_work(Plain{}, on_gpu); });
+    const auto refused = error_of([&] { master.distribute_work(Plain{}, on_gpu); });
     INFO(text_of(refused));
     CHECK((refused && refused->code() == Errc::no_slave));
     CHECK(text_of(refused).find("Plain: no connected slave can take it: no label gpu at Ada (127.0.0.1:") == 0);

@@ -65,7 +65,7 @@ void weather(std::uint64_t shard) {
     std::uint64_t seeds = 0;
     std::uint64_t events = 0;
     const bool is_replay = is_chosen && seed_count == 1;
-    const auto until = std::chrono::steady_clock::now() + std::chrono::minutes{4};
+    const auto until = std::chrono::steady_clock::now() + std::chrono::minutes{2};
     for (std::uint64_t i = shard; i < seed_count || (!is_chosen && goes_on); i += 2) {
         if (i >= seed_count && std::chrono::steady_clock::now() > until) break;
         const std::uint64_t seed = first_seed + i;
