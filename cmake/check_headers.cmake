@@ -3,7 +3,7 @@
 cmake_minimum_required(VERSION 3.25)
 include("${CMAKE_CURRENT_LIST_DIR}/floors.cmake")
 cmake_path(SET root NORMALIZE "${CMAKE_CURRENT_LIST_DIR}/../include/distwork")
-file(GLOB_RECURSE headers RELATIVE "${root}" "${root}/*.hpp")
+file(GLOB_RECURSE headers RELATIVE "${root}" "${root}/*.hpp" "${root}/*.ipp")
 set(complaints 0)
 
 function(complain text)
@@ -49,6 +49,16 @@ macro(find_floors)
         set("folder_of_${member}" ${folder})
       endforeach()
     endforeach()
+  endforeach()
+  # impl/NAME.ipp is a part of NAME.hpp.
+  foreach(header IN LISTS headers)
+    cmake_path(GET header STEM name)
+    set(parts ${headers})
+    list(FILTER parts INCLUDE REGEX "^impl/${name}\\.ipp$")
+    if(parts AND header MATCHES "\\.hpp$")
+      set("floor_of_${parts}" "${floor_of_${header}}")
+      set("folder_of_${parts}" "${folder_of_${header}}")
+    endif()
   endforeach()
 endmacro()
 
@@ -106,7 +116,7 @@ elseif(CHECK STREQUAL "clocks")
   # Time and chance come from the Transport, or simulation could not replace them; a log line's time stamp decides
   # nothing.
   forbid("(steady_clock|system_clock|high_resolution_clock|Clock)::now|random_device"
-    "takes the time or chance from elsewhere than the Transport" ALLOWED_IN transport.hpp log.hpp)
+    "takes the time or chance from elsewhere than the Transport" ALLOWED_IN transport.hpp impl/log.ipp)
 elseif(CHECK STREQUAL "asio_version")
   forbid("ASIO_VERSION" "branches on Asio's version" ALLOWED_IN base/asio.hpp)
 elseif(CHECK STREQUAL "size")

@@ -42,7 +42,6 @@
 #include "distwork/socket_information.hpp"
 #include "distwork/statistics.hpp"
 #include "distwork/submit_options.hpp"
-#include "distwork/transport.hpp"
 #include "distwork/version.hpp"
 #include "distwork/work.hpp"
 #include "distwork/work_executor.hpp"

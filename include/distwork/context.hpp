@@ -13,7 +13,6 @@
 #include "calls/call.hpp"
 #include "calls/call_check.hpp"
 #include "calls/call_function.hpp"
-#include "calls/deliver.hpp"
 #include "calls/direct_call.hpp"
 #include "calls/initiation.hpp"
 #include "calls/kept_work.hpp"
@@ -181,11 +180,7 @@ private:
                                const std::shared_ptr<detail::Call>& call) {
         detail::cancel_through(slot, [peer = std::weak_ptr{peer}, weak = std::weak_ptr<detail::Call>{call}] {
             const auto still = weak.lock();
-            const auto there = peer.lock();
-            if (!there || !still || !still->claim(Errc::cancelled)) return;
-            static_cast<void>(exception_of([&] { there->cancel(*still); }));  // out of memory: the peer goes on
-            still->fail(exception_of([&] { throw Error{Errc::cancelled, std::string{still->name()}}; }));
-            detail::deliver_one(there->get_executor(), still);
+            if (const auto there = peer.lock(); there && still) detail::cancel_call(*there, still);
         });
     }
 

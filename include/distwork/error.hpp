@@ -7,8 +7,8 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
-#include <utility>
 
+#include "base/separate.hpp"
 #include "base/visibility.hpp"
 
 namespace distwork {
@@ -83,61 +83,7 @@ class DISTWORK_EXPORT ErrorCategory final : public std::error_category {
 public:
     const char* name() const noexcept override { return "distwork"; }
 
-    std::string message(int value) const override {
-        switch (static_cast<Errc>(value)) {
-            case Errc::work_failed: return "the work threw an exception";
-            case Errc::cancelled: return "it was cancelled";
-            case Errc::lost: return "the slave's connection was lost before it answered";
-            case Errc::backlog_full:
-                return "no slave has credit, and the backlog is full: async_distribute_work and async_call wait for "
-                       "room";
-            case Errc::too_many_waiting:
-                return "the backlog is full, and max_waiting submissions wait for room in it already";
-            case Errc::no_slave: return "no slave is connected that can take it";
-            case Errc::stopped: return "the role stopped";
-            case Errc::queue_timeout: return "no slave took it within its queue_timeout";
-            case Errc::execution_timeout: return "its execution took longer than its execution_timeout";
-            case Errc::deadline: return "it had no outcome at its deadline";
-            case Errc::failed_no_retry: return "the work threw an exception that is not to be retried";
-            case Errc::malformed: return "the bytes do not decode to the type";
-            case Errc::too_large: return "it exceeds a size limit";
-            case Errc::unknown_type:
-                return "the peer has no work type of that name: register it there, under the same name";
-            case Errc::shape_differs:
-                return "the peer's type of that name has another shape: build both programs from the same source";
-            case Errc::not_accepted: return "the master does not accept works of that type (accept_work)";
-            case Errc::null_work: return "there is no work behind the pointer";
-            case Errc::shared_pointer: return "two shared pointers reach one object, which cannot be sent";
-            case Errc::too_many_suspended: return "max_suspended works on the slave await calls already";
-            case Errc::foreign_type:
-                return "the library that registered the work type has a registry of its own, or another library "
-                       "registered its name first";
-            case Errc::connection_closed: return "the peer closed the connection";
-            case Errc::peer_silent: return "the peer has been silent for too long (dead_after)";
-            case Errc::protocol_violation: return "the peer broke the protocol";
-            case Errc::version_mismatch: return "the peers share no version of the protocol";
-            case Errc::not_distwork: return "the peer does not speak distwork's protocol";
-            case Errc::wrong_role: return "both peers have the same role: a slave connects to a master";
-            case Errc::handshake_timeout: return "the peer did not introduce itself within handshake_timeout";
-            case Errc::too_many_slaves: return "the master holds as many slaves as it may (max_slaves)";
-            case Errc::frame_too_large: return "the peer announced a frame beyond max_frame_bytes";
-            case Errc::outbox_full: return "the outbox of the connection is full (max_outbox_bytes)";
-            case Errc::draining: return "the peer is draining, and takes nothing new";
-            case Errc::session_failed: return "the session failed at this end";
-            case Errc::peer_stalled: return "the peer does not read: it took no byte for longer than stalled_after";
-            case Errc::address_in_use: return "another socket listens at the address";
-            case Errc::bad_address: return "the address does not parse or resolve, or is not of this machine";
-            case Errc::needs_credentials:
-                return "an address beyond this machine needs credentials, or insecure_plaintext in the role's options";
-            case Errc::zero_slots: return "a role needs at least one slot to execute works";
-            case Errc::duplicate_type:
-                return "two work types are registered under one name, or one type under two names";
-            case Errc::unregistered_type: return "the work type is not registered (DISTWORK_REGISTER_WORK)";
-            case Errc::bad_option: return "an option has an unusable value";
-            case Errc::already_running: return "the role was started before";
-        }
-        return "unknown distwork error " + std::to_string(value);
-    }
+    std::string message(int value) const override;
 
     /// `error == std::errc::operation_canceled` (and Asio's operation_aborted, the same condition) holds for cancelled.
     std::error_condition default_error_condition(int value) const noexcept override {
@@ -184,16 +130,14 @@ std::exception_ptr exception_of(Action&& action) noexcept {
 class Error : public std::system_error {
 public:
     /// `what()` is the meaning of the code.
-    explicit Error(Errc error)
-        : Error{make_error_code(error), error_category().message(static_cast<int>(error)), whole} {}
+    explicit Error(Errc error);
     /// `what()` is `subject: ` and the meaning of the code.
-    Error(Errc error, const std::string& subject) : Error{make_error_code(error), subject} {}
+    Error(Errc error, const std::string& subject);
     /// The same for a code of any category.
-    Error(std::error_code error, const std::string& subject)
-        : Error{error, subject + (subject.empty() ? "" : ": ") + error.message(), whole} {}
+    Error(std::error_code error, const std::string& subject);
 
     /// An error with exactly this text.
-    static Error with_text(std::error_code error, const std::string& text) { return {error, text, whole}; }
+    static Error with_text(std::error_code error, const std::string& text);
 
     /// The text. The text of std::system_error would repeat the meaning of the code.
     const char* what() const noexcept override { return text_.what(); }
@@ -203,7 +147,7 @@ protected:
     static constexpr Whole whole{};  ///< tells that a text is complete
 
     /// With a complete text.
-    Error(std::error_code error, const std::string& text, Whole) : std::system_error{error}, text_{text} {}
+    Error(std::error_code error, const std::string& text, Whole);
 
 private:
     std::runtime_error text_;  // a std::runtime_error, since copying an exception must not throw
@@ -211,30 +155,13 @@ private:
 
 /// Call it in a catch block: rethrows the current exception, an error with `subject` before its text. Returns if the
 /// exception is no std::system_error.
-[[noreturn]] inline void rethrow_naming(const std::string& subject) {
-    try {
-        throw;
-    } catch (const Error& error) {
-        throw Error::with_text(error.code(), subject + error.what());
-    } catch (const std::system_error& error) {
-        throw Error::with_text(error.code(), subject + error.code().message());
-    }
-}
+[[noreturn]] DISTWORK_DECL void rethrow_naming(const std::string& subject);
 
 /// A work threw on its slave. Tells what is known of the exception, and where it happened.
 class RemoteError : public Error {
 public:
     /// The library makes it when the answer arrives; tests may make one, too.
-    RemoteError(std::string type, std::string text, std::string work, std::string slave, unsigned attempt)
-        : Error{make_error_code(Errc::work_failed),
-                work + " on " + slave + ", attempt " + std::to_string(attempt) + ": " + type +
-                    (text.empty() ? "" : ": ") + text,
-                whole},
-          type_{std::move(type)},
-          text_{std::move(text)},
-          work_{std::move(work)},
-          slave_{std::move(slave)},
-          attempt_{attempt} {}
+    RemoteError(std::string type, std::string text, std::string work, std::string slave, unsigned attempt);
 
     const std::string& type() const noexcept { return type_; }    ///< the exception's type, e.g. "std::out_of_range"
     const std::string& text() const noexcept { return text_; }    ///< the exception's what(), if it has one
@@ -251,3 +178,7 @@ private:
 };
 
 }  // namespace distwork
+
+#ifndef DISTWORK_SEPARATE_COMPILATION
+#include "impl/error.ipp"
+#endif

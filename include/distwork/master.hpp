@@ -30,10 +30,10 @@
 #include "roles/role_executor.hpp"
 #include "selector.hpp"
 #include "submit_options.hpp"
-#include "transport.hpp"
 
 #ifndef DISTWORK_SEPARATE_COMPILATION
 #include "roles/master_core.hpp"
+#include "transport.hpp"
 #endif
 
 namespace distwork {
@@ -68,7 +68,8 @@ public:
     /// Listens on `options.address`. Blocks while the name in it is resolved. *Errors*: throws Error (address_in_use,
     /// bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
     Master(detail::RoleExecutor executor, MasterOptions options, Selector selector = Selector{})
-        : Master{Transport{std::move(executor).take()}, std::move(options), std::move(selector)} {}
+        : core_{Factory::make(std::move(executor).take(), std::move(options), std::move(selector))},
+          scheduler_{core_->scheduler()} {}
 
     /// With a transport other than one made from an executor alone. *Errors*: the same.
     Master(std::type_identity_t<Transport> transport, MasterOptions options, Selector selector = Selector{})

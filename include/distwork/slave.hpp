@@ -14,10 +14,10 @@
 #include "role_options.hpp"
 #include "roles/any_slave.hpp"
 #include "roles/role_executor.hpp"
-#include "transport.hpp"
 
 #ifndef DISTWORK_SEPARATE_COMPILATION
 #include "roles/slave_core.hpp"
+#include "transport.hpp"
 #endif
 
 namespace distwork {
@@ -32,13 +32,15 @@ namespace distwork {
 /// peer any more.
 template <class Transport>
 class Slave {
+    using Factory = detail::SlaveFactory<Transport>;
+
 public:
     /// An address is checked here; a host's name is resolved when the slave connects.
     ///
     /// *Errors*: throws Error (bad_address, needs_credentials, zero_slots, bad_option, duplicate_type), or
     /// std::system_error if its own threads cannot be created.
     Slave(detail::RoleExecutor executor, std::string host, std::uint16_t port, SlaveOptions options = SlaveOptions{})
-        : Slave{Transport{std::move(executor).take()}, std::move(host), port, std::move(options)} {}
+        : Slave{std::move(executor), std::vector<MasterAddress>{{std::move(host), port}}, std::move(options)} {}
 
     /// With a transport other than one made from an executor alone. *Errors*: the same.
     Slave(std::type_identity_t<Transport> transport, std::string host, std::uint16_t port,
@@ -48,11 +50,11 @@ public:
     /// With several masters, of which it uses one at a time. It tries them in their order, and begins with the first
     /// again whenever a connection is lost. *Errors*: the same.
     Slave(detail::RoleExecutor executor, std::vector<MasterAddress> masters, SlaveOptions options = SlaveOptions{})
-        : Slave{Transport{std::move(executor).take()}, std::move(masters), std::move(options)} {}
+        : core_{Factory::make(std::move(executor).take(), std::move(masters), std::move(options))} {}
     /// With several masters and a transport other than one made from an executor alone. *Errors*: the same.
     Slave(std::type_identity_t<Transport> transport, std::vector<MasterAddress> masters,
           SlaveOptions options = SlaveOptions{})
-        : core_{detail::SlaveFactory<Transport>::make(std::move(transport), std::move(masters), std::move(options))} {}
+        : core_{Factory::make(std::move(transport), std::move(masters), std::move(options))} {}
 
     /// A slave that was moved from may only be destroyed.
     Slave(Slave&&) noexcept = default;

@@ -14,6 +14,7 @@
 
 #include "base/asio.hpp"
 #include "base/machine_load.hpp"
+#include "base/process_id.hpp"
 #include "base/split_mix.hpp"
 #include "base/work_pool.hpp"
 #include "error.hpp"
@@ -203,7 +204,5 @@ private:
     detail::LookUp look_up_;
     std::shared_ptr<detail::LastAddresses> last_addresses_ = std::make_shared<detail::LastAddresses>();
 };
-
-static_assert(Transport<Tcp>);
 
 }  // namespace distwork

@@ -1,11 +1,9 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <limits>
-#include <string>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -13,7 +11,7 @@
 
 #include "../archive_limits.hpp"
 #include "../base/cereal.hpp"
-#include "../error.hpp"
+#include "../base/separate.hpp"
 
 namespace distwork::detail {
 
@@ -37,6 +35,10 @@ consteval std::size_t element_cost() {
         return 16;  // a user's own container: the type of its elements is not known
     }
 }
+
+/// The bytes of memory that an object on the heap costs.
+template <class T>
+inline constexpr std::size_t heap_cost = sizeof(T) + 2 * sizeof(void*);
 
 /// Whether every T takes at least one byte, whatever its value. False for a user's class, where this is not known.
 template <class T>
@@ -159,12 +161,7 @@ public:
         check_elements(count);
         check_elements(beyond_ += count);
     }
-    void check_elements(std::uint64_t count) const {
-        constexpr std::uint64_t most = std::uint64_t{1} << 40;
-        if (count > std::min<std::uint64_t>(limits_.max_elements, most))
-            throw Error::with_text(Errc::too_large, std::to_string(count) + " elements that take no bytes, " +
-                                                        option("max_elements", limits_.max_elements));
-    }
+    void check_elements(std::uint64_t count) const;
 
     /// Counts bytes of memory that decoding allocates.
     void charge(std::uint64_t bytes) {
@@ -188,33 +185,13 @@ public:
             over_budget(budget(limits_, bytes));
     }
 
-    void check_name(std::uint64_t bytes) const {
-        if (bytes > limits_.max_name_bytes)
-            throw Error::with_text(Errc::too_large, "the name of a polymorphic type has " + std::to_string(bytes) +
-                                                        " bytes, " + option("max_name_bytes", limits_.max_name_bytes));
-    }
+    void check_name(std::uint64_t bytes) const;
 
-    [[noreturn]] void too_long(std::uint64_t bytes) const {
-        throw Error::with_text(Errc::too_large, "a body of " + std::to_string(bytes) +
-                                                    " bytes, LinkOptions::max_frame_bytes allows " +
-                                                    std::to_string(limits_.max_bytes));
-    }
+    [[noreturn]] void too_long(std::uint64_t bytes) const;
 
 private:
-    [[noreturn]] void too_deep() const {
-        throw Error::with_text(Errc::too_large, "objects nested too deep, " + option("max_depth", limits_.max_depth));
-    }
-    [[noreturn]] void over_budget(std::uint64_t budget) const {
-        throw Error::with_text(Errc::too_large,
-                               "decoding takes " + std::to_string(charged_) +
-                                   " bytes of memory, LinkOptions::archive.budget_base and budget_per_byte allow " +
-                                   std::to_string(budget));
-    }
-
-    /// Names the option to change, at both ends.
-    static std::string option(const char* name, std::uint64_t value) {
-        return std::string{"LinkOptions::archive."} + name + " is " + std::to_string(value);
-    }
+    [[noreturn]] void too_deep() const;
+    [[noreturn]] void over_budget(std::uint64_t budget) const;
 
     ArchiveLimits limits_;
     std::uint64_t budget_;
@@ -225,3 +202,7 @@ private:
 };
 
 }  // namespace distwork::detail
+
+#ifndef DISTWORK_SEPARATE_COMPILATION
+#include "../impl/archive_bounds.ipp"
+#endif

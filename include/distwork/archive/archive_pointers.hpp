@@ -14,10 +14,6 @@
 
 namespace distwork::detail {
 
-/// The bytes of memory that an object on the heap costs.
-template <class T>
-inline constexpr std::size_t heap_cost = sizeof(T) + 2 * sizeof(void*);
-
 /// Makes an object of T that is not decoded yet.
 template <class T, std::enable_if_t<!cereal::traits::has_load_and_construct<T, WireInputArchive>::value, int> = 0>
 T* new_object(WireInputArchive&) {
@@ -64,6 +60,15 @@ void load_pointee(WireInputArchive& archive, Pointer& pointer) {
     }
 }
 
+/// Consumes what precedes the object behind a std::shared_ptr. The u32 is 0 (null, for which it returns false), or has
+/// its highest bit set (an object follows). Any other number would refer to an earlier object, which is an error.
+inline bool begins_shared(WireInputArchive& archive) {
+    const auto id = archive.read_scalar<std::uint32_t>();
+    if ((id & cereal::detail::msb_32bit) != 0) return true;
+    if (id != 0) throw Error{Errc::malformed, "a reference to an earlier object"};
+    return false;
+}
+
 // PtrWrapper is cereal's wrapper for the object behind a pointer, once its dynamic type is known.
 
 template <class T, class Deleter>
@@ -86,15 +91,10 @@ void load(WireInputArchive& archive, cereal::memory_detail::PtrWrapper<std::uniq
     }
 }
 
-/// The first u32 is 0 (null), or has its highest bit set (an object follows). Any other number would refer to an
-/// earlier object, which is an error.
 template <class T>
 void load(WireInputArchive& archive, cereal::memory_detail::PtrWrapper<std::shared_ptr<T>&>& wrapper) {
-    const auto id = archive.read_scalar<std::uint32_t>();
-    if ((id & cereal::detail::msb_32bit) != 0) {
+    if (begins_shared(archive)) {
         load_pointee(archive, wrapper.ptr);
-    } else if (id != 0) {
-        throw Error{Errc::malformed, "a reference to an earlier object"};
     } else {
         wrapper.ptr.reset();
     }

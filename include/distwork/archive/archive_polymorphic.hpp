@@ -1,13 +1,12 @@
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <typeindex>
 #include <typeinfo>
 #include <utility>
 
-#include "../base/type_name.hpp"
+#include "../base/separate.hpp"
 #include "fingerprint.hpp"
 #include "polymorphic_types.hpp"
 #include "shape.hpp"
@@ -18,56 +17,25 @@
 
 namespace distwork::detail {
 
-/// Runs `action` under cereal's lock, so that no library registers a relation meanwhile. `action` asks cereal for the
-/// path between a class and its base.
-template <class Action>
-auto with_casters(Action action) {
-    const auto lock = cereal::detail::StaticObject<cereal::detail::PolymorphicCasters>::lock();
-    return action();
-}
-
-/// Calls `step` once for each step of cereal's path between a class and its base. When two libraries registered the
-/// same relation in one table, the path holds that step twice.
-template <class Iterator, class Step>
-void each_step(Iterator first, Iterator last, Step step) {
-    const std::type_info* before = nullptr;
-    for (; first != last; ++first) {
-        const cereal::detail::PolymorphicCaster& caster = **first;
-        if (!before || *before != typeid(caster)) step(caster);
-        before = &typeid(caster);
-    }
-}
-
-/// Calls `walk` with cereal's path between a class and its base. Throws cereal::Exception if the relation was not
-/// registered.
-template <class Walk>
-void with_path(const std::type_info& base, const std::type_info& derived, Walk walk) {
-    with_casters([&] {
-        const auto path = cereal::detail::PolymorphicCasters::lookup_if_exists(base, derived);
-        if (!path.first)
-            throw cereal::Exception(type_name(derived) + " was not registered as derived from " + type_name(base) +
-                                    ": write CEREAL_REGISTER_POLYMORPHIC_RELATION(" + type_name(base) + ", " +
-                                    type_name(derived) + ')');
-        walk(path.second);
-    });
-}
-
-/// Converts a pointer (void*, or a std::shared_ptr<void>) to an object of `derived` into a pointer to its base.
+// In archive_pointers.hpp
+inline bool begins_shared(WireInputArchive& archive);
 template <class Pointer>
-Pointer upcast(Pointer object, const std::type_info& base, const std::type_info& derived) {
-    with_path(base, derived, [&](const auto& path) {
-        each_step(path.rbegin(), path.rend(), [&](const auto& caster) { object = caster.upcast(object); });
-    });
-    return object;
-}
+void load_pointee(WireInputArchive& archive, Pointer& pointer);
 
-/// Converts a pointer to the base of an object of `derived` into a pointer to the object.
-inline const void* downcast(const void* object, const std::type_info& base, const std::type_info& derived) {
-    with_path(base, derived, [&](const auto& path) {
-        each_step(path.begin(), path.end(), [&](const auto& caster) { object = caster.downcast(object); });
-    });
-    return object;
-}
+/// Converts a pointer to an object of `derived` into a pointer to its base. Throws cereal::Exception if the relation was
+/// not registered.
+///@{
+DISTWORK_DECL void* upcast(void* object, const std::type_info& base, const std::type_info& derived);
+DISTWORK_DECL std::shared_ptr<void> upcast(const std::shared_ptr<void>& object, const std::type_info& base,
+                                           const std::type_info& derived);
+///@}
+
+/// Whether a class was registered as derived from `base`, or is `base`.
+DISTWORK_DECL bool derives_from(const std::type_info& derived, const std::type_info& base);
+
+/// Saves the name of the class of an object, once in a body. Returns the object, to which `object` points as its base.
+DISTWORK_DECL const void* begin_saving(WireOutputArchive& archive, const char* name, const void* object,
+                                       const std::type_info& base, const std::type_info& derived);
 
 }  // namespace distwork::detail
 
@@ -129,23 +97,20 @@ struct InputBindingCreator<distwork::detail::WireInputArchive, T> {
     InputBindingCreator() {
         distwork::detail::PolymorphicLoader loader;
         loader.name = binding_name<T>::name();
+        loader.type = &typeid(T);
         loader.library = &distwork::detail::this_library;
-        loader.load_shared = [](void* archive, std::shared_ptr<void>& to, const std::type_info& base) {
+        loader.load_shared = [](void* from, std::shared_ptr<void>& to, const std::type_info& base) {
+            Archive& archive = *static_cast<Archive*>(from);
             std::shared_ptr<T> object;
-            (*static_cast<Archive*>(archive))(memory_detail::make_ptr_wrapper(object));
-            to = distwork::detail::upcast<std::shared_ptr<void>>(object, base, typeid(T));
+            if (distwork::detail::begins_shared(archive)) distwork::detail::load_pointee(archive, object);
+            to = distwork::detail::upcast(std::shared_ptr<void>{object}, base, typeid(T));
         };
-        loader.load_unique = [](void* archive, std::unique_ptr<void, EmptyDeleter<void>>& to,
-                                const std::type_info& base) {
+        loader.load_unique = [](void* from, std::unique_ptr<void, EmptyDeleter<void>>& to, const std::type_info& base) {
+            Archive& archive = *static_cast<Archive*>(from);
             std::unique_ptr<T> object;
-            (*static_cast<Archive*>(archive))(memory_detail::make_ptr_wrapper(object));
-            to.reset(distwork::detail::upcast<void*>(object.get(), base, typeid(T)));
+            if (archive.read_scalar<bool>()) distwork::detail::load_pointee(archive, object);
+            to.reset(distwork::detail::upcast(object.get(), base, typeid(T)));
             object.release();
-        };
-        loader.derives_from = [](const std::type_info& base) {
-            return base == typeid(T) || distwork::detail::with_casters([&base] {
-                       return PolymorphicCasters::lookup_if_exists(base, typeid(T)).first;
-                   });
         };
         loader.shape = &distwork::detail::shape_of<T>;
         distwork::detail::PolymorphicTypes::instance().add(std::move(loader));
@@ -159,34 +124,30 @@ struct OutputBindingCreator<distwork::detail::WireOutputArchive, T> {
 
     OutputBindingCreator() {
         distwork::detail::PolymorphicSaver saver;
-        saver.save_shared = [](void* archive, const void* object, const std::type_info& base) {
-            // This shared pointer does not own the object.
-            save_named(archive, std::shared_ptr<const T>{std::shared_ptr<void>{}, downcast(object, base)});
+        saver.save_shared = [](void* to, const void* object, const std::type_info& base) {
+            Archive& archive = *static_cast<Archive*>(to);
+            object = distwork::detail::begin_saving(archive, binding_name<T>::name(), object, base, typeid(T));
+            archive(archive.note_shared(object, typeid(T), {}));  // who saves keeps the object alive
+            save(archive, object);
         };
-        saver.save_unique = [](void* archive, const void* object, const std::type_info& base) {
-            save_named(archive, std::unique_ptr<const T, EmptyDeleter<const T>>{downcast(object, base)});
+        saver.save_unique = [](void* to, const void* object, const std::type_info& base) {
+            Archive& archive = *static_cast<Archive*>(to);
+            object = distwork::detail::begin_saving(archive, binding_name<T>::name(), object, base, typeid(T));
+            archive(true);
+            save(archive, object);
         };
         distwork::detail::PolymorphicTypes::instance().add(typeid(T), saver);
     }
 
 private:
-    /// Saves the name of the class, once in a body, and the object.
-    template <class Pointer>
-    static void save_named(void* to, const Pointer& pointer) {
-        Archive& archive = *static_cast<Archive*>(to);
-        const char* const name = binding_name<T>::name();
-        const std::uint32_t id = archive.registerPolymorphicType(name);
-        archive(id);
-        if ((id & msb_32bit) != 0) {
-            const std::string whole{name};
-            archive(make_nvp("polymorphic_name", whole));
-        }
-        archive(memory_detail::make_ptr_wrapper(pointer));
-    }
-
-    static const T* downcast(const void* object, const std::type_info& base) {
-        return static_cast<const T*>(distwork::detail::downcast(object, base, typeid(T)));
+    static void save(Archive& archive, const void* object) {
+        archive.bounds().charge(distwork::detail::heap_cost<T>);
+        archive(*static_cast<const T*>(object));
     }
 };
 
 }  // namespace cereal::detail
+
+#ifndef DISTWORK_SEPARATE_COMPILATION
+#include "../impl/archive_polymorphic.ipp"
+#endif

@@ -2,12 +2,10 @@
 
 #include <cstddef>
 #include <cstring>
-#include <exception>
 #include <span>
 #include <type_traits>
 
-#include "../base/type_name.hpp"
-#include "../error.hpp"
+#include "../base/separate.hpp"
 #include "../wire/byte_buffer.hpp"
 #include "archive_bounds.hpp"
 #include "scalars.hpp"
@@ -22,15 +20,7 @@ inline constexpr bool needs_no_archive = std::is_arithmetic_v<T> && !std::is_sam
 
 /// Rethrows the current exception as an Error: an Error as it is, anything else as Errc::malformed with the exception
 /// nested in it. To be called in a catch block.
-[[noreturn]] inline void rethrow_malformed() {
-    try {
-        throw;
-    } catch (const Error&) {
-        throw;
-    } catch (...) {
-        std::throw_with_nested(Error{Errc::malformed, what_of(std::current_exception())});
-    }
-}
+[[noreturn]] DISTWORK_DECL void rethrow_malformed();
 
 /// Decodes one value from a complete body. Throws Error (malformed, too_large), and nothing else: this is the only
 /// place that converts exceptions of decoding.
@@ -65,3 +55,7 @@ void encode_value(const T& value, ByteBuffer& body, const ArchiveLimits& limits)
 }
 
 }  // namespace distwork::detail
+
+#ifndef DISTWORK_SEPARATE_COMPILATION
+#include "../impl/codec.ipp"
+#endif

@@ -1,43 +1,30 @@
 #pragma once
 
 #include <cstdint>
-#include <new>
 #include <type_traits>
 
+#include "../base/separate.hpp"
 #include "fingerprint_archive.hpp"
 #include "shape.hpp"
 #include "wire_archive.hpp"
 
 namespace distwork::detail {
 
-/// Computes the shape of T. Throws std::bad_alloc when memory is short.
+/// Computes the shape of the type that `describe` describes. Throws std::bad_alloc when memory is short.
 ///
 /// The first std::bad_alloc may come from a class that asks for far too much memory when it reads zeros. The second try
 /// tells: if 64 KiB can be allocated, a class that throws std::bad_alloc again is opaque.
-template <class T>
-TypeShape describe_shape() {
-    try {
-        FingerprintArchive archive;
-        archive.describe<T>();
-        return archive.result();
-    } catch (const std::bad_alloc&) {
-        ::operator delete(::operator new(64 * 1024));  // not a new expression: a compiler may omit those
-        FingerprintArchive archive{true};
-        archive.describe<T>();
-        return archive.result();
-    }
-}
+DISTWORK_DECL TypeShape describe_shape(void (*describe)(FingerprintArchive& archive));
 
 template <class T>
 const TypeShape& shape_of() {
-    static const TypeShape shape = [] {
-        if constexpr (fingerprint_override<T> != 0) {
-            return TypeShape{fingerprint_override<T>, {}, {}};
-        } else {
-            return describe_shape<T>();
-        }
-    }();
-    return shape;
+    if constexpr (fingerprint_override<T> != 0) {
+        static const TypeShape shape{fingerprint_override<T>, {}, {}};
+        return shape;
+    } else {
+        static const TypeShape shape = describe_shape([](FingerprintArchive& archive) { archive.describe<T>(); });
+        return shape;
+    }
 }
 
 }  // namespace distwork::detail
@@ -62,3 +49,7 @@ std::uint64_t fingerprint() {
 }
 
 }  // namespace distwork
+
+#ifndef DISTWORK_SEPARATE_COMPILATION
+#include "../impl/fingerprint.ipp"
+#endif

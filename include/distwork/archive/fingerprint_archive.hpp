@@ -1,13 +1,11 @@
 #pragma once
 
-#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <exception>
 #include <memory>
-#include <new>
 #include <stdexcept>
 #include <string>
 #include <tuple>
@@ -19,7 +17,7 @@
 #include <vector>
 
 #include "../base/cereal.hpp"
-#include "../base/type_name.hpp"
+#include "../base/separate.hpp"
 #include "probing.hpp"
 #include "shape.hpp"
 #include "shape_hash.hpp"
@@ -92,7 +90,7 @@ public:
         return version_;
     }
 
-    TypeShape result() { return {hash_.result(), std::move(bases_), std::move(opaque_)}; }
+    TypeShape result();
 
 private:
     void add(ShapeWord word) noexcept { hash_.add(word); }
@@ -160,7 +158,7 @@ private:
         } else if constexpr (std::is_empty_v<T>) {
             add(ShapeWord::nothing);
         } else {
-            add_opaque<T>("a library type that is not supported");
+            add_opaque(typeid(T), "a library type that is not supported");
         }
     }
 
@@ -226,8 +224,7 @@ private:
     /// may construct a class; but it does so for registered classes, and for objects behind pointers.
     template <class T, bool is_made = false>
     void describe_object(T* object) {
-        for (std::size_t i = 0; i < open_.size(); ++i)
-            if (open_[i] == typeid(T)) return add(ShapeWord::back_reference, i);
+        if (is_open(typeid(T))) return;
         const Probing<T> probing;
         constexpr bool is_registered = requires {
             cereal::detail::binding_name<T>::name();
@@ -237,35 +234,31 @@ private:
                                                  ((is_made || is_registered) && !is_constructed_of_bytes))) {
             if (!object) return describe_new_object<T>();
         }
-        const std::uint32_t outer_version = version_;
-        version_ = cereal::detail::Version<T>::version;
-        add(ShapeWord::object, version_);
-        open_.push_back(typeid(T));
+        const std::uint32_t outer_version = open(typeid(T), cereal::detail::Version<T>::version);
         try {
             if (object) run(*object);
             else run_load_and_construct<T>();
         } catch (...) {  // the user's function does not accept zeros
-            throw_if_out_of_memory();
-            const ExceptionText thrown = detail::describe(std::current_exception());
-            add_opaque<T>("it threw " + thrown.type + ": " + thrown.text);
+            add_thrown(typeid(T));
         }
         // A user's own container is empty here, so its elements are described by type.
         if constexpr (RangeLike<T>) describe_part<typename T::value_type>();
-        open_.pop_back();
-        version_ = outer_version;
-        add(ShapeWord::object_end);
+        close(outer_version);
     }
+
+    /// Whether a class is being described. If so, adds a reference to it instead of its description.
+    bool is_open(std::type_index type);
+
+    /// Begins the description of a class. Returns the version of the class around it, for close().
+    std::uint32_t open(std::type_index type, std::uint32_t version);
+    void close(std::uint32_t outer_version);
+
+    /// Adds a class whose function threw. To be called in a catch block.
+    void add_thrown(const std::type_info& type);
 
     /// Rethrows std::bad_alloc at the first try. To be called in a catch block. A shape is computed once for the life
     /// of the process, so a shortage of memory must not become part of it.
-    void throw_if_out_of_memory() const {
-        try {
-            throw;
-        } catch (const std::bad_alloc&) {
-            if (!second_try_) throw;
-        } catch (...) {
-        }
-    }
+    void throw_if_out_of_memory() const;
 
     template <class T>
     void describe_new_object() {
@@ -274,7 +267,7 @@ private:
             object.reset(cereal::access::construct<T>());
         } catch (...) {
             throw_if_out_of_memory();
-            return add_opaque<T>("its default constructor threw");
+            return add_opaque(typeid(T), "its default constructor threw");
         }
         describe_object<T>(object.get());
     }
@@ -290,7 +283,7 @@ private:
         } else if constexpr (std::is_empty_v<T>) {
             add(ShapeWord::nothing);
         } else {
-            add_opaque<T>("it has no function that loads it");
+            add_opaque(typeid(T), "it has no function that loads it");
         }
     }
 
@@ -300,16 +293,11 @@ private:
         if constexpr (!std::is_abstract_v<T> && cereal::traits::has_load_and_construct<T, FingerprintArchive>::value) {
             probe_load_and_construct<T, FingerprintArchive>([this](auto& wrapper) { this->Base::operator()(wrapper); });
         } else {
-            add_opaque<T>("it has no default constructor");
+            add_opaque(typeid(T), "it has no default constructor");
         }
     }
 
-    template <class T>
-    void add_opaque(const std::string& why) {
-        add(ShapeWord::opaque);
-        std::string text = type_name(typeid(T)) + " (" + why + ')';
-        if (std::find(opaque_.begin(), opaque_.end(), text) == opaque_.end()) opaque_.push_back(std::move(text));
-    }
+    void add_opaque(const std::type_info& type, const std::string& why);
 
     const bool second_try_;
     ShapeHash hash_;
@@ -327,3 +315,7 @@ void serialize(FingerprintArchive& archive, cereal::NameValuePair<T>& pair) {
 }
 
 }  // namespace distwork::detail
+
+#ifndef DISTWORK_SEPARATE_COMPILATION
+#include "../impl/fingerprint_archive.ipp"
+#endif

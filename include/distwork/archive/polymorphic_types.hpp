@@ -1,19 +1,16 @@
 #pragma once
 
-#include <iterator>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <shared_mutex>
 #include <string>
 #include <typeindex>
 #include <typeinfo>
-#include <utility>
 #include <vector>
 
 #include "../base/cereal.hpp"
+#include "../base/separate.hpp"
 #include "../base/visibility.hpp"
-#include "type_growth.hpp"
 
 namespace distwork::detail {
 
@@ -29,10 +26,10 @@ using SavePointer = void (*)(void* archive, const void* object, const std::type_
 /// functions.
 struct PolymorphicLoader {
     std::string name;
+    const std::type_info* type = nullptr;
     const void* library = nullptr;  ///< the library that registered it: the address of its `this_library`
     LoadShared load_shared = nullptr;
     LoadUnique load_unique = nullptr;
-    bool (*derives_from)(const std::type_info& base) = nullptr;
     const TypeShape& (*shape)() = nullptr;
 };
 
@@ -59,52 +56,21 @@ public:
         return types;
     }
 
-    void add(PolymorphicLoader loader) {
-        {
-            const std::lock_guard lock{mutex_};
-            loaders_.emplace(loader.name, std::move(loader));
-        }
-        TypeGrowth::instance().note();
-    }
-    void add(const std::type_info& type, PolymorphicSaver saver) {
-        const std::lock_guard lock{mutex_};
-        saver.type_name = type.name();
-        savers_.emplace(type, saver);
-    }
+    void add(PolymorphicLoader loader);
+    void add(const std::type_info& type, PolymorphicSaver saver);
 
     /// The class of that name that `library` registered; else the only class of that name; else null.
-    const PolymorphicLoader* loader(const std::string& name, const void* library) const {
-        const std::shared_lock lock{mutex_};
-        return only(loaders_.equal_range(name),
-                    [library](const PolymorphicLoader& loader) { return loader.library == library; });
-    }
+    const PolymorphicLoader* loader(const std::string& name, const void* library) const;
 
     /// The entry of the class itself; else the only one that compares equal; else null. g++ merges the registrations of
     /// exported classes of one name, but not their type_infos.
-    const PolymorphicSaver* saver(const std::type_index& type) const {
-        const std::shared_lock lock{mutex_};
-        return only(savers_.equal_range(type),
-                    [&type](const PolymorphicSaver& saver) { return saver.type_name == type.name(); });
-    }
+    const PolymorphicSaver* saver(const std::type_index& type) const;
 
     /// All classes that can be decoded, ordered by name.
-    std::vector<const PolymorphicLoader*> loaders() const {
-        const std::shared_lock lock{mutex_};
-        std::vector<const PolymorphicLoader*> all;
-        for (const auto& [name, loader] : loaders_) all.push_back(&loader);
-        return all;
-    }
+    std::vector<const PolymorphicLoader*> loaders() const;
 
 private:
     PolymorphicTypes() = default;
-
-    template <class Iterator, class Predicate>
-    static auto only(const std::pair<Iterator, Iterator>& found, Predicate is_it) -> decltype(&found.first->second) {
-        const auto [first, last] = found;
-        for (auto each = first; each != last; ++each)
-            if (is_it(each->second)) return &each->second;
-        return first != last && std::next(first) == last ? &first->second : nullptr;
-    }
 
     mutable std::shared_mutex mutex_;
     // guarded by mutex_
@@ -113,3 +79,7 @@ private:
 };
 
 }  // namespace distwork::detail
+
+#ifndef DISTWORK_SEPARATE_COMPILATION
+#include "../impl/polymorphic_types.ipp"
+#endif

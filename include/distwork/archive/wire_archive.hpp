@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "../base/cereal.hpp"
+#include "../base/separate.hpp"
 #include "../error.hpp"
 #include "../wire/byte_buffer.hpp"
 #include "archive_bounds.hpp"
@@ -93,22 +94,17 @@ public:
     /// of the first.
     template <class T>
     std::uint32_t registerSharedPointer(const std::shared_ptr<T>& pointer) {
-        if (!pointer) return 0;
-        if (!shared_) shared_ = std::make_unique<Shared>();
-        if (!shared_->try_emplace({pointer.get(), typeid(T)}, pointer).second)
-            throw Error{Errc::shared_pointer, "the object was encoded already through another std::shared_ptr"};
-        return static_cast<std::uint32_t>(shared_->size()) | cereal::detail::msb_32bit;
+        return pointer ? note_shared(pointer.get(), typeid(T), pointer) : 0;
     }
+
+    /// Returns what precedes an object behind a std::shared_ptr, which is kept alive by `owner`.
+    std::uint32_t note_shared(const void* object, std::type_index type, std::shared_ptr<const void> owner);
 
 private:
     /// The objects behind shared pointers. They are kept alive so that their addresses are not used again.
     using Shared = std::map<std::pair<const void*, std::type_index>, std::shared_ptr<const void>>;
 
-    void note_open_count(std::uint64_t count) {
-        if (count > bounds_.limits().max_bytes) bounds_.check_elements(count);
-        counts_.add(size(), count);
-        bounds_.charge_elements(count);
-    }
+    void note_open_count(std::uint64_t count);
 
     ByteBuffer& buffer_;
     const std::size_t start_;
@@ -179,18 +175,10 @@ public:
     ArchiveBounds& bounds() noexcept { return bounds_; }
 
 private:
-    void take_count_beyond_bytes(std::uint64_t count) {
-        if (!bounds_.elements_may_take_none()) throw_short(count);
-        bounds_.add_elements(count);
-    }
-    [[noreturn]] void throw_short(std::uint64_t count) const {
-        throw Error{Errc::malformed, std::to_string(count) + " bytes or elements announced where " +
-                                         std::to_string(left()) + " bytes are left"};
-    }
-    [[noreturn]] void throw_left() const {
-        throw Error{Errc::malformed, std::to_string(left()) + " bytes are left over"};
-    }
-    [[noreturn]] static void throw_bool() { throw Error{Errc::malformed, "a bool that is neither 0 nor 1"}; }
+    void take_count_beyond_bytes(std::uint64_t count);
+    [[noreturn]] void throw_short(std::uint64_t count) const;
+    [[noreturn]] void throw_left() const;
+    [[noreturn]] static void throw_bool();
 
     const std::byte* at_;
     const std::byte* end_;
@@ -267,7 +255,12 @@ void serialize(WireInputArchive& archive, cereal::SizeTag<T>& tag) {
 #include "archive_bytes.hpp"
 #include "archive_pointers.hpp"
 #include "archive_polymorphic.hpp"
+#include "work_caster.hpp"
 
 CEREAL_REGISTER_ARCHIVE(distwork::detail::WireOutputArchive)
 CEREAL_REGISTER_ARCHIVE(distwork::detail::WireInputArchive)
 CEREAL_SETUP_ARCHIVE_TRAITS(distwork::detail::WireInputArchive, distwork::detail::WireOutputArchive)
+
+#ifndef DISTWORK_SEPARATE_COMPILATION
+#include "../impl/wire_archive.ipp"
+#endif

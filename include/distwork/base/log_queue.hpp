@@ -1,7 +1,7 @@
 #pragma once
 
 #include "../log_level.hpp"
-#include "requirements.hpp"
+#include "process_id.hpp"
 
 #include <array>
 #include <atomic>
@@ -20,7 +20,6 @@
 
 #ifndef _WIN32
 #include <signal.h>
-#include <unistd.h>
 #endif
 
 namespace distwork::detail {
@@ -33,15 +32,8 @@ struct LogLine {
 };
 
 #ifdef _WIN32
-inline int process_id() noexcept {
-    return 0;
-}
 struct NoSignals {};
 #else
-inline int process_id() noexcept {
-    return static_cast<int>(getpid());
-}
-
 /// A thread that is started while this object lives receives no signals: neither the application's nor SIGPIPE.
 class NoSignals {
 public:

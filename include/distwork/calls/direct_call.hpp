@@ -6,12 +6,11 @@
 #include <string_view>
 #include <system_error>
 
+#include "../base/separate.hpp"
 #include "../base/type_name.hpp"
 #include "../error.hpp"
 #include "../log.hpp"
-#include "../wire/byte_buffer.hpp"
 #include "call.hpp"
-#include "deliver.hpp"
 #include "peer.hpp"
 
 namespace distwork::detail {
@@ -35,20 +34,14 @@ struct LogFailure {
 
 /// Sends a call directly to a peer. If `refused` is set, or if the call cannot be encoded or sent, the call fails with
 /// that error.
-inline void send_or_fail(Peer& peer, const std::shared_ptr<Call>& call, std::error_code refused = {}) noexcept {
-    ByteBuffer room;
-    auto error = exception_of([&] {
-        if (!refused) call->encode(room, peer.limits());
-        if (!refused) refused = peer.send(call);
-        if (refused == Errc::too_many_waiting)
-            throw Error::with_text(refused, std::string{call->name()} +
-                                                ": too many works of this slave are unanswered at " + peer.name() +
-                                                " (MasterOptions::max_slave_works)");
-        if (refused) throw Error{refused, std::string{call->name()}};
-    });
-    if (!error || !call->claim()) return;
-    call->fail(std::move(error));
-    deliver_one(peer.get_executor(), call);
-}
+DISTWORK_DECL void send_or_fail(Peer& peer, const std::shared_ptr<Call>& call, std::error_code refused = {}) noexcept;
+
+/// Completes a call that was sent to a peer with Errc::cancelled, and tells the peer. Does nothing if the call has an
+/// outcome already.
+DISTWORK_DECL void cancel_call(Peer& peer, const std::shared_ptr<Call>& call);
 
 }  // namespace distwork::detail
+
+#ifndef DISTWORK_SEPARATE_COMPILATION
+#include "../impl/direct_call.ipp"
+#endif

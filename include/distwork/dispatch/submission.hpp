@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -10,8 +9,8 @@
 #include <string_view>
 #include <utility>
 
-#include "../base/backoff.hpp"
 #include "../base/probe.hpp"
+#include "../base/separate.hpp"
 #include "../calls/call.hpp"
 #include "../submit_options.hpp"
 #include "../wire/frame.hpp"
@@ -88,35 +87,12 @@ public:
 
     /// After the loss of `slave`: whether it is sent again. If answers were lost in transit, the master cannot tell
     /// whether this work had begun. So a work that may be executed only once counts as begun. *Errors*: std::bad_alloc.
-    bool may_go_again(const std::string& slave) {
-        History& history = this->history();
-        ++history.losses;
-        if (!history.slaves.empty()) history.slaves += ", ";
-        history.slaves += slave;
-        const bool once = options.max_attempts() == 1 && !DISTWORK_PLANTED(ignore_at_most_once);
-        if (claimed() || (pinned && !DISTWORK_PLANTED(resend_a_part_of_a_broadcast))) return false;
-        if (was_begun_ || once || DISTWORK_PLANTED(blame_a_waiting_work)) {
-            const bool again = attempts - history.retries < options.max_attempts();
-            if (!again) DISTWORK_MARK(lost_for_good);
-            return again;
-        }
-        if (history.freed == most_freed) return false;
-        DISTWORK_MARK(freed_requeue);
-        ++history.freed;
-        --attempts;
-        return true;
-    }
+    bool may_go_again(const std::string& slave);
 
     /// The pause before it is sent again after a loss: 100 ms, doubled for each further loss up to 6.4 s, less up to
     /// half of that at random. Slaves that die together are found dead one after the other: without a pause the work
     /// would go from each to the next, and spend all its attempts on dead slaves. `random` is any random number.
-    std::chrono::nanoseconds pause_after_loss(std::uint64_t random) const noexcept {
-        const unsigned losses = history_ ? history_->losses : 0;
-        if (losses == 0) return {};
-        constexpr std::chrono::nanoseconds first = std::chrono::milliseconds{100};
-        const auto most = static_cast<std::uint64_t>(backoff(first, losses - 1, first * 64).count());
-        return std::chrono::nanoseconds{static_cast<std::int64_t>(most - random % (most / 2))};
-    }
+    std::chrono::nanoseconds pause_after_loss(std::uint64_t random) const noexcept;
 
     /// Whether it is to be executed again after an answer with this error.
     bool wants_retry(Errc error) const noexcept {
@@ -184,12 +160,10 @@ inline const Submission* submission_of(const Call& call) noexcept {
 
 /// The text for an error: the name of the call, its attempts, and the slaves that were lost with it, or `slave` if none
 /// was.
-inline std::string attempts_of(const Call& call, std::string_view slave) {
-    const Submission* const work = submission_of(call);
-    const std::string_view lost_on = work ? work->lost_on() : "";
-    std::string text{call.name()};
-    text += call.attempt() == 1 ? ", 1 attempt" : ", " + std::to_string(call.attempt()) + " attempts";
-    return text.append(" on ").append(lost_on.empty() ? slave : lost_on);
-}
+DISTWORK_DECL std::string attempts_of(const Call& call, std::string_view slave);
 
 }  // namespace distwork::detail
+
+#ifndef DISTWORK_SEPARATE_COMPILATION
+#include "../impl/submission.ipp"
+#endif

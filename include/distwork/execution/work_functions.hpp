@@ -41,7 +41,7 @@ private:
     std::conditional_t<in_place, Work, std::unique_ptr<Work>> work_;
 };
 
-/// The functions of one WorkType. Only this code knows the class.
+/// The operations of one class. Only this code knows it.
 template <class Work>
 struct WorkFunctions {
     using Result = result_of_t<Work>;
@@ -132,18 +132,16 @@ struct WorkFunctions {
         }
     }
 
-    static WorkType describe(const char* name) {
-        WorkType type;
-        type.name = name;
-        type.type = &typeid(Work);
-        type.fingerprint = &fingerprint;
-        type.shapes = &shapes;
-        type.encode = &encode;
-        type.decode = &decode;
-        if constexpr (coroutine_work<Work>) type.execute_async = &execute_async;
-        else type.execute = &execute;
-        if constexpr (overrides_execute_return<Work>) type.execute_return = &execute_return;
-        return type;
+    static constexpr WorkOperations operations() {
+        WorkOperations all;
+        all.fingerprint = &fingerprint;
+        all.shapes = &shapes;
+        all.encode = &encode;
+        all.decode = &decode;
+        if constexpr (coroutine_work<Work>) all.execute_async = &execute_async;
+        else all.execute = &execute;
+        if constexpr (overrides_execute_return<Work>) all.execute_return = &execute_return;
+        return all;
     }
 };
 
@@ -151,9 +149,8 @@ struct WorkFunctions {
 template <class Work>
 struct Registration {
     explicit Registration(const char* name, const char* header_line = "") {
-        WorkType type = WorkFunctions<Work>::describe(name);
-        type.header_line = header_line;
-        registered_type<Work> = &Registry::instance().add(std::move(type));
+        static constexpr WorkOperations operations = WorkFunctions<Work>::operations();
+        registered_type<Work> = &Registry::instance().add(typeid(Work), operations, name, header_line);
     }
 };
 

@@ -6,6 +6,25 @@
 
 #include "roles.hpp"
 
+// What is no template. The headers above declare it.
+#include "archive_bounds.ipp"
+#include "archive_polymorphic.ipp"
+#include "codec.ipp"
+#include "direct_call.ipp"
+#include "error.ipp"
+#include "fingerprint.ipp"
+#include "fingerprint_archive.ipp"
+#include "large_blocks.ipp"
+#include "log.ipp"
+#include "polymorphic_types.ipp"
+#include "ready_set.ipp"
+#include "registry.ipp"
+#include "slave_waiters.ipp"
+#include "submission.ipp"
+#include "type_name.ipp"
+#include "wire_archive.ipp"
+#include "work_caster.ipp"
+
 namespace distwork::detail {
 
 template struct MasterFactory<RoundRobin, Tcp>;

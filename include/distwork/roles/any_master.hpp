@@ -65,6 +65,7 @@ template <class Selector, class Transport, int major = DISTWORK_VERSION_MAJOR, i
 struct MasterFactory {
     /// *Errors*: Error (address_in_use, bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
     static std::shared_ptr<AnyMaster> make(Transport transport, MasterOptions options, Selector selector);
+    static std::shared_ptr<AnyMaster> make(asio::any_io_executor executor, MasterOptions options, Selector selector);
     /// Replaces the selector of a master that was made with the same selector and transport.
     static void socket_selector(AnyMaster& master, Selector selector);
 };

@@ -29,6 +29,8 @@ struct SlaveFactory {
     /// *Errors*: Error (bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
     static std::shared_ptr<AnySlave> make(Transport transport, std::vector<MasterAddress> masters,
                                           SlaveOptions options);
+    static std::shared_ptr<AnySlave> make(asio::any_io_executor executor, std::vector<MasterAddress> masters,
+                                          SlaveOptions options);
 };
 
 }  // namespace distwork::detail

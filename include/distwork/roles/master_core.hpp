@@ -180,6 +180,12 @@ std::shared_ptr<AnyMaster> MasterFactory<Selector, Transport, major, minor, patc
 }
 
 template <class Selector, class Transport, int major, int minor, int patch, int with_asio>
+std::shared_ptr<AnyMaster> MasterFactory<Selector, Transport, major, minor, patch, with_asio>::make(
+    asio::any_io_executor executor, MasterOptions options, Selector selector) {
+    return make(Transport{std::move(executor)}, std::move(options), std::move(selector));
+}
+
+template <class Selector, class Transport, int major, int minor, int patch, int with_asio>
 void MasterFactory<Selector, Transport, major, minor, patch, with_asio>::socket_selector(AnyMaster& master,
                                                                                          Selector selector) {
     static_cast<MasterCore<Selector, Transport>&>(master).socket_selector(std::move(selector));

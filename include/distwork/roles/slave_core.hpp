@@ -350,4 +350,10 @@ std::shared_ptr<AnySlave> SlaveFactory<Transport, major, minor, patch, with_asio
     return core;
 }
 
+template <class Transport, int major, int minor, int patch, int with_asio>
+std::shared_ptr<AnySlave> SlaveFactory<Transport, major, minor, patch, with_asio>::make(
+    asio::any_io_executor executor, std::vector<MasterAddress> masters, SlaveOptions options) {
+    return make(Transport{std::move(executor)}, std::move(masters), std::move(options));
+}
+
 }  // namespace distwork::detail

@@ -8,7 +8,7 @@
 
 #include "../base/asio.hpp"
 #include "../base/completion.hpp"
-#include "../error.hpp"
+#include "../base/separate.hpp"
 
 namespace distwork::detail {
 
@@ -32,39 +32,24 @@ public:
         Completion<Handler> completion;
     };
 
-    void add(const std::shared_ptr<AnyWaiter>& waiter) noexcept {
-        if (ended_) fail(*waiter, Errc::stopped);
-        else surely([&] { waiters_.push_back(waiter); });
-    }
+    void add(const std::shared_ptr<AnyWaiter>& waiter) noexcept;
 
     /// Completes the waiters for which `connected` slaves are enough.
-    void wake(std::size_t connected) noexcept {
-        std::erase_if(waiters_, [connected](const auto& waiter) {
-            if (waiter->count > connected) return false;
-            waiter->complete(nullptr);
-            return true;
-        });
-    }
+    void wake(std::size_t connected) noexcept;
 
     /// Completes the waiter with Errc::cancelled, if it still waits.
-    void cancel(const std::shared_ptr<AnyWaiter>& waiter) noexcept {
-        if (std::erase(waiters_, waiter) != 0) fail(*waiter, Errc::cancelled);
-    }
+    void cancel(const std::shared_ptr<AnyWaiter>& waiter) noexcept;
 
     /// The master stops: completes all waiters, and every later one, with Errc::stopped.
-    void end() noexcept {
-        ended_ = true;
-        for (const auto& waiter : waiters_) fail(*waiter, Errc::stopped);
-        waiters_.clear();
-    }
+    void end() noexcept;
 
 private:
-    static void fail(AnyWaiter& waiter, Errc reason) noexcept {
-        waiter.complete(exception_of([reason] { throw Error{reason, "waiting for slaves"}; }));
-    }
-
     std::vector<std::shared_ptr<AnyWaiter>> waiters_;
     bool ended_ = false;
 };
 
 }  // namespace distwork::detail
+
+#ifndef DISTWORK_SEPARATE_COMPILATION
+#include "../impl/slave_waiters.ipp"
+#endif

@@ -71,7 +71,7 @@ private:
         std::vector<std::size_t>& parts = found->second;
         if (base.shape) parts.push_back(part(type_name(*base.type), base.shape()));
         for (const PolymorphicLoader* loader : loaders_)
-            if (loader->derives_from(*base.type)) parts.push_back(part(loader->name, loader->shape()));
+            if (derives_from(*loader->type, *base.type)) parts.push_back(part(loader->name, loader->shape()));
         return parts;
     }
 

@@ -1,12 +1,11 @@
 #pragma once
 
-#include "../base/requirements.hpp"
-
-#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <mutex>
 #include <vector>
+
+#include "../base/separate.hpp"
 
 namespace distwork::detail {
 
@@ -25,26 +24,8 @@ public:
     }
 
     /// A block of at least `bytes` bytes, or null if none fits. Sets `bytes` to its size.
-    std::byte* take(std::size_t& bytes) {
-        const std::lock_guard lock{mutex_};
-        const auto fits = [bytes](const Block& block) { return block.bytes >= bytes && block.bytes / 2 <= bytes; };
-        const auto found = std::find_if(blocks_.begin(), blocks_.end(), fits);
-        if (found == blocks_.end()) return nullptr;
-        std::byte* const data = found->data.release();
-        bytes = found->bytes;
-        bytes_ -= bytes;
-        *found = std::move(blocks_.back());
-        blocks_.pop_back();
-        return data;
-    }
-
-    void give(std::byte* data, std::size_t bytes) noexcept {
-        std::unique_ptr<std::byte[]> block{data};
-        const std::lock_guard lock{mutex_};
-        if (blocks_.size() == most_blocks || bytes > most_bytes - bytes_) return;
-        bytes_ += bytes;
-        blocks_.push_back({std::move(block), bytes});  // does not allocate: see the constructor
-    }
+    std::byte* take(std::size_t& bytes);
+    void give(std::byte* data, std::size_t bytes) noexcept;
 
 private:
     struct Block {
@@ -54,7 +35,7 @@ private:
     static constexpr std::size_t most_blocks = 16;
     static constexpr std::size_t most_bytes = 16 * 1024 * 1024;
 
-    SpareBlocks() { blocks_.reserve(most_blocks); }
+    SpareBlocks();
 
     std::mutex mutex_;
     // guarded by mutex_
@@ -63,16 +44,9 @@ private:
 };
 
 /// At least `bytes` bytes, not initialized. Sets `bytes` to their number. Free them with `free_bytes`.
-inline std::byte* allocate_bytes(std::size_t& bytes) {
-    if (bytes >= large_body_bytes)
-        if (std::byte* const spare = SpareBlocks::instance().take(bytes)) return spare;
-    return new std::byte[bytes];
-}
+DISTWORK_DECL std::byte* allocate_bytes(std::size_t& bytes);
 
-inline void free_bytes(std::byte* data, std::size_t bytes) noexcept {
-    if (bytes >= large_body_bytes) SpareBlocks::instance().give(data, bytes);
-    else delete[] data;
-}
+DISTWORK_DECL void free_bytes(std::byte* data, std::size_t bytes) noexcept;
 
 /// Deletes the memory of a large body.
 struct FreeBytes {
@@ -88,3 +62,7 @@ inline LargeBytes make_large_bytes(std::size_t bytes) {
 }
 
 }  // namespace distwork::detail
+
+#ifndef DISTWORK_SEPARATE_COMPILATION
+#include "../impl/large_blocks.ipp"
+#endif

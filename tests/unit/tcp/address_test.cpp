@@ -4,12 +4,15 @@
 
 #include "distwork/error.hpp"
 #include "distwork/role_options.hpp"
+#include "distwork/transport.hpp"
 #include "support/catch.hpp"
 
 namespace address_test {
 
 using namespace distwork;
 using namespace distwork::detail;
+
+static_assert(Transport<Tcp>);
 
 TEST_CASE("only localhost and loopback addresses stay on this machine", "[unit]") {
     for (const char* host : {"localhost", "127.0.0.1", "127.255.3.4", "::1"}) CHECK(detail::is_loopback(host));
