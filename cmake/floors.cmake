@@ -1,10 +1,10 @@
 # The floors of include/distwork, from the ground up: a folder is a floor. A header includes only its own folder and
 # those before it; folders that one element names, as "link|dispatch", never include each other.
 # `cmake -DCHECK=floors -P cmake/check_headers.cmake` refuses anything else, and headers that stand nowhere.
-set(FLOORS base tcp wire archive types calls execution "link|dispatch" roles "sim|impl")
+set(FLOORS base tcp wire archive types calls execution "link|dispatch" roles groups program "sim|impl")
 
 # The headers on top, which users name, stand in no folder: each counts to one.
-set(ON_TOP_OF_base version error no_retry fwd log log_level work work_executor statistics submit_options broadcast archive_limits
+set(ON_TOP_OF_base version error no_retry fwd log log_level work work_executor statistics submit_options outcome connection_watch archive_limits
                    container_limits slave_state)
 set(ON_TOP_OF_tcp transport)
 set(ON_TOP_OF_archive fingerprint_override)
@@ -13,3 +13,5 @@ set(ON_TOP_OF_types socket_information function_work)
 set(ON_TOP_OF_execution register)
 set(ON_TOP_OF_dispatch selector distribute_context)
 set(ON_TOP_OF_roles role_options master slave)
+set(ON_TOP_OF_groups work_group)
+set(ON_TOP_OF_program program local_slaves run_slave)

@@ -27,7 +27,6 @@
 #include <asio/use_awaitable.hpp>
 #include <asio/use_future.hpp>
 
-#include "distwork/broadcast.hpp"
 #include "distwork/context.hpp"
 #include "distwork/error.hpp"
 #include "distwork/fingerprint_override.hpp"
@@ -35,6 +34,7 @@
 #include "distwork/log.hpp"
 #include "distwork/master.hpp"
 #include "distwork/no_retry.hpp"
+#include "distwork/outcome.hpp"
 #include "distwork/register.hpp"
 #include "distwork/role_options.hpp"
 #include "distwork/selector.hpp"

@@ -69,7 +69,10 @@ void run_master(std::uint16_t port, std::size_t own_slaves) {
 void run_slave(const std::string& host, std::uint16_t port) {
     asio::io_context io{1};
     distwork::Slave slave{
-        io.get_executor(), host, port, {.insecure_plaintext = insecure_plaintext, .reconnect = false, .log = print}};
+        io.get_executor(),
+        host,
+        port,
+        {.insecure_plaintext = insecure_plaintext, .reconnect = distwork::Reconnect::never, .log = print}};
     asio::signal_set signals{io, SIGINT, SIGTERM};
     signals.async_wait([&](std::error_code error, int) {
         if (!error) slave.async_stop(10s, asio::detached);

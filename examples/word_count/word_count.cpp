@@ -92,8 +92,10 @@ void run_master(const char* program, const std::vector<std::string>& paths) {
 
 void run_slave(const std::string& port) {
     asio::io_context io{1};
-    distwork::Slave slave{
-        io.get_executor(), "127.0.0.1", static_cast<std::uint16_t>(std::stoul(port)), {.slots = 1, .reconnect = false}};
+    distwork::Slave slave{io.get_executor(),
+                          "127.0.0.1",
+                          static_cast<std::uint16_t>(std::stoul(port)),
+                          {.slots = 1, .reconnect = distwork::Reconnect::never}};
     asio::signal_set signals{io, SIGINT, SIGTERM};
     signals.async_wait([&](std::error_code error, int) {
         if (!error) slave.async_drain(asio::detached);

@@ -30,6 +30,7 @@ enum class Errc : std::uint16_t {
     execution_timeout = 9,  ///< an attempt took longer than its execution_timeout
     deadline = 10,          ///< it had no outcome at its deadline
     failed_no_retry = 11,   ///< on the wire only: the work threw a NoRetry; callers see work_failed
+    too_many_unread = 12,   ///< a group holds as many works and outcomes as GroupOptions::max_unread allows
     // what is wrong with the work itself
     malformed = 16,       ///< its bytes do not decode to its type, or cereal cannot encode it
     too_large = 17,       ///< it, or its answer, exceeds a limit of the frame or of ArchiveLimits
@@ -66,7 +67,8 @@ enum class Errc : std::uint16_t {
     duplicate_type = 68,     ///< two types are registered under one name, or one type under two names
     unregistered_type = 69,  ///< the type is not registered (DISTWORK_REGISTER_WORK, DISTWORK_REGISTER_FUNCTION)
     bad_option = 70,         ///< an option is out of its range
-    already_running = 71,    ///< `start` or `async_run` was called twice
+    already_running = 71,    ///< `start` or `async_run` was called twice; or the process has a Program already
+    on_io_thread = 72,       ///< a function of Program that blocks was called on the program's I/O thread
 };
 
 }  // namespace distwork

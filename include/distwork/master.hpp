@@ -13,14 +13,15 @@
 #include <vector>
 
 #include "base/asio.hpp"
-#include "broadcast.hpp"
 #include "calls/call_function.hpp"
 #include "calls/initiation.hpp"
 #include "calls/kept_work.hpp"
 #include "calls/typed_call.hpp"
+#include "connection_watch.hpp"
 #include "context.hpp"
 #include "function_work.hpp"
 #include "fwd.hpp"
+#include "outcome.hpp"
 #include "role_options.hpp"
 #include "roles/any_master.hpp"
 #include "roles/any_scheduler.hpp"
@@ -42,6 +43,18 @@ namespace detail {
 
 template <class Token>
 concept completion_token = !std::same_as<std::remove_cvref_t<Token>, SubmitOptions>;
+
+/// The implementation of a master, for what is built on masters.
+struct PartsOf {
+    template <class Master>
+    static std::shared_ptr<AnyScheduler> scheduler(const Master& master) {
+        return master.scheduler_;
+    }
+    template <class Master>
+    static std::shared_ptr<AnyMaster> core(const Master& master) {
+        return master.core_;
+    }
+};
 
 }  // namespace detail
 
@@ -250,16 +263,16 @@ public:
     }
 
     /// The same, but completes when every part has an outcome:
-    /// `void(std::exception_ptr, std::vector<BroadcastOutcome<R>>)`. Parts wait for room if the backlog is full. A part
+    /// `void(std::exception_ptr, std::vector<Outcome<R>>)`. Parts wait for room if the backlog is full. A part
     /// is sent only once. Without a connected slave there are no outcomes.
     ///
     /// *Errors*: throws Error (null_work, unregistered_type, foreign_type). Completes with Error: no_slave, stopped,
-    /// too_large, shared_pointer, malformed, foreign_type. Each BroadcastOutcome::error is as of async_call, or
+    /// too_large, shared_pointer, malformed, foreign_type. Each Outcome::error is as of async_call, or
     /// unknown_type or shape_differs.
     template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_broadcast_work(W&& work, SubmitOptions options, Token&& token = Token{}) {
         using Kept = detail::kept_t<W>;
-        using AllOutcomes = std::vector<BroadcastOutcome<detail::kept_result_t<Kept>>>;
+        using AllOutcomes = std::vector<Outcome<detail::kept_result_t<Kept>>>;
         detail::require_registered(work);
         return asio::async_initiate<Token, void(std::exception_ptr, AllOutcomes)>(
             [scheduler = scheduler_](auto handler, auto&& kept, auto&& how) {
@@ -279,6 +292,12 @@ public:
     template <detail::work_argument W, detail::completion_token Token>
     auto async_broadcast_work(W&&, Token&&, SubmitOptions) {
         static_cast<void>(detail::OptionsBehindToken<Token>{});
+    }
+
+    /// Takes over a connected stream socket whose other end is a slave: one end of a socket pair, or an accepted
+    /// connection. *Errors*: throws std::system_error; then the handle is closed.
+    void adopt_connection(int handle, ConnectionWatch watch = ConnectionWatch{}) {
+        core_->adopt(handle, std::move(watch));
     }
 
     /// Completes when at least `count` slaves are connected: `void(std::exception_ptr)`. *Errors*: Error (cancelled,
@@ -322,7 +341,8 @@ public:
     /// Replaces the selector, also for the works that wait already.
     void socket_selector(Selector selector) { Factory::socket_selector(*core_, std::move(selector)); }
 
-    /// The address and port that the master listens on; the port is the one in use if the option was 0.
+    /// The address and port that the master listens on; the port is the one in use if the option was 0. A default
+    /// endpoint if it does not listen.
     asio::ip::tcp::endpoint local_endpoint() const { return core_->local_endpoint(); }
 
     /// The executor that the master was made with.
@@ -334,6 +354,8 @@ private:
         options.port = port;
         return options;
     }
+
+    friend struct detail::PartsOf;
 
     std::shared_ptr<detail::AnyMaster> core_;
     std::shared_ptr<Scheduler> scheduler_;

@@ -34,7 +34,8 @@ struct LinkOptions {
 /// Options of a master. Values out of range throw Errc::bad_option from its constructor, unless another error is named.
 struct MasterOptions {
     std::string address = "127.0.0.1";     ///< address or name of this machine to listen on, else bad_address;
-                                           ///< "0.0.0.0": all IPv4 addresses
+                                           ///< "0.0.0.0": all IPv4 addresses; empty: it does not listen, and has only
+                                           ///< slaves whose connections it adopts
     std::uint16_t port = 0;                ///< 0: any free port, see local_endpoint; one in use: address_in_use
     bool insecure_plaintext = false;       ///< must be true for an address beyond loopback (else needs_credentials):
                                            ///< everyone who reaches it may join
@@ -60,6 +61,13 @@ struct MasterAddress {
     std::string to_string() const { return detail::host_and_port(host, port); }
 };
 
+/// When a slave connects again after its connection has ended, or could not be made.
+enum class Reconnect {
+    never,      ///< its run ends with the first session, or without one
+    until_bye,  ///< until a master has stopped, and said so: then its run ends. It waits for a master that is not there
+    always,     ///< until the slave is stopped
+};
+
 /// Options of a slave. Values out of range throw Errc::bad_option from its constructor, unless another error is named.
 struct SlaveOptions {
     std::string name{};  ///< told to the master; bytes after the 256th are cut off; empty: host:pid
@@ -74,7 +82,7 @@ struct SlaveOptions {
     bool insecure_plaintext = false;     ///< must be true to connect to an address beyond loopback, else
                                          ///< needs_credentials
     WorkExecutor work_executor = WorkExecutor::own_pool();  ///< executes the works
-    bool reconnect = true;                           ///< false: the run ends with the first session, or without one
+    Reconnect reconnect = Reconnect::always;                ///< when it connects again
     std::chrono::milliseconds reconnect_after{100};  ///< pause when no master of the list took it; positive; doubles,
                                                      ///< with jitter,
     std::chrono::milliseconds reconnect_at_most{30'000};  ///< up to this, until a session is opened; at least

@@ -73,7 +73,7 @@ public:
     ///
     /// *Errors*: Error (already_running, cancelled). Error (version_mismatch, not_distwork, wrong_role,
     /// needs_credentials): another attempt would not help, so the slave removes this master from its list, and
-    /// completes with the error of the last one. Without `reconnect` also the error of the last master of the list:
+    /// completes with the error of the last one. With Reconnect::never also the error of the last master of the list:
     /// protocol_violation, frame_too_large, handshake_timeout, too_many_slaves, connection_closed, peer_silent,
     /// peer_stalled, session_failed, stopped, or the system's code. The text names the master.
     template <class Token = asio::use_awaitable_t<>>

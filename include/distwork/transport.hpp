@@ -84,6 +84,14 @@ public:
     explicit Tcp(asio::any_io_executor executor, detail::LookUp look_up = &detail::look_up)
         : executor_{std::move(executor)}, look_up_{std::move(look_up)} {}
 
+    /// Connects no further than to the other end of this connected socket, once: for a slave whose master adopted that
+    /// end. Closes the handle if it was not used.
+    static Tcp over(asio::any_io_executor executor, int handle) {
+        Tcp transport{std::move(executor)};
+        transport.given_ = std::make_shared<detail::GivenHandle>(handle);
+        return transport;
+    }
+
     /// The executor that the transport was made with.
     const asio::any_io_executor& get_executor() const noexcept { return executor_; }
 
@@ -139,6 +147,15 @@ public:
         throw Error::with_text(reason, "cannot listen on " + where + ": " + error.message());
     }
 
+    /// A connection of this transport over a connected stream socket, which it closes. *Errors*: throws
+    /// std::system_error; then the handle is closed.
+    Socket adopt(int handle) const {
+        Socket socket{make_strand()};
+        if (const auto error = detail::assign(socket, asio::ip::tcp::v4(), handle)) throw std::system_error{error};
+        set_options(socket);
+        return socket;
+    }
+
     // These are templates so that only programs with a role compile Asio's operations, not every file that defines
     // works.
 
@@ -155,6 +172,7 @@ public:
     /// last.
     template <std::same_as<Strand> S>
     asio::awaitable<Socket> connect(S strand, std::string host, std::uint16_t port) const {
+        if (given_) co_return adopt_given(strand);
         const auto last = last_addresses_;
         const auto found = co_await detail::resolve<Timer>(strand, look_up_, host, port);
         auto order = detail::order_of(found, last->of(host, port));
@@ -167,6 +185,16 @@ public:
     }
 
 private:
+    Socket adopt_given(const Strand& strand) const {
+        const int handle = given_->take();
+        if (handle < 0)
+            throw std::system_error{asio::error::not_connected, "the connection that it was given has ended"};
+        Socket socket{strand};
+        if (const auto error = detail::assign(socket, asio::ip::tcp::v4(), handle)) throw std::system_error{error};
+        set_options(socket);
+        return socket;
+    }
+
     static std::string host_name() {
         std::error_code error;
         const std::string name = asio::ip::host_name(error);
@@ -202,6 +230,7 @@ private:
 
     asio::any_io_executor executor_;
     detail::LookUp look_up_;
+    std::shared_ptr<detail::GivenHandle> given_;  // null in most transports
     std::shared_ptr<detail::LastAddresses> last_addresses_ = std::make_shared<detail::LastAddresses>();
 };
 

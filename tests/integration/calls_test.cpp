@@ -223,7 +223,7 @@ TEST_CASE("a broadcast is executed by every slave, with an outcome from each", "
         std::set<std::string> names;
         for (const auto& outcome : outcomes) {
             REQUIRE_FALSE(outcome.error);
-            REQUIRE(outcome.value == 5);
+            REQUIRE(outcome.value() == 5);
             names.insert(outcome.slave);
         }
         REQUIRE(names == std::set<std::string>{"slave 0", "slave 1", "slave 2"});

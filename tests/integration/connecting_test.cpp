@@ -165,7 +165,7 @@ TEST_CASE("a host none of whose addresses answers is told by its name", "[integr
     const detail::Endpoints found{nobody.local_endpoint()};
     nobody.close();
     auto options = short_lived(10s);
-    options.reconnect = false;
+    options.reconnect = distwork::Reconnect::never;
     for (const bool any : {true, false}) {
         const auto look_up = [&](const std::string&, std::uint16_t) { return any ? found : detail::Endpoints{}; };
         Slave<> slave{Tcp{io.get_executor(), look_up}, "master", 7, options};
@@ -186,7 +186,7 @@ TEST_CASE("a name is looked up by the system", "[integration]") {
     REQUIRE(run_until(io, [&] { return master.connected_slave_count() == 1; }));
 
     auto options = short_lived(10s);
-    options.reconnect = false;
+    options.reconnect = distwork::Reconnect::never;
     Slave lost{io.get_executor(), "no..name", 7, options};
     std::exception_ptr failed;
     lost.async_run([&](std::exception_ptr error) { failed = std::move(error); });

@@ -83,7 +83,7 @@ int add(int a, int b) {
 }
 
 /// What came of a call.
-struct Outcome {
+struct Ended {
     auto handler() {
         return [this](const std::exception_ptr& thrown, int result) {
             error = thrown;
@@ -137,7 +137,7 @@ TEST_CASE("a coroutine work whose awaited operation is destroyed ends its sessio
     INFO(slaves << " slaves" << (in_place ? ", in place" : ""));
     Scene scene;
     Cluster<> cluster{slaves, scene.slave(in_place ? WorkExecutor::in_place() : WorkExecutor::own_pool())};
-    Outcome outcome;
+    Ended outcome;
     cluster.master.async_call(Awaits{}, outcome.handler());
     REQUIRE(run_until(cluster.io, [] { return KeptWait::here().is_awaited(); }));
     CHECK(alive == 1);
@@ -158,7 +158,7 @@ TEST_CASE("a coroutine work whose awaited operation is destroyed ends its sessio
 TEST_CASE("a coroutine work that may be executed once only is lost when what it awaits is destroyed", "[integration]") {
     Scene scene;
     Cluster<> cluster{1, scene.slave(WorkExecutor::own_pool())};
-    Outcome outcome;
+    Ended outcome;
     cluster.master.async_call(Awaits{}, SubmitOptions{}.max_attempts(1), outcome.handler());
     REQUIRE(run_until(cluster.io, [] { return KeptWait::here().is_awaited(); }));
     KeptWait::here().destroy();
@@ -174,7 +174,7 @@ TEST_CASE("a coroutine work that may be executed once only is lost when what it 
 TEST_CASE("works that wait behind a coroutine that is destroyed are executed", "[integration]") {
     Scene scene;
     Cluster<> cluster{1, scene.slave(WorkExecutor::own_pool())};
-    Outcome first;
+    Ended first;
     cluster.master.async_call(Awaits{}, first.handler());
     REQUIRE(run_until(cluster.io, [] { return KeptWait::here().is_awaited(); }));
     constexpr int count = 100;
@@ -190,13 +190,13 @@ TEST_CASE("what a host's pool has not run when it ends is dropped, and the corou
     const bool has_slave = GENERATE(true, false);
     INFO((has_slave ? "the slave is there until then" : "the slave was stopped before"));
     Scene scene;
-    Outcome outcome;
+    Ended outcome;
     Cluster<> cluster{0};
     {
         // It outlives its slave, as it must.
         auto pool = std::make_unique<asio::io_context>(1);
         SlaveOptions options = scene.slave(pool->get_executor());
-        options.reconnect = false;
+        options.reconnect = distwork::Reconnect::never;
         cluster.add_slave(std::move(options));
         cluster.master.async_call(Awaits{}, SubmitOptions{}.max_attempts(1), outcome.handler());
         REQUIRE(run_until(cluster.io, [&] { return pool->restart(), pool->poll(), KeptWait::here().is_awaited(); }));
@@ -218,7 +218,7 @@ TEST_CASE("what a host's pool has not run when it ends is dropped, and the corou
 
 TEST_CASE("a coroutine work that is destroyed after its slave stopped costs nobody anything", "[integration]") {
     Scene scene;
-    Outcome outcome;
+    Ended outcome;
     asio::io_context pool{1};
     Cluster<> cluster{0};
     cluster.add_slave(scene.slave(pool.get_executor()));

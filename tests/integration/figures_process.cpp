@@ -22,7 +22,7 @@ CEREAL_REGISTER_POLYMORPHIC_RELATION(Figure, Star)
 int main(int, char** arguments) {
     asio::io_context io;
     distwork::SlaveOptions options;
-    options.reconnect = false;
+    options.reconnect = distwork::Reconnect::never;
     distwork::Slave slave{io.get_executor(), "127.0.0.1", static_cast<std::uint16_t>(std::atoi(arguments[1])), options};
     slave.start();
     io.run();

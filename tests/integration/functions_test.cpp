@@ -336,7 +336,7 @@ TEST_CASE("a work behind a pointer to a known class yields its value", "[integra
         std::unique_ptr<Named> broadcast = std::make_unique<Renamed>();
         const auto outcomes = co_await c.master.async_broadcast_work(std::move(broadcast));
         REQUIRE(outcomes.size() == 1);
-        CHECK(outcomes.front().value == "renamed");
+        CHECK(outcomes.front().value() == "renamed");
         // Of this one nothing is known; execute_return is called all the same.
         Renamed::last_returned().clear();
         std::unique_ptr<distwork::IWork> erased = std::make_unique<Renamed>();

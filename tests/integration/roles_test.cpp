@@ -640,7 +640,7 @@ TEST_CASE("a slave that meets something else, or no room, ends with that", "[int
     options.max_slaves = 1;
     Cluster<> cluster{1, slave_options(1), options};
     auto once = slave_options(1);
-    once.reconnect = false;
+    once.reconnect = distwork::Reconnect::never;
     distwork::Slave second{cluster.io.get_executor(), "127.0.0.1", cluster.master.local_endpoint().port(), once};
     std::error_code code;
     run(cluster.io, [](distwork::Slave<>& slave, std::error_code& result) -> asio::awaitable<void> {

@@ -311,7 +311,7 @@ TEST_CASE("a host that does not resolve is told so, and not asked for credential
     }
     Heard heard;
     auto options = slave_heard_by(heard);
-    options.reconnect = false;
+    options.reconnect = distwork::Reconnect::never;
     distwork::Slave<> slave{io.get_executor(), "no-such..host", 15210, options};
     std::string ended;
     slave.async_run([&](const std::exception_ptr& error) { ended = text_of(error); });

@@ -397,7 +397,7 @@ TEST_CASE("a slave that does not reconnect goes down its list once", "[integrati
     none.start();
     auto master = make_master(io);
     auto once = impatient();
-    once.reconnect = false;
+    once.reconnect = distwork::Reconnect::never;
     distwork::Slave served{
         io.get_executor(),
         {here(free_port(io)), here(none.local_endpoint().port()), here(master->local_endpoint().port())},

@@ -44,7 +44,7 @@ int main(int, char** arguments) {
     asio::io_context io;
     distwork::SlaveOptions options;
     options.name = "slave";
-    options.reconnect = false;
+    options.reconnect = distwork::Reconnect::never;
     options.log = distwork::ConsoleLog{};
     distwork::Slave slave{io.get_executor(), "127.0.0.1", static_cast<std::uint16_t>(std::atoi(arguments[1])), options};
     slave.start();

@@ -37,7 +37,7 @@ int run_slave(const char* port) {
     asio::io_context io;
     distwork::SlaveOptions options;
     options.slots = 1;
-    options.reconnect = false;
+    options.reconnect = distwork::Reconnect::never;
     options.link = without_heartbeats();
     distwork::Slave slave{io.get_executor(), "127.0.0.1", static_cast<std::uint16_t>(std::atoi(port)), options};
     slave.start();

@@ -14,11 +14,15 @@
 #include <cstdint>
 #include <cstdlib>
 #include <distwork.hpp>
+#include <distwork/local_slaves.hpp>
+#include <distwork/run_slave.hpp>
 #include <distwork/sim/simulation.hpp>
+#include <distwork/work_group.hpp>
 #include <exception>
 #include <future>
 #include <iostream>
 #include <memory>
+#include <ranges>
 #include <string>
 #include <string_view>
 #include <utility>

@@ -420,7 +420,7 @@ TEST_CASE("a simulation refuses executors that are not its own, and tasks withou
 
 namespace {
 
-struct Outcome {
+struct Run {
     std::uint64_t hash = 0;
     int succeeded = 0;
     int failed = 0;
@@ -476,14 +476,14 @@ void strike(sim::Simulation& simulation, std::vector<sim::Host*>& slaves, Plight
                      [&simulation, &slaves, plight, times] { strike(simulation, slaves, plight, times - 1); });
 }
 
-Outcome run_roles(std::uint64_t seed, const sim::SimulationOptions& how, Plight plight = Plight::none) {
+Run run_roles(std::uint64_t seed, const sim::SimulationOptions& how, Plight plight = Plight::none) {
     sim::Simulation simulation{seed, how};
     auto& master = add_master(simulation);
     std::vector<sim::Host*> slaves;
     for (int i = 0; i < slave_count; ++i) slaves.push_back(&add_slave(simulation, i));
     simulation.after(100ms, [&] { strike(simulation, slaves, plight, 10); });
 
-    Outcome outcome;
+    Run outcome;
     std::vector<int> completed(work_count);
     const auto call = [&](int i) {
         Sum sum{i, 1};
@@ -514,7 +514,7 @@ sim::SimulationOptions with_work_times(sim::NetworkOptions network = {}) {
     return options;
 }
 
-void check_each_once(const Outcome& outcome) {
+void check_each_once(const Run& outcome) {
     CHECK(outcome.done);
     CHECK(outcome.others == 0);
     CHECK_FALSE(outcome.twice);
@@ -525,7 +525,7 @@ void check_each_once(const Outcome& outcome) {
 TEST_CASE("in simulation, five slaves execute two hundred works, each once") {
     for (std::uint64_t seed = 0; seed < 50; ++seed) {
         INFO("seed " << seed);
-        const Outcome outcome = run_roles(seed, with_work_times());
+        const Run outcome = run_roles(seed, with_work_times());
         CHECK(outcome.done);
         CHECK(outcome.succeeded == work_count);
         CHECK_FALSE(outcome.twice);
@@ -538,7 +538,7 @@ TEST_CASE("in simulation, every call completes exactly once whatever the network
         INFO("seed " << seed);
         auto network = sim::NetworkOptions::faulty(seed);
         if (seed % 2 == 0) network.reset_after = 200ms;
-        const Outcome outcome = run_roles(seed, with_work_times(network));
+        const Run outcome = run_roles(seed, with_work_times(network));
         check_each_once(outcome);
         requeued += outcome.requeued;
     }
@@ -550,7 +550,7 @@ TEST_CASE("in simulation, every call completes exactly once whatever becomes of 
         std::uint64_t requeued = 0;
         for (std::uint64_t seed = 0; seed < 30; ++seed) {
             INFO("plight " << static_cast<int>(plight) << ", seed " << seed);
-            const Outcome outcome = run_roles(seed, with_work_times(), plight);
+            const Run outcome = run_roles(seed, with_work_times(), plight);
             check_each_once(outcome);
             requeued += outcome.requeued;
         }
@@ -616,7 +616,7 @@ TEST_CASE("in simulation, equal seeds give equal runs and others do not") {
     for (std::uint64_t seed = 0; seed < 20; ++seed) {
         INFO("seed " << seed);
         const auto how = with_work_times(sim::NetworkOptions::faulty(seed));
-        const Outcome first = run_roles(seed, how);
+        const Run first = run_roles(seed, how);
         // Memory that lies elsewhere must not change anything.
         const std::vector<std::unique_ptr<char[]>> between = [] {
             std::vector<std::unique_ptr<char[]>> blocks;

@@ -21,6 +21,7 @@
 
 #include "simulation/ledger.hpp"
 #include "simulation/roles.hpp"
+#include "simulation/storm_groups.hpp"
 #include "simulation/strange_master.hpp"
 #include "simulation/strangers.hpp"
 #include "simulation/tree.hpp"
@@ -51,12 +52,14 @@ class Storm {
         int trees_done = 0;
         int broadcasts = 0;
         int broadcasts_done = 0;
+        int groups = 0;
+        int groups_done = 0;
         std::map<Errc, std::uint64_t> parts;  // how they ended
 
         /// Nothing that it began is under way.
         bool is_quiet() const {
             return submitted == completed && trees == trees_done && broadcasts == broadcasts_done &&
-                   master->backlog_size() == 0;
+                   groups == groups_done && master->backlog_size() == 0;
         }
     };
 
@@ -108,6 +111,7 @@ private:
         if (is_mixed_) weather_.most_work_time = 2s;
         is_large_ = random_.chance(0.03);
         is_close_ = random_.chance(0.1);
+        has_groups_ = random_.chance(0.25);
         options.log_size = log_size;
         return options;
     }
@@ -276,6 +280,9 @@ private:
         if (has_trees_)
             for (std::uint64_t i = 0; i <= random_.below(3); ++i)
                 simulation_.after(random_.between(0ms, 15s), [this] { grow_tree(any_master()); });
+        if (has_groups_)
+            for (std::uint64_t i = 0; i <= random_.below(3); ++i)
+                simulation_.after(random_.between(0ms, 15s), [this] { begin_group(any_master()); });
     }
 
     /// A work that has others distributed, which have others distributed, …
@@ -301,6 +308,15 @@ private:
                 if (station.host->is_alive() && !station.host->is_frozen())
                     cancel->emit(asio::cancellation_type::terminal);
             });
+    }
+
+    void begin_group(Station& station) {
+        if (!failure_.empty() || !station.host->is_alive() || station.host->is_frozen()) return;
+        ++station.groups;
+        auto& group = groups_.emplace_back(
+            simulation_, random_.next(), *station.host, *station.master, [&station] { ++station.groups_done; },
+            [this](const std::string& text) { fail(text); });
+        group.begin();
     }
 
     Station& any_master() {
@@ -367,8 +383,7 @@ private:
         if (!failure_.empty() || !station.host->is_alive() || station.host->is_frozen()) return;
         ++station.broadcasts;
         station.master->async_broadcast_work(
-            Part{},
-            [&station](const std::exception_ptr&, const std::vector<distwork::BroadcastOutcome<void>>& outcomes) {
+            Part{}, [&station](const std::exception_ptr&, const std::vector<distwork::Outcome<void>>& outcomes) {
                 ++station.broadcasts_done;
                 for (const auto& outcome : outcomes) ++station.parts[errc_of(outcome.error)];
             });
@@ -739,7 +754,8 @@ private:
             if (ledger_.entries[i].station == station.number && ledger_.entries[i].completions == 0) text << i << ' ';
         text << "of " << ledger_.entries.size() << ", trees " << station.trees_done << " of " << station.trees
              << ", backlog " << station.master->backlog_size() << ", broadcasts " << station.broadcasts_done << " of "
-             << station.broadcasts;
+             << station.broadcasts << ", groups " << station.groups_done << " of " << station.groups;
+        for (const GroupRun& group : groups_) text << ", " << group.state();
         return text.str();
     }
 
@@ -797,15 +813,17 @@ private:
         return all_parts;
     }
 
+    bool has_uncounted() const noexcept { return has_trees_ || has_groups_; }
+
     void check(const Station& station) {
         if (!failure_.empty()) return;
         const auto statistics = station.master->statistics();
         if (statistics.admitted != statistics.completed())
             fail("admitted " + std::to_string(statistics.admitted) + ", completed " +
                  std::to_string(statistics.completed()) + state_of(*station.master));
-        // How many works a tree has depends on what became of it.
-        const std::uint64_t submitted = has_trees_ ? 0 : station.submitted + check_outcomes(station, statistics);
-        if (!has_trees_ && statistics.admitted + statistics.refused != submitted)
+        // How many works a tree or a group has depends on what became of it.
+        const std::uint64_t submitted = has_uncounted() ? 0 : station.submitted + check_outcomes(station, statistics);
+        if (!has_uncounted() && statistics.admitted + statistics.refused != submitted)
             fail("submitted " + std::to_string(submitted) + ", admitted " + std::to_string(statistics.admitted) +
                  ", refused " + std::to_string(statistics.refused));
         for (const auto& socket : station.master->sockets())
@@ -833,6 +851,7 @@ private:
     bool is_large_ = false;
     bool is_paused_ = false;  // nothing is wrong, but everybody freezes together now and then
     bool has_trees_ = false;
+    bool has_groups_ = false;
     bool is_mixed_ = false;  // long works among short ones
     bool is_close_ = false;  // its sockets are looked at after each event
     Ledger ledger_;
@@ -860,6 +879,7 @@ private:
     std::vector<Slave*> slaves_;
     std::vector<std::size_t> slots_;  // of each slave, whenever it begins
     std::vector<Search> searches_;    // likewise
+    std::deque<GroupRun> groups_;
 };
 
 }  // namespace storm

@@ -58,6 +58,7 @@ public:
     /// *Errors*: std::bad_alloc; then the work was not admitted.
     Admission submit(const SubmissionPtr& work, bool may_wait) {
         work->sequence = ++last_sequence_;
+        if (work->is_observed) work->note_submission(now);
         if (table.size() == 0 && work->options.when_unavailable() == WhenUnavailable::refuse)
             return Admission::no_slave;
         if (closed && work->depth == 0) return Admission::stopped;  // children belong to an admitted work
@@ -284,6 +285,7 @@ private:
                 if (held.has_waiting() && recaller_.sent_ahead()) news.look = true;
                 ++socket->information.in_flight;
                 ++in_flight_;
+                if (work->is_observed) work->note_sending(*socket, now, news.hungry);
                 table.update(*socket);
                 return Verdict::sent;
             }
@@ -354,6 +356,7 @@ private:
         information.last_finished = &work.type();
         if (reply.error != Errc{} && reply.error != Errc::work_failed && reply.error != Errc::failed_no_retry)
             return;  // the work was not executed
+        if (work.is_observed) work.note_execution(reply.execution_time);
         ExecutionTimes::measure(information.mean_execution_time, reply.execution_time);
         table.times.measure(work.type(), reply.execution_time);
     }

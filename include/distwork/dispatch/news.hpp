@@ -7,6 +7,7 @@
 
 #include "slave_table.hpp"
 #include "submission.hpp"
+#include "submission_source.hpp"
 #include "waiting_report.hpp"
 
 // What a Dispatcher decided under the container's lock, and its caller does after releasing the lock.
@@ -31,9 +32,12 @@ struct News {
     std::vector<SubmissionPtr> admitted;  ///< submissions that waited for room and were admitted
     std::exception_ptr selector_error;    ///< the latest exception of a selector; its work counts as declined
     std::vector<Stranded> stranded;       ///< kinds of works that no connected slave can take; each is reported once
+    HungrySources hungry;                 ///< sources that may submit more
     bool look = false;                    ///< works wait at their slaves: `look` must be called
 
-    bool empty() const noexcept { return admitted.empty() && stranded.empty() && !selector_error && !look; }
+    bool empty() const noexcept {
+        return admitted.empty() && stranded.empty() && hungry.empty() && !selector_error && !look;
+    }
 };
 
 }  // namespace distwork::detail

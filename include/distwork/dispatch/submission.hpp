@@ -18,6 +18,7 @@
 namespace distwork::detail {
 
 class CreditWindow;
+class HungrySources;
 struct Socket;
 
 /// A call that a master distributes: it may wait for a slave, and a selector chooses the slave.
@@ -51,6 +52,17 @@ public:
     /// Called before it fails. True: the caller waited only for its admission and was given the error, and no caller
     /// waits for the outcome.
     virtual bool take_refusal(std::exception_ptr&) noexcept { return false; }
+
+    // What a work of a group or a broadcast notes of itself, if `is_observed`: under the container's lock, so these
+    // functions must not block.
+
+    bool is_observed = false;
+    /// It is being submitted.
+    virtual void note_submission(std::chrono::steady_clock::time_point) noexcept {}
+    /// It was sent to a slave, as often as it is. May add its source to `hungry`.
+    virtual void note_sending(const Socket&, std::chrono::steady_clock::time_point, HungrySources&) noexcept {}
+    /// It was executed, in this time.
+    virtual void note_execution(std::chrono::nanoseconds) noexcept {}
 
     /// Where the container has the work. Each change happens under the container's lock.
     enum class Stage {

@@ -25,6 +25,7 @@ DISTWORK_DECL std::string ErrorCategory::message(int value) const {
         case Errc::queue_timeout: return "no slave took it within its queue_timeout";
         case Errc::execution_timeout: return "its execution took longer than its execution_timeout";
         case Errc::deadline: return "it had no outcome at its deadline";
+        case Errc::too_many_unread: return "the group holds as many works and outcomes as max_unread allows";
         case Errc::failed_no_retry: return "the work threw an exception that is not to be retried";
         case Errc::malformed: return "the bytes do not decode to the type";
         case Errc::too_large: return "it exceeds a size limit";
@@ -60,6 +61,7 @@ DISTWORK_DECL std::string ErrorCategory::message(int value) const {
         case Errc::duplicate_type: return "two work types are registered under one name, or one type under two names";
         case Errc::unregistered_type: return "the work type is not registered (DISTWORK_REGISTER_WORK)";
         case Errc::bad_option: return "an option has an unusable value";
+        case Errc::on_io_thread: return "it blocks, and was called on the program's I/O thread";
         case Errc::already_running: return "the role was started before";
     }
     return "unknown distwork error " + std::to_string(value);

@@ -14,6 +14,8 @@
 #include "error.ipp"
 #include "fingerprint.ipp"
 #include "fingerprint_archive.ipp"
+#include "group_flow.ipp"
+#include "group_submission.ipp"
 #include "large_blocks.ipp"
 #include "log.ipp"
 #include "polymorphic_types.ipp"
@@ -24,6 +26,16 @@
 #include "type_name.ipp"
 #include "wire_archive.ipp"
 #include "work_caster.ipp"
+
+#ifdef __linux__
+#include "child_mark.ipp"
+#include "child_process.ipp"
+#include "local_slaves.ipp"
+#include "output_relay.ipp"
+#include "program_core.ipp"
+#include "program_options.ipp"
+#include "run_slave.ipp"
+#endif
 
 namespace distwork::detail {
 

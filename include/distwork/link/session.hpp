@@ -18,6 +18,7 @@
 #include "../base/surely.hpp"
 #include "../base/type_name.hpp"
 #include "../calls/traffic.hpp"
+#include "../connection_watch.hpp"
 #include "../error.hpp"
 #include "../transport.hpp"
 #include "deferred_flushes.hpp"
@@ -108,8 +109,9 @@ public:
 
     // The session's strand
 
-    std::uint64_t tag = 0;  ///< for the role: the id of its socket
-    std::size_t index = 0;  ///< for the role: where it stands in the SessionSet, whose mutex guards it
+    std::uint64_t tag = 0;       ///< for the role: the id of its socket
+    ConnectionWatch watched_by;  ///< for the role
+    std::size_t index = 0;       ///< for the role: where it stands in the SessionSet, whose mutex guards it
 
     Traffic traffic() const { return {writer_.bytes(), protocol_.bytes_received(), protocol_.liveness().last_heard()}; }
     /// Whether the peer was accepted: it greeted this end, and the role admitted it.

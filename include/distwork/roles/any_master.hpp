@@ -6,6 +6,7 @@
 
 #include "../base/asio.hpp"
 #include "../base/completion.hpp"
+#include "../connection_watch.hpp"
 #include "../role_options.hpp"
 #include "../statistics.hpp"
 #include "../types/registry.hpp"
@@ -29,6 +30,9 @@ public:
 
     // Its slaves
 
+    /// Takes over a connection whose other end is a slave. *Errors*: Error (bad_option: the transport cannot do this),
+    /// std::system_error, std::bad_alloc; then the handle is closed.
+    virtual void adopt(int handle, ConnectionWatch watch) = 0;
     /// Completes the waiter when as many slaves are connected as it wants. *Errors*: Error (stopped, cancelled).
     virtual void wait_for_slaves(const std::shared_ptr<SlaveWaiters::AnyWaiter>& waiter) noexcept = 0;
     virtual void stop_waiting(const std::shared_ptr<SlaveWaiters::AnyWaiter>& waiter) noexcept = 0;

@@ -31,6 +31,10 @@ public:
     /// stopped, too_large, shared_pointer, foreign_type), std::bad_alloc, and exceptions of its serialize function.
     virtual void submit_now(const SubmissionPtr& call) = 0;
     virtual void cancel(const SubmissionPtr& call) noexcept = 0;
+    /// Admits nothing more, and fails what waits for a slave with Errc::stopped. What was sent goes on, once.
+    virtual void interrupt() noexcept = 0;
+    /// Fails what waits for a slave.
+    virtual void fail_waiting(const Error& error) noexcept = 0;
 
     /// Where calls complete whose handlers have no associated executor.
     virtual const asio::any_io_executor& executor() const noexcept = 0;
@@ -39,6 +43,7 @@ public:
 
     virtual std::size_t connected_slave_count() const = 0;
     virtual std::size_t backlog_size() const = 0;
+    virtual std::size_t max_backlog() const noexcept = 0;
     /// Whether the backlog has room for a work of `bytes` for each of the sockets.
     virtual bool has_room_for_all(const std::vector<std::uint64_t>& sockets, const WorkType& type,
                                   std::size_t bytes) const = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -17,12 +18,12 @@
 #include "../base/asio.hpp"
 #include "../base/completion.hpp"
 #include "../base/surely.hpp"
-#include "../broadcast.hpp"
 #include "../calls/kept_work.hpp"
 #include "../context.hpp"
 #include "../dispatch/admission.hpp"
 #include "../dispatch/submission.hpp"
 #include "../error.hpp"
+#include "../outcome.hpp"
 #include "../socket_information.hpp"
 #include "../wire/byte_buffer.hpp"
 #include "any_scheduler.hpp"
@@ -34,8 +35,9 @@ namespace distwork::detail {
 template <class Work, class Handler>
 class Broadcast : public std::enable_shared_from_this<Broadcast<Work, Handler>> {
 public:
+    using TimePoint = std::chrono::steady_clock::time_point;
     using Result = kept_result_t<Work>;
-    using Outcome = BroadcastOutcome<Result>;
+    using Outcome = distwork::Outcome<Result>;
 
     /// *Errors*: std::bad_alloc; then `handler` is unchanged.
     Broadcast(Work&& work, Handler& handler, const asio::any_io_executor& fallback)
@@ -45,14 +47,25 @@ public:
     class Part final : public Submission {
     public:
         Part(const WorkType& type, std::shared_ptr<Broadcast> whole, std::size_t index)
-            : Submission{type}, whole_{std::move(whole)}, index_{index} {}
+            : Submission{type}, whole_{std::move(whole)}, index_{index} {
+            is_observed = true;
+        }
 
         const IWork& work() const noexcept override { return whole_->work(); }
+
+        void note_submission(TimePoint now) noexcept override { submitted_ = now; }
+        void note_sending(const Socket&, TimePoint now, HungrySources&) noexcept override {
+            whole_->outcomes_[index_].attempt = 1;
+            whole_->outcomes_[index_].waited = now - submitted_;
+        }
+        void note_execution(std::chrono::nanoseconds time) noexcept override {
+            whole_->outcomes_[index_].executed = time;
+        }
 
         void succeed(std::span<const std::byte> value, const std::shared_ptr<Peer>& peer) noexcept override {
             Outcome& outcome = whole_->outcomes_[index_];
             try {
-                if constexpr (!std::is_void_v<Result>) decode(value, outcome.value, peer->limits());
+                if constexpr (!std::is_void_v<Result>) decode(value, outcome.result, peer->limits());
                 if (this->own_type().execute_return) {
                     // All parts share one object: execute_return is called for one part after the other.
                     const std::lock_guard lock{whole_->mutex_};
@@ -75,6 +88,7 @@ public:
     private:
         std::shared_ptr<Broadcast> whole_;
         const std::size_t index_;
+        TimePoint submitted_{};
     };
 
     const IWork& work() const noexcept {
@@ -94,6 +108,7 @@ public:
             part->set_body(body);
             part->options = options;
             part->pinned = outcomes_[i].socket;
+            outcomes_[i].index = i;
             parts.push_back(std::move(part));
         }
         return parts;
@@ -127,7 +142,7 @@ private:
 /// `may_wait`: parts may wait for room in the backlog, and an error completes the broadcast. Else the error is thrown,
 /// and no part was submitted. *Errors*: Error (backlog_full, no_slave, stopped, too_large, shared_pointer,
 /// unregistered_type, foreign_type), std::bad_alloc, and exceptions of the work's serialize function. An error of a
-/// single part, such as too_many_waiting, is in its BroadcastOutcome.
+/// single part, such as too_many_waiting, is in its Outcome.
 template <class Whole, class Slot>
 void broadcast(const std::shared_ptr<AnyScheduler>& scheduler, Whole& whole, const SubmitOptions& options,
                bool may_wait, Slot slot) {

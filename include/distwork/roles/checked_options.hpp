@@ -62,7 +62,7 @@ inline LinkOptions checked(LinkOptions link) {
 /// duplicate_type).
 inline MasterOptions checked(MasterOptions options, const Log& otherwise) {
     Registry::instance().check();
-    check_host(options.address);
+    if (!options.address.empty()) check_host(options.address);
     options.link = checked(options.link);
     require(options.slots != 0, "MasterOptions::slots must be positive", Errc::zero_slots);
     require(options.max_slave_works != 0, "MasterOptions::max_slave_works must be positive");

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <exception>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -21,15 +22,17 @@ namespace distwork::detail {
 template <class Transport>
 class Listener {
 public:
-    /// Blocks while a host name is resolved. *Errors*: Error (address_in_use, bad_address; with `loopback_only` also
+    /// Blocks while a host name is resolved. An empty address: it does not listen. *Errors*: Error (address_in_use, bad_address; with `loopback_only` also
     /// needs_credentials).
     Listener(Transport transport, const typename Transport::Strand& strand, const std::string& address,
              std::uint16_t port, bool loopback_only)
-        : transport_{std::move(transport)},
-          acceptor_{transport_.listen(strand, address, port, loopback_only)},
-          local_endpoint_{acceptor_.local_endpoint()},
-          timer_{strand} {}
+        : transport_{std::move(transport)}, timer_{strand} {
+        if (address.empty()) return;
+        acceptor_.emplace(transport_.listen(strand, address, port, loopback_only));
+        local_endpoint_ = acceptor_->local_endpoint();
+    }
 
+    /// A default endpoint if it does not listen.
     asio::ip::tcp::endpoint local_endpoint() const noexcept { return local_endpoint_; }
 
     /// Accepts until the listener is closed, and calls `accepted(Socket)`. If accepting or `accepted` throws, calls
@@ -37,15 +40,15 @@ public:
     template <class Accepted, class Failed>
     asio::awaitable<void> run(Accepted accepted, Failed failed) {
         unsigned failures = 0;
-        while (acceptor_.is_open()) {
+        while (is_open()) {
             std::exception_ptr error;
             try {
-                accepted(co_await transport_.accept(acceptor_));
+                accepted(co_await transport_.accept(*acceptor_));
                 failures = 0;
             } catch (...) {
                 error = std::current_exception();
             }
-            if (!error || !acceptor_.is_open()) continue;
+            if (!error || !is_open()) continue;
             const auto state = co_await asio::this_coro::cancellation_state;
             if (state.cancelled() != asio::cancellation_type::none) throw Error{Errc::cancelled, "a master's run"};
             // Usually descriptors or memory lack: accepting again at once would fail again, millions of times a second.
@@ -56,7 +59,7 @@ public:
 
     void close() {
         std::error_code ignored;
-        static_cast<void>(acceptor_.close(ignored));
+        if (acceptor_) static_cast<void>(acceptor_->close(ignored));
         timer_.cancel();
     }
 
@@ -64,9 +67,11 @@ private:
     static constexpr auto shortest_pause = std::chrono::milliseconds{10};
     static constexpr auto longest_pause = std::chrono::milliseconds{500};
 
+    bool is_open() const { return acceptor_ && acceptor_->is_open(); }
+
     Transport transport_;
-    typename Transport::Acceptor acceptor_;
-    const asio::ip::tcp::endpoint local_endpoint_;
+    std::optional<typename Transport::Acceptor> acceptor_;
+    asio::ip::tcp::endpoint local_endpoint_;
     typename Transport::Timer timer_;
 };
 

@@ -38,6 +38,7 @@ class MasterCore final : public AnyMaster, public std::enable_shared_from_this<M
 public:
     MasterCore(Transport transport, MasterOptions options, Selector selector)
         : options_{checked(std::move(options), transport.default_log())},
+          transport_{transport},
           settings_{settings_of(options_)},
           strand_{transport.make_strand()},
           log_{options_.log},
@@ -53,6 +54,15 @@ public:
     std::shared_ptr<AnyScheduler> scheduler() const noexcept override { return scheduler_; }
     asio::any_io_executor any_strand() const override { return strand_; }
     asio::ip::tcp::endpoint local_endpoint() const noexcept override { return listener_.local_endpoint(); }
+
+    void adopt(int handle, ConnectionWatch watch) override {
+        if constexpr (requires { transport_.adopt(handle); }) {
+            sessions_->begin(transport_.adopt(handle), std::move(watch));
+        } else {
+            static_cast<void>(handle), static_cast<void>(watch);
+            throw Error::with_text(Errc::bad_option, "this transport adopts no connections");
+        }
+    }
 
     void accept_work(const WorkType& type) override { sessions_->accept_work(type); }
     void accept_submission(const WorkType& type) override { sessions_->accept_submission(type); }
@@ -70,7 +80,8 @@ public:
 
     void start() override {
         begin();
-        log_(LogLevel::info, [this] { return "Listening on: " + to_string(local_endpoint()); });
+        if (!options_.address.empty())
+            log_(LogLevel::info, [this] { return "Listening on: " + to_string(local_endpoint()); });
         asio::co_spawn(strand_, run_begun(self()), [self = self()](const std::exception_ptr& error) {
             if (error) self->log_(LogLevel::error, [&] { return "Master ended: " + what_of(error); });
             else self->log_(LogLevel::info, "Master ended");
@@ -159,6 +170,7 @@ private:
     }
 
     const MasterOptions options_;
+    Transport transport_;
     const std::shared_ptr<const SessionSettings> settings_;
     const typename Transport::Strand strand_;
     const RoleLog log_;

@@ -32,6 +32,17 @@ std::exception_ptr error_of(const Call& call, Errc reason, Why why) noexcept {
     });
 }
 
+/// What the container counted, with the outcomes.
+inline Statistics joined(Statistics all, const Statistics& outcomes) noexcept {
+    all.refused += outcomes.refused;
+    all.succeeded = outcomes.succeeded;
+    all.failed = outcomes.failed;
+    all.cancelled = outcomes.cancelled;
+    all.timed_out = outcomes.timed_out;
+    all.lost = outcomes.lost;
+    return all;
+}
+
 /// Counts the outcomes of a master's calls, each call once.
 ///
 /// *Thread-safety*: all functions.

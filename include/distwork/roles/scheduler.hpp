@@ -57,6 +57,7 @@ public:
           transport_{std::move(transport)},
           strand_{strand},
           log_{settings_->log},
+          max_backlog_{limits.max_backlog},
           container_{std::move(selector), limits, [transport = transport_] { return transport.now(); }},
           completions_{std::make_shared<CompletionQueue<Transport>>(transport_)},
           timers_{std::make_shared<TimerQueue<Transport>>(transport_, strand_)},
@@ -71,6 +72,7 @@ public:
     Registry& registry() const noexcept override { return settings_->types->registry(); }
     std::size_t connected_slave_count() const override { return container_.size(); }
     std::size_t backlog_size() const override { return container_.backlog_size(); }
+    std::size_t max_backlog() const noexcept override { return max_backlog_; }
     bool has_room_for_all(const std::vector<std::uint64_t>& sockets, const WorkType& type,
                           std::size_t bytes) const override {
         return container_.has_room_for_all(sockets, type, bytes);
@@ -108,18 +110,27 @@ public:
 
     void cancel(const SubmissionPtr& call) noexcept override { end(call, Errc::cancelled); }
 
+    void interrupt() noexcept override {
+        container_.close();
+        fail_waiting(surely([] { return Error::with_text(Errc::stopped, "the master was interrupted"); }));
+    }
+    void fail_waiting(const Error& why) noexcept override {
+        {
+            const Settling settling{*this};
+            for (const SubmissionPtr& work : container_.take_waiting())
+                if (work->claim(Errc::stopped))
+                    fail(work, exception_of([&] {
+                             throw Error::with_text(why.code(), std::string{work->name()} + ": " + why.what());
+                         }));
+        }
+        notice();
+    }
+
     Statistics statistics() const override {
         // The outcomes are read first, so that each counted outcome is also counted as admitted.
         Statistics outcomes;
         outcomes_.add_to(outcomes);
-        Statistics all = container_.statistics();
-        all.refused += outcomes.refused;
-        all.succeeded = outcomes.succeeded;
-        all.failed = outcomes.failed;
-        all.cancelled = outcomes.cancelled;
-        all.timed_out = outcomes.timed_out;
-        all.lost = outcomes.lost;
-        return all;
+        return joined(container_.statistics(), outcomes);
     }
 
     bool update_socket_information(std::uint64_t socket, std::any value) override {
@@ -191,9 +202,7 @@ public:
     /// Settles all works that wait. From now on no work is sent again.
     void abandon_waiting() noexcept {
         timers_->stop();
-        for (const SubmissionPtr& work : container_.take_waiting())
-            if (work->claim(Errc::stopped))
-                fail(work, error_of(*work, Errc::stopped, [] { return std::string{"the master stopped"}; }));
+        fail_waiting(surely([] { return Error::with_text(Errc::stopped, "the master stopped"); }));
     }
 
     /// Reports the events that happened under the container's lock. Must be called after each function that may cause
@@ -227,8 +236,9 @@ private:
         return admission == Admission::sent || admission == Admission::queued;
     }
 
-    void tell(const News& news) noexcept {
+    void tell(News news) noexcept {
         if (news.look) look_later();
+        news.hungry.wake_all();
         for (const auto& work : news.admitted) work->admitted();
         static_cast<void>(exception_of([&] { log_news(news); }));  // on allocation failure only a line is lost
     }
@@ -374,6 +384,7 @@ private:
     Transport transport_;
     const typename Transport::Strand strand_;
     const RoleLog log_;
+    const std::size_t max_backlog_;
     Container container_;
     OutcomeCounts outcomes_;
     const std::shared_ptr<CompletionQueue<Transport>> completions_;

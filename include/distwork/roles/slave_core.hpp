@@ -221,13 +221,18 @@ private:
                 failed =
                     exception_of([this] { rethrow_naming("No connection to " + search_.master().to_string() + ": "); });
             }
-            if (stopped_ || (!failed && !options_.reconnect) || DISTWORK_PLANTED(no_reconnect)) break;
+            if (stopped_ || (!failed && is_last_session()) || DISTWORK_PLANTED(no_reconnect)) break;
             const auto state = co_await asio::this_coro::cancellation_state;
             if (state.cancelled() != asio::cancellation_type::none) throw Error{Errc::cancelled, "a slave's run"};
             const Milliseconds pause = failed ? after_failure(failed) : search_.lost();
             if (pause.count() == 0) continue;
             co_await detail::pause(timer_, DISTWORK_PLANTED(knock_at_once) ? Milliseconds{1} : jittered(pause));
         }
+    }
+
+    bool is_last_session() const noexcept {
+        return options_.reconnect == Reconnect::never ||
+               (options_.reconnect == Reconnect::until_bye && reason_ == Errc::stopped);
     }
 
     /// One connection to one master, from its beginning to its end. Throws if no session was opened, if no later
@@ -244,7 +249,7 @@ private:
     /// The pause before the next attempt. Throws `failed` if there is no further attempt.
     Milliseconds after_failure(const std::exception_ptr& failed) {
         const auto pause = passes(failed) ? search_.failed() : search_.strike();
-        if (!pause || (!options_.reconnect && pause->count() != 0)) std::rethrow_exception(failed);
+        if (!pause || (options_.reconnect == Reconnect::never && pause->count() != 0)) std::rethrow_exception(failed);
         // Attempts go on. Only failures of the first round are warnings.
         log_(is_unreachable_ && passes(failed) ? LogLevel::info : LogLevel::warning,
              [&] { return what_of(failed) + (passes(failed) ? "" : "; this master is not tried again"); });
@@ -260,8 +265,8 @@ private:
 
     /// Checks the address to which a host name resolved. *Errors*: Error (needs_credentials).
     void check_peer(const typename Transport::Socket& socket) const {
-        if (!options_.insecure_plaintext && !socket.remote_endpoint().address().is_loopback())
-            throw Error::with_text(Errc::needs_credentials, beyond_this_machine(to_string(socket.remote_endpoint())));
+        if (!options_.insecure_plaintext && !remote_endpoint_of(socket).address().is_loopback())
+            throw Error::with_text(Errc::needs_credentials, beyond_this_machine(to_string(remote_endpoint_of(socket))));
     }
 
     asio::awaitable<void> serve(typename Transport::Socket socket) {

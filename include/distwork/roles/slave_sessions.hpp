@@ -97,11 +97,12 @@ public:
     /// Whether all works of slaves were executed. If not, `then` is called once they were.
     bool are_works_done(std::function<void()> then) const { return accepted_.are_done(std::move(then)); }
 
-    /// A connection was accepted. *Errors*: std::bad_alloc.
-    void begin(typename Transport::Socket socket) {
+    /// A connection was accepted, or adopted. *Errors*: std::bad_alloc.
+    void begin(typename Transport::Socket socket, ConnectionWatch watch = {}) {
         const auto strand = socket.get_executor();
         auto session = std::make_shared<Session<Transport>>(transport_, scheduler_->executor(), std::move(socket),
                                                             settings_, self());
+        session->watched_by = std::move(watch);
         if (!sessions_.add(session, max_slaves_ + max_strangers_)) return;
         const auto begin = [&] {
             asio::co_spawn(strand, Session<Transport>::run(session), [session](const std::exception_ptr&) {});
@@ -146,6 +147,7 @@ public:
                                              peer.max_frame_bytes, peer.held_slots);
         log_(LogLevel::info, [&] { return "Connected from: " + session->description(); });
         scheduler_->notice();
+        if (session->watched_by.opened) session->watched_by.opened();
         post_surely(strand_, [self = self()] { self->waiters_.wake(self->container_.size()); });
     }
 
@@ -219,7 +221,11 @@ public:
     void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
                 std::vector<std::shared_ptr<Call>> unanswered) noexcept override {
         if (session->accepted()) --seats_;
-        const std::string text = surely([&] { return why_ended(reason, detail); });
+        const std::string text = surely([&] {
+            const auto& how_ended = session->watched_by.how_ended;
+            const std::string more = how_ended ? how_ended() : "";
+            return why_ended(reason, detail) + (more.empty() ? "" : ": ") + more;
+        });
         const bool is_loss = session->tag && (!is_clean_end(reason) || !unanswered.empty());
         std::size_t again = 0;
         {

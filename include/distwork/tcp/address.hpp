@@ -9,11 +9,16 @@
 
 namespace distwork::detail {
 
-/// The peer's end of the connection; a default endpoint if the connection is closed already.
+/// The peer's end of the connection; a default endpoint if the connection is closed already. A socket pair has its other
+/// end on this machine: loopback, without a port.
 template <class Socket>
 asio::ip::tcp::endpoint remote_endpoint_of(const Socket& socket) {
-    std::error_code ignored;
-    return socket.remote_endpoint(ignored);
+    std::error_code error;
+    auto endpoint = socket.remote_endpoint(error);
+    if (error) return {};
+    const int family = endpoint.data()->sa_family;
+    const bool is_of_internet = family == asio::ip::tcp::v4().family() || family == asio::ip::tcp::v6().family();
+    return is_of_internet ? endpoint : asio::ip::tcp::endpoint{asio::ip::address_v4::loopback(), 0};
 }
 
 /// `host:port`, with brackets around an IPv6 address.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cerrno>
 #include <system_error>
 #include <utility>
@@ -31,19 +32,46 @@ void close_on_exec([[maybe_unused]] Socket& socket) {
 #endif
 }
 
-#ifdef DISTWORK_HAS_SOCK_CLOEXEC
-
-inline std::error_code last_system_error() noexcept {
-    return {errno, asio::error::get_system_category()};
+#ifdef _WIN32
+inline void close_handle(int handle) noexcept {
+    ::closesocket(static_cast<SOCKET>(handle));
 }
+#else
+inline void close_handle(int handle) noexcept {
+    ::close(handle);
+}
+#endif
 
 /// Gives the socket a handle. Closes the handle on failure.
 template <class Socket>
 std::error_code assign(Socket& socket, const asio::ip::tcp& protocol, int handle) {
     std::error_code error;
-    static_cast<void>(socket.assign(protocol, handle, error));
-    if (error) ::close(handle);
+    static_cast<void>(socket.assign(protocol, static_cast<typename Socket::native_handle_type>(handle), error));
+    if (error) close_handle(handle);
     return error;
+}
+
+/// A socket that is to be used once. *Thread-safety*: `take`.
+class GivenHandle {
+public:
+    explicit GivenHandle(int handle) noexcept : handle_{handle} {}
+    GivenHandle(const GivenHandle&) = delete;
+    GivenHandle& operator=(const GivenHandle&) = delete;
+    ~GivenHandle() {
+        if (const int handle = take(); handle >= 0) close_handle(handle);
+    }
+
+    /// The handle; -1 if it was taken before.
+    int take() noexcept { return handle_.exchange(-1); }
+
+private:
+    std::atomic<int> handle_;
+};
+
+#ifdef DISTWORK_HAS_SOCK_CLOEXEC
+
+inline std::error_code last_system_error() noexcept {
+    return {errno, asio::error::get_system_category()};
 }
 
 template <class Socket>

@@ -1,0 +1,130 @@
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include "../base/asio.hpp"
+#include "../base/completion.hpp"
+#include "../base/surely.hpp"
+#include "../calls/kept_work.hpp"
+#include "../context.hpp"
+#include "../outcome.hpp"
+#include "../roles/any_scheduler.hpp"
+#include "../roles/make_submission.hpp"
+#include "../submit_options.hpp"
+#include "group_flow.hpp"
+#include "outcome_queue.hpp"
+
+namespace distwork::detail {
+
+/// The implementation of a WorkGroup: the flow of its works to the master, and the queue of their outcomes.
+///
+/// *Thread-safety*: all functions. *Lifetime*: shared by the WorkGroup, by its works under way, and by its readers.
+template <class R>
+class GroupCore : public std::enable_shared_from_this<GroupCore<R>> {
+public:
+    using Queue = OutcomeQueue<R>;
+
+    static std::shared_ptr<GroupCore> make(std::shared_ptr<AnyScheduler> scheduler, asio::any_io_executor executor,
+                                           std::size_t max_unread) {
+        auto core = std::make_shared<GroupCore>();
+        core->flow_ = std::make_shared<GroupFlow>(std::move(scheduler), std::move(executor), max_unread,
+                                                  [weak = std::weak_ptr{core}] {
+                                                      if (const auto there = weak.lock()) there->flow_changed();
+                                                  });
+        return core;
+    }
+
+    GroupFlow& flow() noexcept { return *flow_; }
+    Queue& outcomes() noexcept { return outcomes_; }
+    const asio::any_io_executor& executor() const noexcept { return flow_->executor(); }
+
+    /// Submits a work. Returns its number. *Errors*: std::bad_alloc, and what moving the work throws.
+    template <class Work>
+    std::size_t submit(Work&& work, SubmitOptions options) {
+        Handler handler{this->shared_from_this(), {}};
+        const auto call =
+            make_submission<GroupSubmission, R>(flow_->scheduler(), std::move(work), handler, std::move(options));
+        flow_->submit(call);
+        return call->index;
+    }
+
+    /// *Errors*: std::bad_alloc; then the reader was not taken.
+    void read(const typename Queue::ReaderPtr& reader) { flow_->were_read(outcomes_.read(reader)); }
+
+    void abandon() noexcept {
+        outcomes_.abandon();
+        flow_->cancel();
+    }
+
+private:
+    /// The handler of a work.
+    struct Handler {
+        std::shared_ptr<GroupCore> core;
+        Outcome<R> outcome;
+
+        void take_note(GroupSubmission& work) {
+            surely([&] { work.describe(outcome); });
+            core->flow_->release(work);
+        }
+        template <class... Value>
+        void operator()(std::exception_ptr error, Value&&... value) {
+            outcome.error = std::move(error);
+            if (outcome.error && outcome.attempt == 0 && is_stopped(outcome.error)) core->flow_->master_stopped();
+            if constexpr (sizeof...(Value) != 0)
+                if (!outcome.error)
+                    outcome.error = exception_of([&] { outcome.result = (std::forward<Value>(value), ...); });
+            const std::size_t given = core->outcomes_.push(std::move(outcome));
+            core->flow_->settled();
+            if (given != 0) core->flow_->were_read(given);
+        }
+    };
+
+    static bool is_stopped(const std::exception_ptr& error) noexcept {
+        try {
+            std::rethrow_exception(error);
+        } catch (const Error& failure) {
+            return failure.code() == Errc::stopped;
+        } catch (...) {
+            return false;
+        }
+    }
+
+    void flow_changed() noexcept {
+        if (auto failure = flow_->take_failure()) outcomes_.fail(std::move(failure));
+        if (flow_->has_ended()) outcomes_.end();
+    }
+
+    std::shared_ptr<GroupFlow> flow_;
+    Queue outcomes_;
+};
+
+/// Adds one work to a group.
+template <class R, class Work, class Handler>
+class GroupAddition final : public Addition {
+public:
+    /// If this throws, the handler was not moved.
+    GroupAddition(std::shared_ptr<GroupCore<R>> core, Work&& work, SubmitOptions&& options, Handler& handler)
+        : core_{std::move(core)},
+          work_{std::move(work)},
+          options_{std::move(options)},
+          completion_{std::move(handler), core_->executor()} {}
+
+    void begin() noexcept override {
+        std::size_t index = 0;
+        auto error = exception_of([&] { index = core_->submit(std::move(work_), std::move(options_)); });
+        completion_.post(std::move(error), index);
+    }
+    void fail(std::exception_ptr error) noexcept override { completion_.post(std::move(error), std::size_t{}); }
+
+private:
+    const std::shared_ptr<GroupCore<R>> core_;
+    Work work_;
+    SubmitOptions options_;
+    Completion<Handler> completion_;
+};
+
+}  // namespace distwork::detail

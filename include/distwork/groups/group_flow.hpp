@@ -1,0 +1,136 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "../base/asio.hpp"
+#include "../base/separate.hpp"
+#include "../dispatch/submission_source.hpp"
+#include "../roles/any_scheduler.hpp"
+#include "group_submission.hpp"
+
+namespace distwork::detail {
+
+/// One work that is added to a group, and its caller, which waits until there is room for it.
+class Addition {
+public:
+    virtual ~Addition() = default;
+    /// Submits the work, and completes.
+    virtual void begin() noexcept = 0;
+    /// Completes with an error. The work is not submitted.
+    virtual void fail(std::exception_ptr error) noexcept = 0;
+};
+
+/// LazyWorks of a range, or of a generator, each of which becomes a work when there is room for it.
+class LazyWorks {
+public:
+    virtual ~LazyWorks() = default;
+    /// Submits the next work. Returns false if there is none. Throws what the range throws.
+    virtual bool add_next() = 0;
+};
+
+/// When the works of a group are made and submitted: as many as the slaves ask for, and a few more.
+///
+/// A work waits at the master from its submission until it is sent for the first time. While fewer works of the group
+/// wait than `wanted_`, there is room for another. Slaves that have credit take works at once, so that they never count;
+/// and the works that wait are there for the next credit. `wanted_` doubles when the slaves took all before others came.
+///
+/// *Thread-safety*: all functions. LazyWorks are made one at a time, on the group's executor.
+/// *Lifetime*: shared by the group and by its works under way.
+class GroupFlow final : public SubmissionSource {
+public:
+    /// `changed`: called, from any thread and possibly repeatedly, when a range has thrown, and when all works that the
+    /// group will ever have were submitted and have ended.
+    GroupFlow(std::shared_ptr<AnyScheduler> scheduler, asio::any_io_executor executor, std::size_t max_unread,
+              std::function<void()> changed);
+
+    const std::shared_ptr<AnyScheduler>& scheduler() const noexcept { return scheduler_; }
+    const asio::any_io_executor& executor() const noexcept { return executor_; }
+
+    /// Begins the addition as soon as there is room. It fails with Error (stopped) if the group is closed, with Error
+    /// (too_many_unread) if max_unread outcomes were not read.
+    void add(const std::shared_ptr<Addition>& addition) noexcept;
+    /// Fails an addition that waits for room with Errc::cancelled.
+    void cancel(const std::shared_ptr<Addition>& addition) noexcept;
+
+    /// Submits the elements, after those that were added before. *Errors*: throws Error (stopped) if the group is
+    /// closed.
+    void add(std::unique_ptr<LazyWorks> elements);
+
+    /// Nothing is added any more.
+    void close() noexcept;
+    /// The master admits nothing more: elements that are no works yet are dropped, and the group is closed.
+    void master_stopped() noexcept;
+    /// Cancels all works, and closes the group.
+    void cancel() noexcept;
+
+    /// For Addition and LazyWorks: submits a work. *Errors*: std::bad_alloc.
+    void submit(const std::shared_ptr<GroupSubmission>& work);
+
+    // How works end
+
+    /// The work has its outcome.
+    void release(GroupSubmission& work) noexcept;
+    /// Its outcome was handed over to the readers.
+    void settled() noexcept;
+    /// So many outcomes were read.
+    void were_read(std::size_t outcomes) noexcept;
+
+    /// What a range threw; once.
+    std::exception_ptr take_failure() noexcept;
+    bool has_ended() const noexcept;
+
+    // SubmissionSource
+    void was_sent(HungrySources& hungry) noexcept override;
+    void wake() noexcept override;
+
+private:
+    /// LazyWorks are not made while more outcomes than this were not read.
+    static constexpr std::size_t most_unread_of_elements = 1024;
+
+    void pump() noexcept;
+    /// Begins an addition, or the work of one element. Returns false if there is none, or no room.
+    bool pump_one() noexcept;
+    void tell_of_end() noexcept;
+    bool has_room() const noexcept { return unsent_ < wanted_; }
+    bool may_go_on() const noexcept;
+    std::shared_ptr<GroupFlow> self();
+
+    const std::shared_ptr<AnyScheduler> scheduler_;
+    const asio::any_io_executor executor_;
+    const std::size_t max_unread_;
+    const std::function<void()> changed_;
+
+    const std::size_t most_wanted_;
+
+    std::atomic<std::size_t> wanted_;
+    std::atomic<std::size_t> unsent_{0};  // works that wait for a slave, and were never sent
+    std::atomic<bool> is_hungry_{false};  // additions or elements wait for room
+
+    mutable std::mutex mutex_;
+    // guarded by mutex_
+    std::deque<std::shared_ptr<Addition>> additions_;
+    std::list<std::unique_ptr<LazyWorks>> elements_;
+    std::vector<std::shared_ptr<GroupSubmission>> under_way_;  // by place; null: the place is free
+    std::vector<std::size_t> free_places_;
+    std::size_t submitted_ = 0;
+    std::size_t unsettled_ = 0;  // works without an outcome
+    std::size_t unread_ = 0;     // outcomes
+    std::exception_ptr failure_;
+    bool is_pumping_ = false;
+    bool is_closed_ = false;
+    bool is_cancelled_ = false;
+};
+
+}  // namespace distwork::detail
+
+#ifndef DISTWORK_SEPARATE_COMPILATION
+#include "../impl/group_flow.ipp"
+#endif

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+
+#include "../base/separate.hpp"
+#include "../calls/peer.hpp"
+#include "../dispatch/submission.hpp"
+#include "../dispatch/submission_source.hpp"
+#include "../outcome.hpp"
+
+namespace distwork::detail {
+
+/// A work of a group. It notes where it was sent and when, for its outcome.
+class GroupSubmission : public Submission {
+public:
+    explicit GroupSubmission(const WorkType& type);
+
+    void note_submission(std::chrono::steady_clock::time_point now) noexcept override;
+    void note_sending(const Socket& to, std::chrono::steady_clock::time_point now,
+                      HungrySources& hungry) noexcept override;
+    void note_execution(std::chrono::nanoseconds time) noexcept override;
+
+    /// What is known of it, without its error. To be called when it has its outcome. Throws std::bad_alloc.
+    void describe(AnyOutcome& outcome) const;
+
+    // Set by the flow, before it is submitted
+
+    std::shared_ptr<SubmissionSource> source;
+    std::size_t index = 0;  ///< its number in the group
+    std::size_t place = 0;  ///< in the flow's table of works under way
+
+private:
+    // guarded by the container; later by whoever delivers its outcome
+    std::chrono::steady_clock::time_point submitted_{};
+    std::chrono::nanoseconds waited_{};
+    std::chrono::nanoseconds executed_{};
+    std::shared_ptr<Peer> peer_;  // that it was sent to last
+    std::uint64_t socket_ = 0;
+};
+
+}  // namespace distwork::detail
+
+#ifndef DISTWORK_SEPARATE_COMPILATION
+#include "../impl/group_submission.ipp"
+#endif

@@ -1,0 +1,165 @@
+#pragma once
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cerrno>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "../program/child_process.hpp"
+
+extern char** environ;
+
+namespace distwork::detail {
+
+/// What is executed for another process of this program. The link itself if the file was deleted or replaced.
+inline std::string this_executable() {
+    constexpr const char* link = "/proc/self/exe";
+    std::string path(4096, '\0');
+    const auto bytes = ::readlink(link, path.data(), path.size());
+    if (bytes <= 0) return link;
+    path.resize(static_cast<std::size_t>(bytes));
+    return path.ends_with(" (deleted)") || ::access(path.c_str(), X_OK) != 0 ? link : path;
+}
+
+/// The attributes and file actions of a spawn.
+class SpawnSettings {
+public:
+    SpawnSettings() {
+        ::posix_spawn_file_actions_init(&actions_);
+        ::posix_spawnattr_init(&attributes_);
+        sigset_t none;
+        sigset_t all;
+        ::sigemptyset(&none);
+        ::sigfillset(&all);
+        ::posix_spawnattr_setsigmask(&attributes_, &none);
+        ::posix_spawnattr_setsigdefault(&attributes_, &all);
+        ::posix_spawnattr_setpgroup(&attributes_, 0);
+        ::posix_spawnattr_setflags(&attributes_,
+                                   POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+        ::posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    }
+    SpawnSettings(const SpawnSettings&) = delete;
+    SpawnSettings& operator=(const SpawnSettings&) = delete;
+    ~SpawnSettings() {
+        ::posix_spawn_file_actions_destroy(&actions_);
+        ::posix_spawnattr_destroy(&attributes_);
+    }
+
+    void give(const Descriptor& file, int as) { ::posix_spawn_file_actions_adddup2(&actions_, file.get(), as); }
+
+    /// Everything of this process that is not close-on-exec would go along otherwise.
+    void close_from([[maybe_unused]] int first) {
+#if defined(__GLIBC__) && defined(__GLIBC_PREREQ)
+#if __GLIBC_PREREQ(2, 34)
+        ::posix_spawn_file_actions_addclosefrom_np(&actions_, first);
+#endif
+#endif
+    }
+
+    ::pid_t spawn(const std::string& file, const std::vector<char*>& arguments, const std::vector<char*>& variables) {
+        ::pid_t id = 0;
+        const int error = ::posix_spawn(&id, file.c_str(), &actions_, &attributes_, arguments.data(), variables.data());
+        if (error != 0) throw std::system_error{error, std::generic_category(), "cannot start " + file};
+        return id;
+    }
+
+private:
+    ::posix_spawn_file_actions_t actions_;
+    ::posix_spawnattr_t attributes_;
+};
+
+/// Pointers to texts, with a null pointer behind the last.
+inline std::vector<char*> pointers_to(std::vector<std::string>& texts) {
+    std::vector<char*> all;
+    for (std::string& text : texts) all.push_back(text.data());
+    all.push_back(nullptr);
+    return all;
+}
+
+DISTWORK_DECL ChildProcess::ChildProcess(const std::vector<std::string>& arguments, const ChildMark& mark) {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_system_error("socketpair");
+    socket.reset(ends[0]);
+    const Descriptor its_socket = out_of_the_way(Descriptor{ends[1]});
+    Pipe life;
+    Pipe out;
+    Pipe err;
+
+    SpawnSettings settings;
+    settings.give(out.write, STDOUT_FILENO);
+    settings.give(err.write, STDERR_FILENO);
+    settings.give(its_socket, ChildMark::socket);
+    settings.give(life.read, ChildMark::parent_lives);
+    settings.close_from(ChildMark::parent_lives + 1);
+
+    std::vector<std::string> variables{mark.text()};
+    for (char** variable = environ; *variable; ++variable)
+        if (!std::string_view{*variable}.starts_with("DISTWORK_")) variables.emplace_back(*variable);
+    auto copied = arguments;
+    id_ = settings.spawn(this_executable(), pointers_to(copied), pointers_to(variables));
+    // Until it is reaped, no other process gets its number. A host that ignores SIGCHLD does not reap it itself: then it
+    // may have ended already, and there is nothing to watch.
+    pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, id_, 0)));
+    if (!pidfd_ && errno != ESRCH) {
+        const int error = errno;
+        signal(SIGKILL);
+        ::waitpid(id_, nullptr, 0);
+        throw std::system_error{error, std::generic_category(), "pidfd_open"};
+    }
+    if (!pidfd_) ended_ = "ended; its status was taken by the application";
+    life_ = std::move(life.write);
+    output = std::move(out.read);
+    errors = std::move(err.read);
+}
+
+DISTWORK_DECL ChildProcess::~ChildProcess() {
+    if (how_ended()) return;
+    signal(SIGKILL);
+    wait(-1);
+    static_cast<void>(how_ended());
+}
+
+DISTWORK_DECL std::optional<std::string> ChildProcess::how_ended() const {
+    const std::lock_guard lock{mutex_};
+    if (ended_) return ended_;
+    if (!wait(0)) return std::nullopt;
+    signal(SIGKILL);  // before it is reaped: its number cannot be another process group's yet
+    siginfo_t status{};
+    constexpr auto by_pidfd = static_cast<idtype_t>(3);  // P_PIDFD, which older headers lack
+    const int result = ::waitid(by_pidfd, static_cast<id_t>(pidfd_.get()), &status, WEXITED | WNOHANG);
+    if (result != 0 || status.si_pid == 0) {
+        ended_ = "ended; its status was taken by the application";  // which reaps all children, or ignores SIGCHLD
+    } else if (status.si_code == CLD_EXITED) {
+        ended_ = "ended with status " + std::to_string(status.si_status);
+    } else {
+        const char* const name = ::strsignal(status.si_status);
+        ended_ = "was ended by signal " + std::to_string(status.si_status) + " (" + (name ? name : "?") + ')';
+    }
+    return ended_;
+}
+
+DISTWORK_DECL bool ChildProcess::wait(int milliseconds) const noexcept {
+    pollfd state{pidfd_.get(), POLLIN, 0};
+    int ready = 0;
+    do ready = ::poll(&state, 1, milliseconds);
+    while (ready < 0 && errno == EINTR);
+    return ready == 1;
+}
+
+DISTWORK_DECL void ChildProcess::signal(int number) const noexcept {
+    ::kill(-id_, number);
+}
+
+}  // namespace distwork::detail

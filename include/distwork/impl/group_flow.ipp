@@ -1,0 +1,237 @@
+#pragma once
+
+#include <algorithm>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "../base/probe.hpp"
+#include "../base/surely.hpp"
+#include "../error.hpp"
+#include "../groups/group_flow.hpp"
+
+namespace distwork::detail {
+
+DISTWORK_DECL GroupFlow::GroupFlow(std::shared_ptr<AnyScheduler> scheduler, asio::any_io_executor executor,
+                                   std::size_t max_unread, std::function<void()> changed)
+    : scheduler_{std::move(scheduler)},
+      executor_{executor ? std::move(executor) : scheduler_->executor()},
+      max_unread_{max_unread},
+      changed_{std::move(changed)},
+      // So many always fit into the backlog, which others use, too.
+      most_wanted_{std::clamp<std::size_t>(scheduler_->max_backlog() / 2, 1, 4096)},
+      wanted_{std::min<std::size_t>(8, most_wanted_)} {}
+
+DISTWORK_DECL std::shared_ptr<GroupFlow> GroupFlow::self() {
+    return std::static_pointer_cast<GroupFlow>(shared_from_this());
+}
+
+DISTWORK_DECL void GroupFlow::add(const std::shared_ptr<Addition>& addition) noexcept {
+    bool begins = false;
+    auto error = exception_of([&] {
+        const std::lock_guard lock{mutex_};
+        if (is_closed_) throw Error::with_text(Errc::stopped, "the group is closed: nothing is added to it any more");
+        if (unsettled_ + unread_ >= max_unread_)
+            throw Error::with_text(Errc::too_many_unread,
+                                   "the group holds as many works and outcomes as GroupOptions::max_unread allows");
+        begins = additions_.empty() && elements_.empty() && has_room();
+        if (begins) return;
+        DISTWORK_MARK(group_addition_waited);
+        additions_.push_back(addition);
+        is_hungry_ = true;
+    });
+    if (error) addition->fail(std::move(error));
+    else if (begins) addition->begin();
+    else if (has_room()) wake();  // there is room since the look at it
+}
+
+DISTWORK_DECL void GroupFlow::cancel(const std::shared_ptr<Addition>& addition) noexcept {
+    {
+        const std::lock_guard lock{mutex_};
+        const auto found = std::find(additions_.begin(), additions_.end(), addition);
+        if (found == additions_.end()) return;
+        additions_.erase(found);
+    }
+    addition->fail(exception_of([] { throw Error{Errc::cancelled, "adding a work to a group"}; }));
+    tell_of_end();
+}
+
+DISTWORK_DECL void GroupFlow::add(std::unique_ptr<LazyWorks> elements) {
+    {
+        const std::lock_guard lock{mutex_};
+        if (is_closed_) throw Error::with_text(Errc::stopped, "the group is closed: nothing is added to it any more");
+        elements_.push_back(std::move(elements));
+        is_hungry_ = true;
+    }
+    wake();
+}
+
+DISTWORK_DECL void GroupFlow::close() noexcept {
+    {
+        const std::lock_guard lock{mutex_};
+        is_closed_ = true;
+    }
+    tell_of_end();
+}
+
+DISTWORK_DECL void GroupFlow::master_stopped() noexcept {
+    std::list<std::unique_ptr<LazyWorks>> elements;  // a user's: destroyed without the lock
+    {
+        const std::lock_guard lock{mutex_};
+        is_closed_ = is_cancelled_ = true;
+        if (!is_pumping_) elements.swap(elements_);
+    }
+    tell_of_end();
+}
+
+DISTWORK_DECL void GroupFlow::cancel() noexcept {
+    std::deque<std::shared_ptr<Addition>> additions;
+    std::list<std::unique_ptr<LazyWorks>> elements;  // a user's: destroyed without the lock
+    std::vector<std::shared_ptr<GroupSubmission>> works;
+    {
+        const std::lock_guard lock{mutex_};
+        is_closed_ = is_cancelled_ = true;
+        additions.swap(additions_);
+        if (!is_pumping_) elements.swap(elements_);  // else the pump, which may be using them, drops them
+        surely([&] { works = under_way_; });
+    }
+    for (const auto& addition : additions)
+        addition->fail(exception_of([] { throw Error{Errc::cancelled, "adding a work to a group"}; }));
+    for (const auto& work : works)
+        if (work) scheduler_->cancel(work), DISTWORK_MARK(group_cancelled);
+    tell_of_end();
+}
+
+DISTWORK_DECL void GroupFlow::submit(const std::shared_ptr<GroupSubmission>& work) {
+    bool is_cancelled = false;
+    {
+        const std::lock_guard lock{mutex_};
+        if (free_places_.empty()) {
+            under_way_.emplace_back();
+            free_places_.reserve(under_way_.capacity());  // so that `release` does not allocate
+            free_places_.push_back(under_way_.size() - 1);
+        }
+        work->source = self();
+        work->index = submitted_++;
+        work->place = free_places_.back();
+        free_places_.pop_back();
+        under_way_[work->place] = work;
+        ++unsettled_;
+        is_cancelled = is_cancelled_;
+    }
+    ++unsent_;
+    scheduler_->submit(work);
+    if (is_cancelled) scheduler_->cancel(work);
+}
+
+DISTWORK_DECL void GroupFlow::release(GroupSubmission& work) noexcept {
+    {
+        const std::lock_guard lock{mutex_};
+        under_way_[work.place].reset();
+        free_places_.push_back(work.place);
+    }
+    if (work.was_sent || DISTWORK_PLANTED(forget_what_was_unsent)) return;
+    if (--unsent_ <= wanted_ / 2 && is_hungry_) wake();
+}
+
+DISTWORK_DECL void GroupFlow::settled() noexcept {
+    {
+        const std::lock_guard lock{mutex_};
+        --unsettled_;
+        ++unread_;
+    }
+    tell_of_end();
+}
+
+DISTWORK_DECL void GroupFlow::were_read(std::size_t outcomes) noexcept {
+    {
+        const std::lock_guard lock{mutex_};
+        unread_ -= outcomes;
+        if (elements_.empty() || unread_ > most_unread_of_elements / 2) return;
+    }
+    if (has_room()) wake();
+}
+
+DISTWORK_DECL std::exception_ptr GroupFlow::take_failure() noexcept {
+    const std::lock_guard lock{mutex_};
+    return std::exchange(failure_, nullptr);
+}
+
+DISTWORK_DECL bool GroupFlow::has_ended() const noexcept {
+    const std::lock_guard lock{mutex_};
+    return is_closed_ && additions_.empty() && elements_.empty() &&
+           (unsettled_ == 0 || DISTWORK_PLANTED(end_a_group_early));
+}
+
+DISTWORK_DECL void GroupFlow::tell_of_end() noexcept {
+    if (has_ended()) changed_();
+}
+
+DISTWORK_DECL void GroupFlow::wake() noexcept {
+    {
+        const std::lock_guard lock{mutex_};
+        if (is_pumping_ || !may_go_on()) return;
+        is_pumping_ = true;
+    }
+    if (unsent_ == 0) {
+        DISTWORK_MARK(group_ran_dry);
+        wanted_ = std::min<std::size_t>(2 * wanted_, most_wanted_);
+    }
+    post_surely(executor(), [self = self()] { self->pump(); });
+}
+
+DISTWORK_DECL void GroupFlow::was_sent(HungrySources& hungry) noexcept {
+    // `pump_one` sets is_hungry_ before it reads unsent_, so that one of the two sees what the other did.
+    if (--unsent_ <= wanted_ / 2 && is_hungry_ && !DISTWORK_PLANTED(let_a_group_sleep)) hungry.add(*this);
+}
+
+DISTWORK_DECL bool GroupFlow::may_go_on() const noexcept {
+    if (!has_room()) return false;
+    return !additions_.empty() || (!elements_.empty() && (is_cancelled_ || unread_ < most_unread_of_elements));
+}
+
+/// Others that share the executor have their turn in between.
+DISTWORK_DECL void GroupFlow::pump() noexcept {
+    constexpr int most_at_once = 256;
+    for (int i = 0; i < most_at_once; ++i)
+        if (!pump_one()) return;
+    post_surely(executor(), [self = self()] { self->pump(); });
+}
+
+DISTWORK_DECL bool GroupFlow::pump_one() noexcept {
+    std::shared_ptr<Addition> addition;
+    LazyWorks* elements = nullptr;
+    std::list<std::unique_ptr<LazyWorks>> dropped;  // a user's: destroyed without the lock
+    {
+        const std::lock_guard lock{mutex_};
+        if (is_cancelled_ && !DISTWORK_PLANTED(keep_the_elements)) dropped.swap(elements_);
+        is_hungry_ = !additions_.empty() || !elements_.empty();
+        is_pumping_ = may_go_on();
+        if (is_hungry_ && !is_pumping_) DISTWORK_MARK(group_waited);
+        if (is_pumping_ && !additions_.empty()) {
+            addition = std::move(additions_.front());
+            additions_.pop_front();
+        } else if (is_pumping_) {
+            elements = elements_.front().get();
+        }
+    }
+    if (addition) return addition->begin(), true;
+    if (!elements) return dropped.clear(), tell_of_end(), false;
+    bool has_more = false;
+    auto failure = exception_of([&] { has_more = elements->add_next(); });
+    if (has_more) return true;
+    {
+        const std::lock_guard lock{mutex_};
+        dropped.splice(dropped.end(), elements_, elements_.begin());
+        failure_ = failure;
+    }
+    if (failure) changed_();
+    return true;
+}
+
+}  // namespace distwork::detail

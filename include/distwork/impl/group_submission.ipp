@@ -1,0 +1,42 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "../dispatch/slave_table.hpp"
+#include "../groups/group_submission.hpp"
+
+namespace distwork::detail {
+
+DISTWORK_DECL GroupSubmission::GroupSubmission(const WorkType& type) : Submission{type} {
+    is_observed = true;
+}
+
+DISTWORK_DECL void GroupSubmission::note_submission(std::chrono::steady_clock::time_point now) noexcept {
+    submitted_ = now;
+}
+
+DISTWORK_DECL void GroupSubmission::note_sending(const Socket& to, std::chrono::steady_clock::time_point now,
+                                                 HungrySources& hungry) noexcept {
+    if (!peer_) {
+        waited_ = now - submitted_;
+        source->was_sent(hungry);
+    }
+    peer_ = to.peer;
+    socket_ = to.information.id;
+}
+
+DISTWORK_DECL void GroupSubmission::note_execution(std::chrono::nanoseconds time) noexcept {
+    executed_ = time;
+}
+
+DISTWORK_DECL void GroupSubmission::describe(AnyOutcome& outcome) const {
+    outcome.index = index;
+    outcome.socket = socket_;
+    outcome.attempt = attempts;
+    outcome.waited = waited_;
+    outcome.executed = executed_;
+    if (peer_) outcome.slave = peer_->name();
+}
+
+}  // namespace distwork::detail

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+#include <algorithm>
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <exception>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "../base/log_queue.hpp"
+#include "../base/type_name.hpp"
+#include "../run_slave.hpp"
+#include "../slave.hpp"
+#include "../transport.hpp"
+
+namespace distwork {
+namespace detail {
+
+/// Runs a slave on this thread until its run ends. Returns how it ended: 0, or 1 after an error.
+template <class Failed>
+int run_to_its_end(asio::io_context& io, Slave<>& slave, Failed failed) {
+    asio::signal_set signals{io, SIGINT, SIGTERM};
+    signals.async_wait([&](std::error_code cancelled, int) {
+        if (cancelled) return;
+        slave.async_drain([](const std::exception_ptr&) {});
+        signals.async_wait([&](std::error_code no, int number) {
+            if (!no) ::_exit(128 + number);
+        });
+    });
+    int status = 0;
+    slave.async_run([&](const std::exception_ptr& error) {
+        signals.cancel();
+        if (!error) return;
+        status = 1;
+        failed(error);
+    });
+    io.run();
+    return status;
+}
+
+/// Ends this process and its group when the parent has ended, however it did. A parent that is silent, as one in a
+/// debugger is, is not judged.
+inline void end_with_parent() {
+    const NoSignals no_signals;
+    std::thread{[] {
+        char byte;
+        while (::read(ChildMark::parent_lives, &byte, 1) < 0 && errno == EINTR) continue;
+        ::kill(0, SIGKILL);
+    }}.detach();
+}
+
+[[noreturn]] DISTWORK_DECL void run_child(const ChildMark& mark) {
+    for (const int file : {ChildMark::socket, ChildMark::parent_lives}) ::fcntl(file, F_SETFD, FD_CLOEXEC);
+    end_with_parent();
+    SlaveOptions options;
+    options.slots = 1;
+    options.reconnect = Reconnect::never;
+    options.link.dead_after = options.link.stalled_after = std::chrono::hours{24 * 365};
+    for (std::size_t at = 0; at < mark.labels.size();) {
+        const std::size_t end = std::min(mark.labels.find(',', at), mark.labels.size());
+        if (end != at) options.labels.push_back(mark.labels.substr(at, end - at));
+        at = end + 1;
+    }
+    int status = 1;
+    try {
+        asio::io_context io{1};
+        Slave<> slave{Tcp::over(io.get_executor(), ChildMark::socket), "127.0.0.1", 1, std::move(options)};
+        // It fails only if the parent has ended before the two were connected, and nobody wants to know.
+        status = run_to_its_end(io, slave, [](const std::exception_ptr&) {});
+    } catch (const std::exception& error) {
+        ConsoleLog{}(LogLevel::error, std::string{"Slave: "} + error.what());
+    }
+    std::exit(status);
+}
+
+}  // namespace detail
+
+DISTWORK_DECL int run_slave(std::vector<MasterAddress> masters, SlaveOptions options) {
+    if (const auto mark = detail::ChildMark::take()) detail::run_child(*mark);
+    asio::io_context io{1};
+    Slave<> slave{io, std::move(masters), std::move(options)};
+    return detail::run_to_its_end(io, slave, [](const std::exception_ptr& error) {
+        ConsoleLog{}(LogLevel::error, "Slave: " + detail::what_of(error));
+    });
+}
+
+}  // namespace distwork

@@ -1,0 +1,126 @@
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <cstddef>
+#include <exception>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "../error.hpp"
+#include "../outcome.hpp"
+#include "../submit_options.hpp"
+#include "../work_group.hpp"
+#include "program_core.hpp"
+
+namespace distwork::detail {
+
+/// A range of outcomes as they complete, to be looped over once. The elements that become works are taken in the thread
+/// that loops, between two outcomes. Made by Program::map.
+template <class R>
+class MapLoop {
+public:
+    class Iterator {
+    public:
+        using value_type = Outcome<R>;
+        using difference_type = std::ptrdiff_t;
+
+        Outcome<R>& operator*() const { return *loop_->current_; }
+        Outcome<R>* operator->() const { return &*loop_->current_; }
+        Iterator& operator++() {
+            loop_->advance();
+            return *this;
+        }
+        void operator++(int) { ++*this; }
+        bool operator==(std::default_sentinel_t) const { return !loop_->current_; }
+
+    private:
+        friend MapLoop;
+        explicit Iterator(MapLoop& loop) : loop_{&loop} {}
+        MapLoop* loop_;
+    };
+
+    explicit MapLoop(std::shared_ptr<ProgramCore> core)
+        : core_{std::move(core)},
+          context_{std::make_unique<asio::io_context>(1)},
+          group_{core_->master(), group_options(*context_)} {}
+
+    MapLoop(MapLoop&&) noexcept = default;
+    MapLoop& operator=(MapLoop&&) = delete;
+    ~MapLoop() {
+        if (!context_) return;
+        group_.cancel();
+        context_->restart();
+        context_->poll();  // destroys what is left of the range in this thread
+    }
+
+    template <auto F, class Range>
+    void add(Range&& range, SubmitOptions options) {
+        group_.template add_all<F>(std::forward<Range>(range), std::move(options));
+        group_.close();
+    }
+
+    /// Waits for the first outcome. To be called once.
+    Iterator begin() {
+        core_->check_thread();
+        advance();
+        return Iterator{*this};
+    }
+    std::default_sentinel_t end() const noexcept { return {}; }
+
+    /// The values in the order of the elements. Throws the first error, and cancels the rest. Blocks. After a Ctrl-C:
+    /// Error (stopped).
+    std::vector<R> values() requires(!std::is_void_v<R>) {
+        std::vector<R> all;
+        for (Outcome<R>& outcome : *this) {
+            if (outcome.error) {
+                group_.cancel();
+                std::rethrow_exception(outcome.error);
+            }
+            if (all.size() <= outcome.index) all.resize(outcome.index + 1);
+            all[outcome.index] = std::move(outcome.result);
+        }
+        if (core_->stop_token().stop_requested()) throw Error{Errc::stopped, "a map"};
+        return all;
+    }
+
+private:
+    static GroupOptions group_options(asio::io_context& context) {
+        GroupOptions options;
+        options.executor = context.get_executor();
+        return options;
+    }
+
+    void advance() {
+        do read();
+        while (current_ && is_omitted(*current_));
+    }
+
+    /// What a stop kept from being sent.
+    bool is_omitted(const Outcome<R>& outcome) const {
+        return outcome.error && outcome.attempt == 0 && core_->stop_token().stop_requested();
+    }
+
+    void read() {
+        bool is_done = false;
+        std::exception_ptr failure;
+        group_.async_next([&](std::exception_ptr error, std::optional<Outcome<R>> outcome) {
+            is_done = true;
+            failure = std::move(error);
+            current_ = std::move(outcome);
+        });
+        context_->restart();
+        while (!is_done) context_->run_one();
+        context_->poll();  // takes elements that there is room for
+        if (failure) std::rethrow_exception(failure);
+    }
+
+    std::shared_ptr<ProgramCore> core_;
+    std::unique_ptr<asio::io_context> context_;
+    WorkGroup<R> group_;
+    std::optional<Outcome<R>> current_;
+};
+
+}  // namespace distwork::detail

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <thread>
+
+#include "../base/asio.hpp"
+#include "../base/separate.hpp"
+#include "../local_slaves.hpp"
+#include "../master.hpp"
+#include "program_options.hpp"
+
+namespace distwork::detail {
+
+/// The implementation of a Program: an I/O thread, a master, local slaves, and signals.
+///
+/// *Lifetime*: shared by the program and its maps.
+class ProgramCore {
+public:
+    explicit ProgramCore(const ProgramOptions& options);
+    ProgramCore(const ProgramCore&) = delete;
+    ProgramCore& operator=(const ProgramCore&) = delete;
+    ~ProgramCore();
+
+    Master<>& master() noexcept { return *master_; }
+    asio::any_io_executor executor() { return io_.get_executor(); }
+    std::stop_token stop_token() const noexcept { return stop_.get_token(); }
+    int status() const noexcept { return status_; }
+
+    /// *Errors*: throws Error (on_io_thread).
+    void check_thread() const;
+
+    /// Ends the slaves and the I/O thread. Further calls do nothing.
+    void end() noexcept;
+
+private:
+    void watch_signals();
+    void stop_by(int signal);
+
+    asio::io_context io_{1};
+    std::optional<asio::executor_work_guard<asio::io_context::executor_type>> busy_{io_.get_executor()};
+    std::stop_source stop_;
+    std::atomic<int> status_{0};
+    std::optional<Master<>> master_;
+    std::optional<LocalSlaves> slaves_;
+    std::shared_ptr<void> signals_;
+    std::atomic<bool> has_ended_{false};
+    std::thread thread_;
+};
+
+/// Reads the options, and runs this process as a slave if it is one: then it ends here.
+DISTWORK_DECL std::shared_ptr<ProgramCore> start_program(int& argc, char** argv);
+DISTWORK_DECL void end_program(ProgramCore& core) noexcept;
+
+}  // namespace distwork::detail
+
+#ifndef DISTWORK_SEPARATE_COMPILATION
+#include "../impl/program_core.ipp"
+#endif

@@ -1,0 +1,203 @@
+#pragma once
+
+#include <cstddef>
+#include <exception>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <ranges>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "base/asio.hpp"
+#include "calls/call_function.hpp"
+#include "calls/initiation.hpp"
+#include "calls/kept_work.hpp"
+#include "groups/group_core.hpp"
+#include "groups/group_readers.hpp"
+#include "groups/lazy_works.hpp"
+#include "master.hpp"
+#include "outcome.hpp"
+#include "submit_options.hpp"
+
+namespace distwork {
+
+/// Options of a group.
+struct GroupOptions {
+    /// Works under way and outcomes that were not read, at most: beyond it `async_add` completes with
+    /// Errc::too_many_unread. Any value. The elements of ranges wait instead, so they do not need it.
+    std::size_t max_unread = std::numeric_limits<std::size_t>::max();
+    /// Where ranges are evaluated, and where completions run whose handlers have no executor. Empty: the master's. Its
+    /// context must live until the group has no works and no readers.
+    asio::any_io_executor executor{};
+};
+
+/// Many works of one job, and their outcomes as they complete.
+///
+/// Works are made and submitted as slaves ask for them: as many as the slaves have credit for, and a few that wait for
+/// the next credit. So a range of ten million elements never exists as works at once, and nobody tunes how many are
+/// under way. Works may be added while outcomes are read.
+///
+/// *Executor*: completions run on the handler's executor, else on the group's; ranges and generators are evaluated on
+/// the group's, one element at a time. *Thread-safety*: all functions but the destructor and moving. None blocks.
+/// *Lifetime*: the group may outlive the master: its works then complete with Errc::stopped. The destructor cancels what
+/// the group still has, at the slaves too; whoever still reads gets Errc::cancelled.
+template <class R>
+class WorkGroup {
+    using Core = detail::GroupCore<R>;
+
+public:
+    /// A group of works of this master.
+    template <class Selector, class Transport>
+    explicit WorkGroup(Master<Selector, Transport>& master, GroupOptions options = GroupOptions{})
+        : core_{Core::make(detail::PartsOf::scheduler(master), std::move(options.executor), options.max_unread)} {}
+
+    /// A group that was moved from may only be destroyed or assigned to.
+    ///@{
+    WorkGroup(WorkGroup&&) noexcept = default;
+    WorkGroup& operator=(WorkGroup&& other) noexcept {
+        if (core_) core_->abandon();
+        core_ = std::move(other.core_);
+        return *this;
+    }
+    ///@}
+
+    ~WorkGroup() {
+        if (core_) core_->abandon();
+    }
+
+    // Adding works
+
+    /// Adds a work. Waits while the slaves ask for no more, then submits it, and completes with its number in the group:
+    /// `void(std::exception_ptr, std::size_t)`. What becomes of the work is its Outcome.
+    ///
+    /// *Cancellation*: completes with Errc::cancelled if the work still waits to be added.
+    ///
+    /// *Errors*: throws Error (null_work, unregistered_type, foreign_type). Completes with Error: stopped (the group is
+    /// closed), too_many_unread, cancelled; or with what moving the work throws.
+    template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
+    auto async_add(W&& work, SubmitOptions options, Token&& token = Token{}) {
+        using Kept = detail::kept_t<W>;
+        static_assert(std::is_same_v<detail::kept_result_t<Kept>, R>,
+                      "distwork: the result of this work is not the result type of the group");
+        detail::require_registered(work);
+        return asio::async_initiate<Token, void(std::exception_ptr, std::size_t)>(
+            [core = core_](auto handler, auto&& kept, auto&& how) {
+                detail::begin_or_fail<std::size_t>(handler, core->executor(), [&](auto& taken) {
+                    using Added = detail::GroupAddition<R, Kept, std::remove_reference_t<decltype(taken)>>;
+                    const auto slot = asio::get_associated_cancellation_slot(taken);
+                    const auto addition =
+                        std::make_shared<Added>(core, Kept(std::forward<decltype(kept)>(kept)),
+                                                SubmitOptions(std::forward<decltype(how)>(how)), taken);
+                    detail::cancel_through(slot, [weak = std::weak_ptr{addition}, core] {
+                        detail::post_surely(core->executor(), [weak, core] {
+                            if (const auto still = weak.lock()) core->flow().cancel(still);
+                        });
+                    });
+                    core->flow().add(addition);
+                });
+            },
+            token, Kept(std::forward<W>(work)), std::move(options));
+    }
+    /// The same with the default options.
+    template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
+    auto async_add(W&& work, Token&& token = Token{}) {
+        return async_add(std::forward<W>(work), SubmitOptions{}, std::forward<Token>(token));
+    }
+    /// Adds a call of a registered function: its arguments, then optionally SubmitOptions, then optionally the token.
+    template <auto F, class... Rest>
+    auto async_add(Rest&&... rest) {
+        return detail::call_function<F, true>(
+            [this](FunctionWork<F> work, auto&&... more) {
+                return this->async_add(std::move(work), std::forward<decltype(more)>(more)...);
+            },
+            std::forward<Rest>(rest)...);
+    }
+
+    /// Adds all works of a range, or of a generator: a function that returns a `std::optional` of a work until it
+    /// returns an empty one. Returns at once; works are made when there is room for them, and outcomes that nobody reads
+    /// make them wait. A range that is an lvalue must live until its last element was taken.
+    ///
+    /// What the range throws ends it, and the next function that reads completes with it. *Errors*: throws Error
+    /// (stopped) if the group is closed.
+    template <class Works>
+    void add_all(Works&& works, SubmitOptions options = SubmitOptions{}) {
+        add_elements(std::forward<Works>(works), detail::MakeWork{}, std::move(options));
+    }
+    /// The same for calls of a registered function. An element is the argument of a function that has one; or it is a
+    /// tuple, pair or array, whose members are the arguments.
+    template <auto F, class Arguments>
+    void add_all(Arguments&& arguments, SubmitOptions options = SubmitOptions{}) {
+        add_elements(std::forward<Arguments>(arguments), detail::MakeCall<F>{}, std::move(options));
+    }
+
+    /// Nothing is added any more, apart from the elements of ranges that were added. `async_next` completes with nothing
+    /// when all outcomes were read.
+    void close() { core_->flow().close(); }
+
+    // Reading outcomes
+
+    /// Completes with the next outcome, in the order in which works end, or with nothing after the last one of a closed
+    /// group: `void(std::exception_ptr, std::optional<Outcome<R>>)`.
+    ///
+    /// *Cancellation*: completes with Errc::cancelled; the outcome stays in the group. *Errors*: Error (cancelled), or
+    /// what a range threw.
+    template <class Token = asio::use_awaitable_t<>>
+    auto async_next(Token&& token = Token{}) {
+        return detail::async_read<std::optional<Outcome<R>>>(core_, 1, token);
+    }
+
+    /// Closes the group, and completes with the values in the order of addition: `void(std::exception_ptr,
+    /// std::vector<R>)`, or `void(std::exception_ptr)` if R is void. The first error cancels all other works, and is
+    /// what it completes with. *Errors*: Error (cancelled), an error of a work, or what a range threw.
+    template <class Token = asio::use_awaitable_t<>>
+    auto async_all(Token&& token = Token{}) {
+        close();
+        return asio::co_spawn(core_->executor(), detail::values_of<R>(core_), std::forward<Token>(token));
+    }
+
+    /// Closes the group, and completes with all outcomes in the order of addition, those with errors too:
+    /// `void(std::exception_ptr, std::vector<Outcome<R>>)`. *Errors*: Error (cancelled), or what a range threw.
+    template <class Token = asio::use_awaitable_t<>>
+    auto async_all_outcomes(Token&& token = Token{}) {
+        close();
+        return asio::co_spawn(core_->executor(), detail::outcomes_of<R>(core_), std::forward<Token>(token));
+    }
+
+    /// Closes the group, and folds the values in the order in which works end, on the master's executor:
+    /// `sum = fold(std::move(sum), value)`. Completes with the last sum: `void(std::exception_ptr, T)`. *Errors*: as
+    /// async_all, or what `fold` throws, which also cancels all other works.
+    template <class T, class Fold, class Token = asio::use_awaitable_t<>>
+    auto async_reduce(T sum, Fold fold, Token&& token = Token{}) {
+        close();
+        return asio::co_spawn(core_->executor(), detail::reduced<R>(core_, std::move(sum), std::move(fold)),
+                              std::forward<Token>(token));
+    }
+
+    /// Cancels all works, and closes the group. Works under way have the outcome Errc::cancelled; elements of ranges that
+    /// are no works yet have none.
+    void cancel() { core_->flow().cancel(); }
+
+private:
+    template <class Source, class Make>
+    void add_elements(Source&& source, Make make, SubmitOptions options) {
+        if constexpr (std::ranges::input_range<Source>) {
+            using View = std::views::all_t<Source>;
+            using All = detail::LazyRange<R, View, Make>;
+            core_->flow().add(std::make_unique<All>(core_, std::views::all(std::forward<Source>(source)),
+                                                    std::move(make), std::move(options)));
+        } else {
+            static_assert(detail::generator<std::remove_cvref_t<Source>>,
+                          "distwork: add_all takes a range, or a function that returns a std::optional until it is "
+                          "empty");
+            using All = detail::LazyGenerator<R, std::remove_cvref_t<Source>, Make>;
+            core_->flow().add(
+                std::make_unique<All>(core_, std::forward<Source>(source), std::move(make), std::move(options)));
+        }
+    }
+
+    std::shared_ptr<Core> core_;
+};
+
+}  // namespace distwork

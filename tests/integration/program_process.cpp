@@ -1,0 +1,178 @@
+// A program that runs on slaves of its own, as program_test.cpp asks: program_process MODE [--distwork-…]
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <chrono>
+#include <cstdlib>
+#include <distwork/local_slaves.hpp>
+#include <distwork/program.hpp>
+#include <iostream>
+#include <ranges>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace work {
+
+int square(int x) {
+    return x * x;
+}
+int slow_square(int x) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{20});
+    return x * x;
+}
+int crash(int x) {
+    if (x == 3) std::abort();
+    return x;
+}
+int refuse(int x) {
+    if (x == 3) throw std::invalid_argument{"three"};
+    return x;
+}
+void hang() {
+    std::this_thread::sleep_for(std::chrono::minutes{10});
+}
+void say(int x) {
+    // Half lines, of several processes at once
+    std::cout << "<line " << std::flush;
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    std::cout << x << ">\n" << std::flush;
+}
+int process() {
+    return ::getpid();
+}
+
+}  // namespace work
+
+DISTWORK_REGISTER_FUNCTION(work::square)
+DISTWORK_REGISTER_FUNCTION(work::slow_square)
+DISTWORK_REGISTER_FUNCTION(work::crash)
+DISTWORK_REGISTER_FUNCTION(work::refuse)
+DISTWORK_REGISTER_FUNCTION(work::hang)
+DISTWORK_REGISTER_FUNCTION(work::say)
+DISTWORK_REGISTER_FUNCTION(work::process)
+
+namespace {
+
+using distwork::Program;
+
+asio::awaitable<int> both(distwork::Master<>& master) {
+    const int four = co_await master.async_call<work::square>(2);
+    const int nine = co_await master.async_call<work::square>(3);
+    co_return four + nine;
+}
+
+asio::awaitable<void> block_on_io_thread(Program& program) {
+    program.call<work::square>(2);
+    co_return;
+}
+
+asio::awaitable<void> exit_on_io_thread() {
+    std::exit(5);
+    co_return;
+}
+
+int run(Program& program, const std::string& mode) {
+    if (mode == "sum") {
+        long sum = 0;
+        for (auto& outcome : program.map<work::square>(std::views::iota(0, 1000))) sum += outcome.value();
+        std::cout << "sum " << sum << ", run " << program.run(both(program.master())) << ", call "
+                  << program.call<work::square>(12) << '\n';
+        for (const int value : program.map<work::square>(std::vector{3, 2, 1}).values()) std::cout << value << ' ';
+        std::cout << '\n';
+    } else if (mode == "crash") {
+        for (auto& outcome : program.map<work::crash>(std::views::iota(0, 100)))
+            if (outcome.error) {
+                try {
+                    static_cast<void>(outcome.value());
+                } catch (const distwork::Error& error) {
+                    std::cout << outcome.index << " after " << outcome.attempt << ": " << error.what() << '\n';
+                }
+            }
+    } else if (mode == "throw") {
+        try {
+            program.map<work::refuse>(std::views::iota(0, 100'000)).values();
+        } catch (const distwork::RemoteError& error) {
+            std::cout << error.text() << '\n';
+        }
+    } else if (mode == "slow") {
+        std::size_t seen = 0;
+        for (auto& outcome : program.map<work::slow_square>(std::views::iota(0, 100'000))) {
+            static_cast<void>(outcome.value());
+            if (++seen == 1) std::cout << "begun" << std::endl;
+        }
+        std::cout << "seen " << seen << '\n';
+    } else if (mode == "hang") {
+        std::cout << "begun" << std::endl;
+        program.call<work::hang>();
+    } else if (mode == "say") {
+        for (auto& outcome : program.map<work::say>(std::views::iota(100, 200))) outcome.value();
+    } else if (mode == "exit") {
+        for (auto& outcome : program.map<work::slow_square>(std::views::iota(0, 1000)))
+            if (outcome.index > 3) std::exit(7);
+    } else if (mode == "exit_on_io_thread") {
+        program.run(exit_on_io_thread());
+    } else if (mode == "block_on_io_thread") {
+        try {
+            program.run(block_on_io_thread(program));
+        } catch (const distwork::Error& error) {
+            std::cout << error.what() << '\n';
+        }
+    } else if (mode == "broken") {
+        program.call<work::square>(2);
+    } else if (mode == "wait") {
+        // For slaves from elsewhere
+        std::cout << "port " << program.master().local_endpoint().port() << std::endl;
+        int one = program.call<work::process>();
+        std::cout << (one == ::getpid() ? "here" : "elsewhere") << '\n';
+    } else if (mode == "ignores_children" || mode == "reaps_children") {
+        std::size_t failed = 0;
+        for (auto& outcome : program.map<work::crash>(std::views::iota(0, 20))) failed += !outcome;
+        std::cout << failed << " failed\n";
+    }
+    return program.status();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const std::string mode = argc > 1 ? argv[1] : "";
+    const bool is_child = std::getenv("DISTWORK_CHILD") != nullptr;
+    if (mode == "broken" && is_child) {
+        std::cerr << "no such library\n";
+        return 3;
+    }
+    if (mode == "nested") {  // a main that begins with neither Program nor run_slave
+        asio::io_context io;
+        distwork::Master<> master{io, {.address = ""}};
+        try {
+            const distwork::LocalSlaves slaves{master, {.count = 1}};
+            master.start();
+            master.distribute_work(distwork::FunctionWork<&work::square>{{2}});
+            io.run_for(std::chrono::seconds{5});
+        } catch (const distwork::Error& error) {
+            std::cout << error.what() << std::endl;
+        }
+        return 0;
+    }
+    if (mode == "ignores_children") ::signal(SIGCHLD, SIG_IGN);
+    Program program{argc, argv};
+    if (mode == "reaps_children")
+        std::thread{[] {
+            for (;;)
+                if (::waitpid(-1, nullptr, 0) < 0) std::this_thread::sleep_for(std::chrono::milliseconds{1});
+        }}.detach();
+    if (mode == "arguments") {
+        for (int i = 1; i < argc; ++i) std::cout << argv[i] << '\n';
+        return 0;
+    }
+    try {
+        return run(program, mode);
+    } catch (const std::exception& error) {
+        std::cout << "ended by: " << error.what() << '\n';
+        return program.status() ? program.status() : 1;
+    }
+}
