@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 
@@ -7,12 +8,14 @@
 
 namespace distwork {
 
-/// What the owner of an adopted connection is told, and tells. Both functions may be empty; they are called on a thread
+/// What the owner of an adopted connection is told, and tells. The functions may be empty; they are called on a thread
 /// that runs the master, and must not throw anything but std::bad_alloc.
 struct ConnectionWatch {
     std::function<void()> opened{};            ///< called when the slave was accepted
-    std::function<std::string()> how_ended{};  ///< called when the connection has ended; the text stands in errors and
+    std::function<std::string()> how_ended{};  ///< called when the connection was lost; the text stands in errors and
                                                ///< log lines
+    std::chrono::milliseconds handshake_timeout{};  ///< for the slave to introduce itself; zero:
+                                                    ///< LinkOptions::handshake_timeout
 };
 
 }  // namespace distwork

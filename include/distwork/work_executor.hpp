@@ -23,7 +23,8 @@ public:
     /// An executor of the application, of any type that asio::any_io_executor holds. Its context must outlive the role,
     /// and is not stopped by it.
     template <std::convertible_to<asio::any_io_executor> Executor>
-    WorkExecutor(Executor executor) : WorkExecutor{asio::any_io_executor{std::move(executor)}, Kind::host, 0} {}
+    WorkExecutor(Executor executor)
+        : WorkExecutor{asio::any_io_executor{std::move(executor)}, Kind::of_application, 0} {}
 
     bool is_own_pool() const noexcept { return kind_ == Kind::own_pool; }  ///< whether own_pool made it
     bool is_in_place() const noexcept { return kind_ == Kind::in_place; }  ///< whether in_place made it
@@ -40,7 +41,7 @@ public:
     const asio::any_io_executor& executor() const noexcept { return executor_; }
 
 private:
-    enum class Kind { own_pool, in_place, host };
+    enum class Kind { own_pool, in_place, of_application };
 
     WorkExecutor(asio::any_io_executor executor, Kind kind, std::size_t threads)
         : executor_{std::move(executor)}, kind_{kind}, threads_{threads} {}

@@ -23,13 +23,20 @@
 
 namespace distwork {
 
+namespace detail {
+template <class R>
+class MapLoop;
+template <class R>
+using ValueOrInt = std::conditional_t<std::is_void_v<R>, int, R>;
+}  // namespace detail
+
 /// Options of a group.
 struct GroupOptions {
     /// Works under way and outcomes that were not read, at most: beyond it `async_add` completes with
     /// Errc::too_many_unread. Any value. The elements of ranges wait instead, so they do not need it.
     std::size_t max_unread = std::numeric_limits<std::size_t>::max();
     /// Where ranges are evaluated, and where completions run whose handlers have no executor. Empty: the master's. Its
-    /// context must live until the group has no works and no readers.
+    /// context must live until the group was destroyed and its works have ended.
     asio::any_io_executor executor{};
 };
 
@@ -41,10 +48,16 @@ struct GroupOptions {
 ///
 /// *Executor*: completions run on the handler's executor, else on the group's; ranges and generators are evaluated on
 /// the group's, one element at a time. *Thread-safety*: all functions but the destructor and moving. None blocks.
-/// *Lifetime*: the group may outlive the master: its works then complete with Errc::stopped. The destructor cancels what
+/// *Lifetime*: the group may outlive the master: its works then complete with Errc::stopped. The context of the master's
+/// executor must outlive the group. The destructor cancels what
 /// the group still has, at the slaves too; whoever still reads gets Errc::cancelled.
+///
+/// An R is moved without exceptions; else put it behind a std::unique_ptr.
 template <class R>
 class WorkGroup {
+    static_assert(std::is_void_v<R> || (std::is_nothrow_move_constructible_v<detail::ValueOrInt<R>> &&
+                                        std::is_nothrow_move_assignable_v<detail::ValueOrInt<R>>),
+                  "distwork: the results of a group must move without exceptions: put them behind a std::unique_ptr");
     using Core = detail::GroupCore<R>;
 
 public:
@@ -149,8 +162,8 @@ public:
     }
 
     /// Closes the group, and completes with the values in the order of addition: `void(std::exception_ptr,
-    /// std::vector<R>)`, or `void(std::exception_ptr)` if R is void. The first error cancels all other works, and is
-    /// what it completes with. *Errors*: Error (cancelled), an error of a work, or what a range threw.
+    /// std::vector<R>)`, or `void(std::exception_ptr)` if R is void. The first error, or a cancellation, cancels all
+    /// other works, and is what it completes with. *Errors*: Error (cancelled), an error of a work, or what a range threw.
     template <class Token = asio::use_awaitable_t<>>
     auto async_all(Token&& token = Token{}) {
         close();
@@ -180,6 +193,8 @@ public:
     void cancel() { core_->flow().cancel(); }
 
 private:
+    friend detail::MapLoop<R>;
+
     template <class Source, class Make>
     void add_elements(Source&& source, Make make, SubmitOptions options) {
         if constexpr (std::ranges::input_range<Source>) {

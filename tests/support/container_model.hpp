@@ -161,8 +161,8 @@ private:
             case Admission::queued:
                 if (work->stage != Stage::backlog) fail("it is not in the backlog");
                 break;
-            case Admission::waiting:
-                if (work->stage != Stage::waiting) fail("it is not in the line");
+            case Admission::in_line:
+                if (work->stage != Stage::in_line) fail("it is not in the line");
                 line_.push_back(work.get());
                 break;
             default:
@@ -387,12 +387,12 @@ private:
                     if (!best || work->sequence < best->sequence) best = work.get();
                     break;
                 }
-                case Stage::waiting: ++in_line; break;
+                case Stage::in_line: ++in_line; break;
                 case Stage::in_flight: ++in_flight; break;
                 default: break;
             }
             const bool somewhere =
-                work->stage == Stage::backlog || work->stage == Stage::waiting || work->stage == Stage::in_flight;
+                work->stage == Stage::backlog || work->stage == Stage::in_line || work->stage == Stage::in_flight;
             if (outcome == Outcome::pending && !somewhere) fail("a submission is nowhere");
             if (outcome != Outcome::pending && outcome != Outcome::cancelled && somewhere)
                 fail("a submission that is over is somewhere");

@@ -13,7 +13,7 @@ namespace distwork::detail {
 enum class Admission {
     sent,              ///< to a slave
     queued,            ///< in the backlog
-    waiting,           ///< for room in the backlog
+    in_line,           ///< for room in the backlog
     backlog_full,      ///< no room in the backlog, and the caller does not wait; this and all values below are refusals
     too_many_waiting,  ///< too many submissions wait for room in the backlog already
     no_slave,          ///< no connected slave can take it, and the submission asked for a refusal in that case

@@ -87,7 +87,7 @@ public:
         if (!waits_.line_has_room(*work)) return Admission::too_many_waiting;
         const bool no_socket = verdict == Verdict::no_socket;
         if (waits_.enter_line({work}, no_socket) && no_socket) look_for_stranded();
-        return Admission::waiting;
+        return Admission::in_line;
     }
 
     bool has_room_for_all(std::span<const std::uint64_t> sockets, const WorkType& type, std::size_t bytes) const {
@@ -109,7 +109,7 @@ public:
     bool expire(Submission& work) noexcept {
         if (DISTWORK_PLANTED(ignore_queue_timeout)) return false;
         // A fresh work is just being submitted: `submit` waits for the lock, and will find the work claimed.
-        const bool waits = work.stage == Stage::fresh || work.stage == Stage::waiting || work.stage == Stage::backlog;
+        const bool waits = work.stage == Stage::fresh || work.stage == Stage::in_line || work.stage == Stage::backlog;
         if (!waits || work.was_sent || !work.claim(Errc::queue_timeout)) return false;
         DISTWORK_MARK(queue_timeout);
         cancel(work);
@@ -327,13 +327,13 @@ private:
     /// A recalled work came back. It had not begun, so the attempt does not count.
     void come_back(Answer& answer, std::list<SubmissionPtr>& recalled) noexcept {
         auto& work = static_cast<Submission&>(*answer.call);
+        if (!DISTWORK_PLANTED(blame_a_recalled_work)) --work.attempts;
         if (work.claimed() || ended) {
             take_back(work);
             answer.reply.error = Errc::stopped;  // the outcome, unless another caller has claimed it
             return;
         }
         DISTWORK_MARK(recalled);
-        if (!DISTWORK_PLANTED(blame_a_recalled_work)) --work.attempts;
         ++counted.recalled;
         take_back(work);
         take_out(answer, recalled);
@@ -356,7 +356,7 @@ private:
         information.last_finished = &work.type();
         if (reply.error != Errc{} && reply.error != Errc::work_failed && reply.error != Errc::failed_no_retry)
             return;  // the work was not executed
-        if (work.is_observed) work.note_execution(reply.execution_time);
+        if (work.is_observed && !work.claimed()) work.note_execution(reply.execution_time);
         ExecutionTimes::measure(information.mean_execution_time, reply.execution_time);
         table.times.measure(work.type(), reply.execution_time);
     }

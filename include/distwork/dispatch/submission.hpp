@@ -61,17 +61,17 @@ public:
     virtual void note_submission(std::chrono::steady_clock::time_point) noexcept {}
     /// It was sent to a slave, as often as it is. May add its source to `hungry`.
     virtual void note_sending(const Socket&, std::chrono::steady_clock::time_point, HungrySources&) noexcept {}
-    /// It was executed, in this time.
+    /// It was executed, in this time. Not called once it was claimed: it may have been delivered then.
     virtual void note_execution(std::chrono::nanoseconds) noexcept {}
 
     /// Where the container has the work. Each change happens under the container's lock.
     enum class Stage {
-        /// Not in the container. `Dispatcher::submit` moves it on to in_flight, backlog or waiting; a refused work
+        /// Not in the container. `Dispatcher::submit` moves it on to in_flight, backlog or in_line; a refused work
         /// stays fresh. `cancel` and `expire` move it on to done.
         fresh,
         /// In the line that waits for room in the backlog, not admitted yet. `Dispatcher::dispatch` moves it on to
         /// in_flight or backlog; `cancel`, `expire`, `end` and the removal of its only socket move it on to done.
-        waiting,
+        in_line,
         /// Admitted and in the backlog, until a slave has credit. `Dispatcher::dispatch` moves it on to in_flight;
         /// `cancel`, `expire`, `end` and the removal of its only socket move it on to done.
         backlog,

@@ -52,7 +52,7 @@ public:
     bool enter_backlog(Node&& node, bool no_socket) { return enter(backlog_, Stage::backlog, node, no_socket); }
 
     /// The same for the line.
-    bool enter_line(Node&& node, bool no_socket) { return enter(line_, Stage::waiting, node, no_socket); }
+    bool enter_line(Node&& node, bool no_socket) { return enter(line_, Stage::in_line, node, no_socket); }
 
     void enter_returning(Node&& node) noexcept {
         Submission& work = *node.front();
@@ -73,7 +73,7 @@ public:
     /// Removes a work from the place in which it waits. True: other works may be sent or enter the backlog now.
     bool cancel(Submission& work) {
         switch (std::exchange(work.stage, Stage::done)) {
-            case Stage::waiting:
+            case Stage::in_line:
                 DISTWORK_MARK(cancel_waiting);
                 line_.remove(work);
                 return true;

@@ -45,7 +45,7 @@ public:
     /// Submits a work. Returns its number. *Errors*: std::bad_alloc, and what moving the work throws.
     template <class Work>
     std::size_t submit(Work&& work, SubmitOptions options) {
-        Handler handler{this->shared_from_this(), {}};
+        Handler handler{this->shared_from_this(), typename Queue::Outcomes(1)};
         const auto call =
             make_submission<GroupSubmission, R>(flow_->scheduler(), std::move(work), handler, std::move(options));
         flow_->submit(call);
@@ -64,20 +64,21 @@ private:
     /// The handler of a work.
     struct Handler {
         std::shared_ptr<GroupCore> core;
-        Outcome<R> outcome;
+        typename Queue::Outcomes node;  // one outcome, which moves to its reader without an allocation
 
-        void take_note(GroupSubmission& work) {
-            surely([&] { work.describe(outcome); });
+        void take_note(GroupSubmission& work) noexcept {
+            surely([&] { work.describe(node.front()); });
             core->flow_->release(work);
         }
         template <class... Value>
-        void operator()(std::exception_ptr error, Value&&... value) {
+        void operator()(std::exception_ptr error, Value&&... value) noexcept {
+            Outcome<R>& outcome = node.front();
             outcome.error = std::move(error);
             if (outcome.error && outcome.attempt == 0 && is_stopped(outcome.error)) core->flow_->master_stopped();
             if constexpr (sizeof...(Value) != 0)
                 if (!outcome.error)
                     outcome.error = exception_of([&] { outcome.result = (std::forward<Value>(value), ...); });
-            const std::size_t given = core->outcomes_.push(std::move(outcome));
+            const std::size_t given = core->outcomes_.push(std::move(node));
             core->flow_->settled();
             if (given != 0) core->flow_->were_read(given);
         }

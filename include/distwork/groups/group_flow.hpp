@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <cstddef>
-#include <deque>
 #include <exception>
 #include <functional>
 #include <list>
@@ -86,6 +85,8 @@ public:
     /// What a range threw; once.
     std::exception_ptr take_failure() noexcept;
     bool has_ended() const noexcept;
+    /// Whether works are being made, or are about to be, on the executor.
+    bool is_pumping() const noexcept;
 
     // SubmissionSource
     void was_sent(HungrySources& hungry) noexcept override;
@@ -93,12 +94,16 @@ public:
 
 private:
     /// LazyWorks are not made while more outcomes than this were not read.
-    static constexpr std::size_t most_unread_of_elements = 1024;
+    static constexpr std::ptrdiff_t most_unread_of_elements = 1024;
 
     void pump() noexcept;
     /// Begins an addition, or the work of one element. Returns false if there is none, or no room.
     bool pump_one() noexcept;
+    /// Begins an addition that `add` or the pump has taken.
+    void begin(Addition& addition) noexcept;
     void tell_of_end() noexcept;
+    /// Begins to pump, if there is something to make, and room.
+    void begin_to_pump() noexcept;
     bool has_room() const noexcept { return unsent_ < wanted_; }
     bool may_go_on() const noexcept;
     std::shared_ptr<GroupFlow> self();
@@ -116,13 +121,14 @@ private:
 
     mutable std::mutex mutex_;
     // guarded by mutex_
-    std::deque<std::shared_ptr<Addition>> additions_;
+    std::list<std::shared_ptr<Addition>> additions_;
     std::list<std::unique_ptr<LazyWorks>> elements_;
-    std::vector<std::shared_ptr<GroupSubmission>> under_way_;  // by place; null: the place is free
-    std::vector<std::size_t> free_places_;
+    std::vector<std::weak_ptr<GroupSubmission>> under_way_;  // by position
+    std::vector<std::size_t> free_positions_;
     std::size_t submitted_ = 0;
     std::size_t unsettled_ = 0;  // works without an outcome
-    std::size_t unread_ = 0;     // outcomes
+    std::ptrdiff_t unread_ = 0;  // outcomes; below zero while one that was read is not counted yet
+    std::size_t beginning_ = 0;  // additions that were taken, and whose works are not submitted yet
     std::exception_ptr failure_;
     bool is_pumping_ = false;
     bool is_closed_ = false;

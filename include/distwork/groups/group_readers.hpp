@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <exception>
+#include <list>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -25,16 +26,15 @@ public:
     GroupReader(std::size_t outcomes_at_most, Handler& handler, const asio::any_io_executor& fallback)
         : OutcomeQueue<R>::Reader{outcomes_at_most}, completion_{std::move(handler), fallback} {}
 
-    void complete(std::exception_ptr error, std::vector<Outcome<R>> outcomes) noexcept override {
+    void complete(std::exception_ptr error, typename OutcomeQueue<R>::Outcomes outcomes) noexcept override {
         Delivered delivered{};
-        const auto thrown = exception_of([&] {
-            Read read{};
-            if constexpr (std::is_same_v<Read, std::vector<Outcome<R>>>) read = std::move(outcomes);
-            else if (!outcomes.empty()) read.emplace(std::move(outcomes.front()));
-            if constexpr (std::is_same_v<Read, Delivered>) delivered = std::move(read);
-            else delivered = surely([&] { return std::make_shared<Read>(std::move(read)); });
-        });
-        completion_.post(error ? std::move(error) : thrown, std::move(delivered));
+        if constexpr (!std::is_same_v<Read, Delivered>) delivered = surely([] { return std::make_shared<Read>(); });
+        Read* read = nullptr;
+        if constexpr (std::is_same_v<Read, Delivered>) read = &delivered;
+        else read = delivered.get();
+        if constexpr (std::is_same_v<Read, typename OutcomeQueue<R>::Outcomes>) *read = std::move(outcomes);
+        else if (!outcomes.empty()) read->emplace(std::move(outcomes.front()));
+        completion_.post(std::move(error), std::move(delivered));
     }
 
 private:
@@ -64,23 +64,24 @@ auto async_read(const std::shared_ptr<GroupCore<R>>& core, std::size_t most, Tok
 
 /// All outcomes that there are, at least one; none at the end of the group.
 template <class R>
-asio::awaitable<std::vector<Outcome<R>>> read_some(std::shared_ptr<GroupCore<R>> core) {
+asio::awaitable<std::list<Outcome<R>>> read_some(std::shared_ptr<GroupCore<R>> core) {
     constexpr std::size_t most = 1024;
-    return async_read<std::vector<Outcome<R>>>(core, most, asio::use_awaitable);
+    return async_read<std::list<Outcome<R>>>(core, most, asio::use_awaitable);
 }
 
-/// Calls `take` with each outcome until the end of the group. If it throws, the group is cancelled.
+/// Calls `take` with each outcome until the end of the group. If that, a range or a cancellation ends it earlier, the
+/// group is cancelled.
 template <class R, class Take>
 asio::awaitable<void> for_each_outcome(std::shared_ptr<GroupCore<R>> core, Take& take) {
-    for (;;) {
-        std::vector<Outcome<R>> outcomes = co_await read_some<R>(core);
-        if (outcomes.empty()) co_return;
-        try {
+    try {
+        for (;;) {
+            std::list<Outcome<R>> outcomes = co_await read_some<R>(core);
+            if (outcomes.empty()) co_return;
             for (Outcome<R>& outcome : outcomes) take(outcome);
-        } catch (...) {
-            core->flow().cancel();
-            throw;
         }
+    } catch (...) {
+        core->flow().cancel();
+        throw;
     }
 }
 

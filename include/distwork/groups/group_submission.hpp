@@ -28,8 +28,8 @@ public:
     // Set by the flow, before it is submitted
 
     std::shared_ptr<SubmissionSource> source;
-    std::size_t index = 0;  ///< its number in the group
-    std::size_t place = 0;  ///< in the flow's table of works under way
+    std::size_t index = 0;     ///< its number in the group
+    std::size_t position = 0;  ///< in the flow's table of works under way
 
 private:
     // guarded by the container; later by whoever delivers its outcome

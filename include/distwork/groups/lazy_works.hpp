@@ -17,6 +17,12 @@
 
 namespace distwork::detail {
 
+template <class R, class Work>
+constexpr void check_result() {
+    static_assert(std::is_same_v<kept_result_t<Work>, R>,
+                  "distwork: the result of this work is not the result type of the group");
+}
+
 /// The elements of a range, each of which `make` converts to a work of a group with results R.
 template <class R, class View, class Make>
 class LazyRange final : public LazyWorks {
@@ -30,7 +36,9 @@ public:
         if (!at_) at_.emplace(std::ranges::begin(view_));
         else ++*at_;
         if (*at_ == std::ranges::end(view_)) return false;
-        core->submit(make_(**at_), options_);
+        auto work = make_(**at_);
+        check_result<R, decltype(work)>();
+        core->submit(std::move(work), options_);
         return true;
     }
 
@@ -57,7 +65,9 @@ public:
         if (!core) return false;
         auto element = generate_();
         if (!element) return false;
-        core->submit(make_(std::move(*element)), options_);
+        auto work = make_(std::move(*element));
+        check_result<R, decltype(work)>();
+        core->submit(std::move(work), options_);
         return true;
     }
 

@@ -2,27 +2,25 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <deque>
 #include <exception>
+#include <list>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <utility>
-#include <vector>
 
-#include "../base/surely.hpp"
 #include "../error.hpp"
 #include "../outcome.hpp"
 
 namespace distwork::detail {
 
-/// The outcomes of a group that were not read yet, and the readers that wait for some.
+/// The outcomes of a group that were not read yet, and the readers that wait for some. Outcomes move in the nodes of
+/// lists: nothing is allocated here, and no value is moved or destroyed under the lock.
 ///
 /// *Thread-safety*: all functions.
 template <class R>
 class OutcomeQueue {
 public:
-    using Outcomes = std::vector<Outcome<R>>;
+    using Outcomes = std::list<Outcome<R>>;
 
     /// Takes up to `most` outcomes, at least one; none if there will never be one.
     class Reader {
@@ -36,16 +34,16 @@ public:
 
     // The functions below return how many outcomes they gave to readers.
 
-    std::size_t push(Outcome<R>&& outcome) noexcept {
+    std::size_t push(Outcomes outcome) noexcept {
         {
             const std::lock_guard lock{mutex_};
             if (is_abandoned_) return 0;
-            while (!try_push(outcome)) wait_for_memory();
+            outcomes_.splice(outcomes_.end(), outcome);
         }
         return serve();
     }
 
-    /// Completes the reader when there is an outcome. *Errors*: std::bad_alloc.
+    /// Completes the reader when there is an outcome. *Errors*: std::bad_alloc; Error (cancelled: the group is gone).
     std::size_t read(ReaderPtr reader) {
         {
             const std::lock_guard lock{mutex_};
@@ -55,11 +53,11 @@ public:
         return serve();
     }
 
-    /// The next reader completes with this error.
+    /// The next reader completes with this error, unless one is set already.
     std::size_t fail(std::exception_ptr error) noexcept {
         {
             const std::lock_guard lock{mutex_};
-            failure_ = std::move(error);
+            if (!failure_) failure_ = std::move(error);
         }
         return serve();
     }
@@ -86,8 +84,8 @@ public:
 
     /// Nobody will read any more. Readers that wait complete with Errc::cancelled.
     void abandon() noexcept {
-        std::deque<ReaderPtr> readers;
-        std::deque<Outcome<R>> outcomes;  // a user's: destroyed without the lock
+        std::list<ReaderPtr> readers;
+        Outcomes outcomes;
         {
             const std::lock_guard lock{mutex_};
             is_abandoned_ = true;
@@ -102,54 +100,31 @@ private:
         return exception_of([] { throw Error{Errc::cancelled, "reading from a group"}; });
     }
 
-    /// False: there is no memory. If moving the value throws, that is the outcome.
-    bool try_push(Outcome<R>& outcome) noexcept {
-        try {
-            outcomes_.push_back(std::move(outcome));
-        } catch (const std::bad_alloc&) {
-            return false;
-        } catch (...) {
-            outcome = Outcome<R>{};
-            outcome.error = std::current_exception();
-            return false;
-        }
-        return true;
-    }
-
     std::size_t serve() noexcept {
         std::size_t given = 0;
         for (;;) {
-            ReaderPtr reader;
+            std::list<ReaderPtr> reader;
             Outcomes outcomes;
             std::exception_ptr error;
             {
                 const std::lock_guard lock{mutex_};
                 if (readers_.empty() || (outcomes_.empty() && !failure_ && !has_ended_)) return given;
-                reader = std::move(readers_.front());
-                readers_.pop_front();
+                reader.splice(reader.end(), readers_, readers_.begin());
                 error = std::exchange(failure_, nullptr);
-                if (!error) error = take(std::min(reader->most, outcomes_.size()), outcomes);
+                if (!error) {
+                    auto last = outcomes_.begin();
+                    for (std::size_t i = 0; i != reader.front()->most && last != outcomes_.end(); ++i, ++given) ++last;
+                    outcomes.splice(outcomes.end(), outcomes_, outcomes_.begin(), last);
+                }
             }
-            given += outcomes.size();
-            reader->complete(std::move(error), std::move(outcomes));
+            reader.front()->complete(std::move(error), std::move(outcomes));
         }
-    }
-
-    /// Returns what moving an outcome throws.
-    std::exception_ptr take(std::size_t count, Outcomes& to) noexcept {
-        surely([&] { to.reserve(count); });
-        return exception_of([&] {
-            for (; count != 0; --count) {
-                to.push_back(std::move(outcomes_.front()));
-                outcomes_.pop_front();
-            }
-        });
     }
 
     std::mutex mutex_;
     // guarded by mutex_
-    std::deque<Outcome<R>> outcomes_;
-    std::deque<ReaderPtr> readers_;
+    Outcomes outcomes_;
+    std::list<ReaderPtr> readers_;
     std::exception_ptr failure_;
     bool has_ended_ = false;
     bool is_abandoned_ = false;

@@ -88,10 +88,18 @@ inline std::vector<char*> pointers_to(std::vector<std::string>& texts) {
     return all;
 }
 
-DISTWORK_DECL ChildProcess::ChildProcess(const std::vector<std::string>& arguments, const ChildMark& mark) {
+DISTWORK_DECL std::vector<std::string> ChildProcess::environment() {
+    std::vector<std::string> all;
+    for (char** variable = environ; *variable; ++variable)
+        if (!std::string_view{*variable}.starts_with("DISTWORK_")) all.emplace_back(*variable);
+    return all;
+}
+
+DISTWORK_DECL ChildProcess::ChildProcess(const std::vector<std::string>& arguments, std::vector<std::string> variables,
+                                         const ChildMark& mark) {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw_system_error("socketpair");
-    socket.reset(ends[0]);
+    socket = out_of_the_way(Descriptor{ends[0]});
     const Descriptor its_socket = out_of_the_way(Descriptor{ends[1]});
     Pipe life;
     Pipe out;
@@ -104,12 +112,10 @@ DISTWORK_DECL ChildProcess::ChildProcess(const std::vector<std::string>& argumen
     settings.give(life.read, ChildMark::parent_lives);
     settings.close_from(ChildMark::parent_lives + 1);
 
-    std::vector<std::string> variables{mark.text()};
-    for (char** variable = environ; *variable; ++variable)
-        if (!std::string_view{*variable}.starts_with("DISTWORK_")) variables.emplace_back(*variable);
+    variables.push_back(mark.text());
     auto copied = arguments;
     id_ = settings.spawn(this_executable(), pointers_to(copied), pointers_to(variables));
-    // Until it is reaped, no other process gets its number. A host that ignores SIGCHLD does not reap it itself: then it
+    // Until it is reaped, no other process gets its number. An application that ignores SIGCHLD does not reap it itself: then it
     // may have ended already, and there is nothing to watch.
     pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, id_, 0)));
     if (!pidfd_ && errno != ESRCH) {
@@ -125,8 +131,15 @@ DISTWORK_DECL ChildProcess::ChildProcess(const std::vector<std::string>& argumen
 }
 
 DISTWORK_DECL ChildProcess::~ChildProcess() {
+    if (parent_ == ::getpid()) end();
+}
+
+DISTWORK_DECL void ChildProcess::end() const noexcept {
     if (how_ended()) return;
     signal(SIGKILL);
+#ifdef SYS_pidfd_send_signal
+    ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);  // also if it has left its process group
+#endif
     wait(-1);
     static_cast<void>(how_ended());
 }
@@ -135,13 +148,19 @@ DISTWORK_DECL std::optional<std::string> ChildProcess::how_ended() const {
     const std::lock_guard lock{mutex_};
     if (ended_) return ended_;
     if (!wait(0)) return std::nullopt;
-    signal(SIGKILL);  // before it is reaped: its number cannot be another process group's yet
+    const auto status_of = [this](siginfo_t& status, int how) {
+        constexpr auto by_pidfd = static_cast<idtype_t>(3);  // P_PIDFD, which older headers lack
+        return ::waitid(by_pidfd, static_cast<id_t>(pidfd_.get()), &status, WEXITED | WNOHANG | how) == 0 &&
+               status.si_pid != 0;
+    };
     siginfo_t status{};
-    constexpr auto by_pidfd = static_cast<idtype_t>(3);  // P_PIDFD, which older headers lack
-    const int result = ::waitid(by_pidfd, static_cast<id_t>(pidfd_.get()), &status, WEXITED | WNOHANG);
-    if (result != 0 || status.si_pid == 0) {
+    if (!status_of(status, WNOWAIT)) {
         ended_ = "ended; its status was taken by the application";  // which reaps all children, or ignores SIGCHLD
-    } else if (status.si_code == CLD_EXITED) {
+        return ended_;
+    }
+    signal(SIGKILL);  // before it is reaped: its number cannot be another process group's yet
+    static_cast<void>(status_of(status, 0));
+    if (status.si_code == CLD_EXITED) {
         ended_ = "ended with status " + std::to_string(status.si_status);
     } else {
         const char* const name = ::strsignal(status.si_status);

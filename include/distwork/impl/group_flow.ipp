@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <deque>
 #include <exception>
 #include <functional>
 #include <list>
@@ -36,18 +35,19 @@ DISTWORK_DECL void GroupFlow::add(const std::shared_ptr<Addition>& addition) noe
     auto error = exception_of([&] {
         const std::lock_guard lock{mutex_};
         if (is_closed_) throw Error::with_text(Errc::stopped, "the group is closed: nothing is added to it any more");
-        if (unsettled_ + unread_ >= max_unread_)
+        const auto unread = static_cast<std::size_t>(std::max<std::ptrdiff_t>(unread_, 0));
+        if (unsettled_ + unread + additions_.size() + beginning_ >= max_unread_)
             throw Error::with_text(Errc::too_many_unread,
                                    "the group holds as many works and outcomes as GroupOptions::max_unread allows");
         begins = additions_.empty() && elements_.empty() && has_room();
-        if (begins) return;
+        if (begins) return void(++beginning_);
         DISTWORK_MARK(group_addition_waited);
         additions_.push_back(addition);
         is_hungry_ = true;
     });
     if (error) addition->fail(std::move(error));
-    else if (begins) addition->begin();
-    else if (has_room()) wake();  // there is room since the look at it
+    else if (begins) begin(*addition);
+    else begin_to_pump();  // there may be room since the look at it
 }
 
 DISTWORK_DECL void GroupFlow::cancel(const std::shared_ptr<Addition>& addition) noexcept {
@@ -68,7 +68,7 @@ DISTWORK_DECL void GroupFlow::add(std::unique_ptr<LazyWorks> elements) {
         elements_.push_back(std::move(elements));
         is_hungry_ = true;
     }
-    wake();
+    begin_to_pump();
 }
 
 DISTWORK_DECL void GroupFlow::close() noexcept {
@@ -90,9 +90,9 @@ DISTWORK_DECL void GroupFlow::master_stopped() noexcept {
 }
 
 DISTWORK_DECL void GroupFlow::cancel() noexcept {
-    std::deque<std::shared_ptr<Addition>> additions;
+    std::list<std::shared_ptr<Addition>> additions;
     std::list<std::unique_ptr<LazyWorks>> elements;  // a user's: destroyed without the lock
-    std::vector<std::shared_ptr<GroupSubmission>> works;
+    std::vector<std::weak_ptr<GroupSubmission>> works;
     {
         const std::lock_guard lock{mutex_};
         is_closed_ = is_cancelled_ = true;
@@ -102,8 +102,11 @@ DISTWORK_DECL void GroupFlow::cancel() noexcept {
     }
     for (const auto& addition : additions)
         addition->fail(exception_of([] { throw Error{Errc::cancelled, "adding a work to a group"}; }));
-    for (const auto& work : works)
-        if (work) scheduler_->cancel(work), DISTWORK_MARK(group_cancelled);
+    for (const auto& weak : works)
+        if (const auto work = weak.lock()) {
+            DISTWORK_MARK(group_cancelled);
+            scheduler_->cancel(work);
+        }
     tell_of_end();
 }
 
@@ -111,16 +114,16 @@ DISTWORK_DECL void GroupFlow::submit(const std::shared_ptr<GroupSubmission>& wor
     bool is_cancelled = false;
     {
         const std::lock_guard lock{mutex_};
-        if (free_places_.empty()) {
+        if (free_positions_.empty()) {
             under_way_.emplace_back();
-            free_places_.reserve(under_way_.capacity());  // so that `release` does not allocate
-            free_places_.push_back(under_way_.size() - 1);
+            free_positions_.reserve(under_way_.capacity());  // so that `release` does not allocate
+            free_positions_.push_back(under_way_.size() - 1);
         }
         work->source = self();
         work->index = submitted_++;
-        work->place = free_places_.back();
-        free_places_.pop_back();
-        under_way_[work->place] = work;
+        work->position = free_positions_.back();
+        free_positions_.pop_back();
+        under_way_[work->position] = work;
         ++unsettled_;
         is_cancelled = is_cancelled_;
     }
@@ -132,11 +135,11 @@ DISTWORK_DECL void GroupFlow::submit(const std::shared_ptr<GroupSubmission>& wor
 DISTWORK_DECL void GroupFlow::release(GroupSubmission& work) noexcept {
     {
         const std::lock_guard lock{mutex_};
-        under_way_[work.place].reset();
-        free_places_.push_back(work.place);
+        under_way_[work.position].reset();
+        free_positions_.push_back(work.position);
     }
     if (work.was_sent || DISTWORK_PLANTED(forget_what_was_unsent)) return;
-    if (--unsent_ <= wanted_ / 2 && is_hungry_) wake();
+    if (--unsent_ <= wanted_ / 2 && is_hungry_) begin_to_pump();
 }
 
 DISTWORK_DECL void GroupFlow::settled() noexcept {
@@ -154,7 +157,7 @@ DISTWORK_DECL void GroupFlow::were_read(std::size_t outcomes) noexcept {
         unread_ -= outcomes;
         if (elements_.empty() || unread_ > most_unread_of_elements / 2) return;
     }
-    if (has_room()) wake();
+    begin_to_pump();
 }
 
 DISTWORK_DECL std::exception_ptr GroupFlow::take_failure() noexcept {
@@ -164,24 +167,41 @@ DISTWORK_DECL std::exception_ptr GroupFlow::take_failure() noexcept {
 
 DISTWORK_DECL bool GroupFlow::has_ended() const noexcept {
     const std::lock_guard lock{mutex_};
-    return is_closed_ && additions_.empty() && elements_.empty() &&
+    return is_closed_ && beginning_ == 0 && additions_.empty() && elements_.empty() &&
            (unsettled_ == 0 || DISTWORK_PLANTED(end_a_group_early));
+}
+
+DISTWORK_DECL bool GroupFlow::is_pumping() const noexcept {
+    const std::lock_guard lock{mutex_};
+    return is_pumping_;
 }
 
 DISTWORK_DECL void GroupFlow::tell_of_end() noexcept {
     if (has_ended()) changed_();
 }
 
-DISTWORK_DECL void GroupFlow::wake() noexcept {
+DISTWORK_DECL void GroupFlow::begin(Addition& addition) noexcept {
+    addition.begin();
     {
         const std::lock_guard lock{mutex_};
-        if (is_pumping_ || !may_go_on()) return;
-        is_pumping_ = true;
+        --beginning_;
     }
+    tell_of_end();
+}
+
+DISTWORK_DECL void GroupFlow::wake() noexcept {
     if (unsent_ == 0) {
         DISTWORK_MARK(group_ran_dry);
         wanted_ = std::min<std::size_t>(2 * wanted_, most_wanted_);
     }
+    begin_to_pump();
+}
+
+/// Posts with the lock: once `cancel` has returned, nothing more is posted to the executor.
+DISTWORK_DECL void GroupFlow::begin_to_pump() noexcept {
+    const std::lock_guard lock{mutex_};
+    if (is_pumping_ || !may_go_on()) return;
+    is_pumping_ = true;
     post_surely(executor(), [self = self()] { self->pump(); });
 }
 
@@ -197,7 +217,7 @@ DISTWORK_DECL bool GroupFlow::may_go_on() const noexcept {
 
 /// Others that share the executor have their turn in between.
 DISTWORK_DECL void GroupFlow::pump() noexcept {
-    constexpr int most_at_once = 256;
+    constexpr int most_at_once = 16;
     for (int i = 0; i < most_at_once; ++i)
         if (!pump_one()) return;
     post_surely(executor(), [self = self()] { self->pump(); });
@@ -216,21 +236,26 @@ DISTWORK_DECL bool GroupFlow::pump_one() noexcept {
         if (is_pumping_ && !additions_.empty()) {
             addition = std::move(additions_.front());
             additions_.pop_front();
+            ++beginning_;
         } else if (is_pumping_) {
             elements = elements_.front().get();
         }
     }
-    if (addition) return addition->begin(), true;
+    if (addition) return begin(*addition), true;
     if (!elements) return dropped.clear(), tell_of_end(), false;
     bool has_more = false;
     auto failure = exception_of([&] { has_more = elements->add_next(); });
     if (has_more) return true;
-    {
-        const std::lock_guard lock{mutex_};
-        dropped.splice(dropped.end(), elements_, elements_.begin());
-        failure_ = failure;
+    // Told while the elements are still there: the group cannot have ended before.
+    if (failure) {
+        {
+            const std::lock_guard lock{mutex_};
+            failure_ = failure;
+        }
+        changed_();
     }
-    if (failure) changed_();
+    const std::lock_guard lock{mutex_};
+    dropped.splice(dropped.end(), elements_, elements_.begin());
     return true;
 }
 

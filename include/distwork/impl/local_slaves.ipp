@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "../base/process_id.hpp"
 #include "../base/processors.hpp"
 #include "../base/surely.hpp"
 #include "../base/type_name.hpp"
@@ -52,52 +53,62 @@ public:
         if (options_.arguments.empty()) options_.arguments = own_arguments();
     }
 
-    /// *Errors*: std::system_error.
+    /// *Errors*: std::system_error if none can be started.
     void start() {
         const std::lock_guard lock{mutex_};
+        std::exception_ptr failure;
+        bool is_any_started = false;
         for (std::size_t i = 0; i < options_.count; ++i) {
-            places_.push_back(std::make_unique<Place>(strand_));
-            begin(*places_.back());
+            Supervised& process = *processes_.emplace_back(std::make_unique<Supervised>(strand_));
+            const auto failed = exception_of([&] { begin(process); });
+            is_any_started |= !failed;
+            if (failed) failure = failed, give_up(process), begin_later(process);
         }
+        if (failure && !is_any_started) std::rethrow_exception(failure);
+        if (failure) log_(LogLevel::warning, "Not all local slaves were started: " + what_of(failure));
     }
 
+    /// In a process that was forked from this one it does nothing.
     void end() noexcept {
-        std::vector<std::unique_ptr<Place>> places;
+        if (process_ != process_id()) return;
+        std::vector<std::unique_ptr<Supervised>> processes;
         {
             const std::lock_guard lock{mutex_};
             is_ending_ = true;
-            places.swap(places_);
+            processes.swap(processes_);
         }
-        for (const auto& place : places)  // it finishes what it runs, and leaves; usually its master said bye before
-            if (place->child && !place->child->how_ended()) place->child->signal(SIGTERM);
+        for (const auto& process :
+             processes)  // it finishes what it runs, and leaves; usually its master said bye before
+            if (process->child && !process->child->how_ended()) process->child->signal(SIGTERM);
         const auto until = std::chrono::steady_clock::now() + std::chrono::seconds{2};
-        for (const auto& place : places) {
-            if (!place->child) continue;
+        for (const auto& process : processes) {
+            if (!process->child) continue;
             const auto left =
                 std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
-            place->child->wait(static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+            process->child->wait(static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
         }
-        for (const auto& place : places) {
-            place->watch.release();
-            place->child.reset();
+        for (const auto& process : processes) {
+            process->watch.release();
+            if (process->child) process->child->end();  // the session may keep the object
         }
         relay_.reset();
         // The timers are destroyed on their strand.
-        post_surely(strand_, [kept = std::make_shared<std::vector<std::unique_ptr<Place>>>(std::move(places))] {});
+        post_surely(strand_,
+                    [kept = std::make_shared<std::vector<std::unique_ptr<Supervised>>>(std::move(processes))] {});
     }
 
     std::vector<int> ids() const {
         const std::lock_guard lock{mutex_};
         std::vector<int> all;
-        for (const auto& place : places_)
-            if (place->child) all.push_back(place->child->id());
+        for (const auto& process : processes_)
+            if (process->child) all.push_back(process->child->id());
         return all;
     }
 
 private:
     /// One process, and the next one after its end.
-    struct Place {
-        explicit Place(const asio::strand<asio::any_io_executor>& strand) : watch{strand}, timer{strand} {}
+    struct Supervised {
+        explicit Supervised(const asio::strand<asio::any_io_executor>& strand) : watch{strand}, timer{strand} {}
         std::shared_ptr<ChildProcess> child;
         asio::posix::basic_stream_descriptor<asio::strand<asio::any_io_executor>> watch;  // the child's pidfd
         asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
@@ -117,95 +128,127 @@ private:
     }
 
     /// With mutex_ held. *Errors*: std::system_error.
-    void begin(Place& place) {
-        auto child = std::make_shared<ChildProcess>(options_.arguments, mark_);
-        place.last_lines = std::make_shared<LastLines>();
-        place.was_connected = false;
-        place.begun = std::chrono::steady_clock::now();
+    void begin(Supervised& process) {
+        auto child = std::make_shared<ChildProcess>(options_.arguments, variables_, mark_);
+        process.last_lines = std::make_shared<LastLines>();
+        process.was_connected = false;
+        process.begun = std::chrono::steady_clock::now();
         relay_->add(std::move(child->output), STDOUT_FILENO, nullptr);
-        relay_->add(std::move(child->errors), STDERR_FILENO, place.last_lines);
-        place.child = child;
-        if (child->pidfd() >= 0) place.watch.assign(child->pidfd());
-        watch(place);
+        relay_->add(std::move(child->errors), STDERR_FILENO, process.last_lines);
+        process.child = child;
+        if (child->pidfd() >= 0) process.watch.assign(child->pidfd());
+        watch(process);
 
         ConnectionWatch watch;
-        watch.opened = [core = weak_from_this(), at = &place, weak = std::weak_ptr{child}] {
+        watch.opened = [core = weak_from_this(), at = &process, weak = std::weak_ptr{child}] {
             if (const auto there = core.lock()) there->connected(*at, weak.lock());
         };
-        watch.how_ended = [weak = std::weak_ptr{child}] {
-            const auto still = weak.lock();
+        watch.how_ended = [child] {
             constexpr int most_milliseconds = 50;  // its descriptors are closed just before it has ended
-            if (!still || !still->wait(most_milliseconds)) return std::string{};
-            return "process " + std::to_string(still->id()) + ' ' + still->how_ended().value_or("ended");
+            if (!child->wait(most_milliseconds)) return std::string{};
+            return "process " + std::to_string(child->id()) + ' ' + child->how_ended().value_or("ended");
         };
+        watch.handshake_timeout = std::chrono::hours{24 * 365};  // its end is noticed otherwise
         if (const auto master = master_.lock()) master->adopt(child->socket.release(), std::move(watch));
     }
 
-    void watch(Place& place) {
-        const auto ended = [core = weak_from_this(), at = &place](std::error_code cancelled) {
+    void watch(Supervised& process) {
+        const auto ended = [core = weak_from_this(), at = &process](std::error_code cancelled) {
             const auto there = core.lock();
             if (there && !cancelled) there->ended(*at);
         };
-        if (place.watch.is_open()) return place.watch.async_wait(asio::posix::descriptor_base::wait_read, ended);
+        if (process.watch.is_open()) return process.watch.async_wait(asio::posix::descriptor_base::wait_read, ended);
         asio::post(strand_, [ended] { ended({}); });
     }
 
-    void connected(Place& place, const std::shared_ptr<ChildProcess>& child) {
+    void connected(Supervised& process, const std::shared_ptr<ChildProcess>& child) {
         const std::lock_guard lock{mutex_};
-        if (is_ending_ || place.child != child) return;
-        place.was_connected = true;
+        if (is_ending_ || process.child != child) return;
+        process.was_connected = true;
         policy_.connected();
     }
 
-    void ended(Place& place) {
-        std::unique_lock lock{mutex_};
-        if (is_ending_) return;
-        const std::string how = place.child->how_ended().value_or("ended");
-        log_(LogLevel::warning, "Local slave " + std::to_string(place.child->id()) + ' ' + how);
-        place.watch.release();  // the child closes it
-        place.child.reset();
-        const auto lived = std::chrono::steady_clock::now() - place.begun;
-        place.short_lives = RestartPolicy::is_short(lived) ? place.short_lives + 1 : 0;
-        if (policy_.ended(place.was_connected)) return begin_later(place);
-        if (std::exchange(has_given_up_, true)) return;
-        const std::string text = "no local slave could be run: each ended before it was connected; the last one " +
-                                 how + ". Its last lines:\n" + place.last_lines->text();
-        lock.unlock();
-        log_(LogLevel::error, text);
-        const auto master = master_.lock();
-        if (master && master->scheduler()->connected_slave_count() == 0)  // else others may take what waits
-            master->scheduler()->fail_waiting(Error::with_text(Errc::no_slave, text));
+    void ended(Supervised& process) {
+        std::string line;
+        std::string reason;  // why none is started again
+        {
+            const std::lock_guard lock{mutex_};
+            if (is_ending_ || !process.child || is_master_done()) return;
+            const std::string how = process.child->how_ended().value_or("ended");
+            line = "Local slave " + std::to_string(process.child->id()) + ' ' + how;
+            give_up(process);
+            const auto lived = std::chrono::steady_clock::now() - process.begun;
+            process.short_lives = RestartPolicy::is_short(lived) ? process.short_lives + 1 : 0;
+            if (policy_.ended(process.was_connected) && !has_given_up_) {
+                begin_later(process);
+            } else {
+                has_given_up_ = true;  // but others may run, or be about to connect
+                const bool is_last = std::none_of(processes_.begin(), processes_.end(),
+                                                  [](const auto& other) { return other->child != nullptr; });
+                if (is_last)
+                    reason =
+                        "no local slave could be run: five in a row ended before they were connected; the last one " +
+                        how + ". Its last lines:\n";
+            }
+        }
+        log_(LogLevel::warning, line);
+        if (!reason.empty()) end_without_slaves(reason + process.last_lines->text());
     }
 
-    void begin_later(Place& place) {
-        place.timer.expires_after(RestartPolicy::pause(place.short_lives));
-        place.timer.async_wait([core = weak_from_this(), at = &place](std::error_code cancelled) {
+    /// If no slave can come from elsewhere, nothing will ever be executed.
+    void end_without_slaves(const std::string& reason) {
+        log_(LogLevel::error, reason);
+        const auto master = master_.lock();
+        if (master && master->local_endpoint().port() == 0 && master->scheduler()->connected_slave_count() == 0)
+            master->scheduler()->interrupt(Error::with_text(Errc::no_slave, reason));
+    }
+
+    /// Its process has ended, or was not started.
+    void give_up(Supervised& process) noexcept {
+        process.watch.release();  // the child closes it
+        process.child.reset();
+    }
+
+    /// Whether the master admits nothing more: processes that end are not missed.
+    bool is_master_done() const {
+        const auto master = master_.lock();
+        return !master || master->scheduler()->is_closed();
+    }
+
+    void begin_later(Supervised& process) {
+        process.timer.expires_after(RestartPolicy::pause(process.short_lives));
+        process.timer.async_wait([core = weak_from_this(), at = &process](std::error_code cancelled) {
             const auto there = core.lock();
             if (there && !cancelled) there->begin_again(*at);
         });
     }
 
-    void begin_again(Place& place) {
-        const std::lock_guard lock{mutex_};
-        if (is_ending_ || has_given_up_) return;
-        const auto failed = exception_of([&] { begin(place); });
-        if (!failed) return;
-        place.child.reset();
+    void begin_again(Supervised& process) {
+        std::exception_ptr failed;
+        {
+            const std::lock_guard lock{mutex_};
+            if (is_ending_ || has_given_up_ || is_master_done()) return;
+            failed = exception_of([&] { begin(process); });
+            if (!failed) return;
+            give_up(process);
+            ++process.short_lives;
+            begin_later(process);
+        }
         log_(LogLevel::warning, "A local slave was not started: " + what_of(failed));
-        ++place.short_lives;
-        begin_later(place);
     }
 
+    const int process_ = process_id();
     LocalSlavesOptions options_;
     const Log log_;
     const std::weak_ptr<AnyMaster> master_;
     const asio::strand<asio::any_io_executor> strand_;
+    const std::vector<std::string> variables_ = ChildProcess::environment();
     ChildMark mark_;
     std::unique_ptr<OutputRelay> relay_ = std::make_unique<OutputRelay>();
 
     mutable std::mutex mutex_;
     // guarded by mutex_
-    std::vector<std::unique_ptr<Place>> places_;
+    std::vector<std::unique_ptr<Supervised>> processes_;
     RestartPolicy policy_;
     bool has_given_up_ = false;
     bool is_ending_ = false;

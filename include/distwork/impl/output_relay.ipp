@@ -4,6 +4,11 @@
 #include <unistd.h>
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <future>
+#include <iterator>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -25,8 +30,17 @@ DISTWORK_DECL void LastLines::add(const std::string& line) {
     if (lines_.size() > most_lines) lines_.pop_front();
 }
 
+DISTWORK_DECL void LastLines::end() {
+    {
+        const std::lock_guard lock{mutex_};
+        has_ended_ = true;
+    }
+    changed_.notify_all();
+}
+
 DISTWORK_DECL std::string LastLines::text() const {
-    const std::lock_guard lock{mutex_};
+    std::unique_lock lock{mutex_};
+    changed_.wait_for(lock, std::chrono::milliseconds{200}, [this] { return has_ended_; });
     std::string all;
     for (const std::string& line : lines_) all += (all.empty() ? "" : "\n") + line;
     return all;
@@ -34,15 +48,24 @@ DISTWORK_DECL std::string LastLines::text() const {
 
 DISTWORK_DECL OutputRelay::OutputRelay() {
     const NoSignals no_signals;  // the thread gets none: they are the application's
-    thread_ = std::thread{[this] { run(); }};
+    thread_ = std::thread{[this] {
+        run();
+        done_.set_value();
+    }};
 }
 
 DISTWORK_DECL OutputRelay::~OutputRelay() {
+    if (process_ != process_id()) {  // there is no such thread here
+        static_cast<void>(new std::thread{std::move(thread_)});
+        return;
+    }
     {
         const std::lock_guard lock{mutex_};
         is_ending_ = true;
     }
     wake_.write.reset();
+    done_.get_future().wait_for(std::chrono::seconds{1});
+    given_up_ = true;
     thread_.join();
 }
 
@@ -58,13 +81,11 @@ DISTWORK_DECL void OutputRelay::run() {
     std::list<Source> sources;
     std::vector<pollfd> states;
     bool is_ending = false;
-    while (!is_ending || !sources.empty()) {
+    while ((!is_ending || !sources.empty()) && !given_up_) {
         states.clear();
         if (!is_ending) states.push_back({wake_.read.get(), POLLIN, 0});
         for (const Source& source : sources) states.push_back({source.from.get(), POLLIN, 0});
-        const int ready = ::poll(states.data(), states.size(), is_ending ? 1000 : -1);
-        if (ready < 0 && errno == EINTR) continue;
-        if (ready <= 0) return;  // a process that a child started holds its output open
+        if (::poll(states.data(), states.size(), is_ending ? 50 : -1) < 0) continue;
         auto state = states.begin() + (is_ending ? 0 : 1);
         for (auto source = sources.begin(); source != sources.end(); ++state)
             source = state->revents == 0 || relay(*source) ? std::next(source) : sources.erase(source);
@@ -76,17 +97,14 @@ DISTWORK_DECL void OutputRelay::run() {
             is_ending = is_ending_;
         }
     }
+    for (Source& source : sources) finish(source);  // a process that a child started holds them open
 }
 
 DISTWORK_DECL bool OutputRelay::relay(Source& source) {
     char bytes[16 * 1024];
     const auto count = ::read(source.from.get(), bytes, sizeof bytes);
     if (count < 0 && errno == EINTR) return true;
-    if (count <= 0) {
-        if (!source.rest.empty()) source.rest += '\n';
-        write_lines(source, source.rest.size());
-        return false;
-    }
+    if (count <= 0) return finish(source), false;
     source.rest.append(bytes, static_cast<std::size_t>(count));
     const auto end = source.rest.rfind('\n');
     if (end != std::string::npos) write_lines(source, end + 1);
@@ -94,21 +112,21 @@ DISTWORK_DECL bool OutputRelay::relay(Source& source) {
     return true;
 }
 
+DISTWORK_DECL void OutputRelay::finish(Source& source) {
+    if (!source.rest.empty()) source.rest += '\n';
+    write_lines(source, source.rest.size());
+    if (source.last) source.last->end();
+}
+
 DISTWORK_DECL void OutputRelay::write_lines(Source& source, std::size_t bytes) {
-    const std::string_view lines = std::string_view{source.rest}.substr(0, bytes);
+    std::string_view lines = std::string_view{source.rest}.substr(0, bytes);
     if (source.last)
         for (std::size_t at = 0; at < lines.size();) {
             const std::size_t end = std::min(lines.find('\n', at), lines.size());
             source.last->add(std::string{lines.substr(at, end - at)});
             at = end + 1;
         }
-    const NoSigpipe no_sigpipe;
-    for (std::size_t at = 0; at < lines.size();) {
-        const auto count = ::write(source.to, lines.data() + at, lines.size() - at);
-        if (count > 0) at += static_cast<std::size_t>(count);
-        else if (errno == EAGAIN) std::this_thread::sleep_for(std::chrono::milliseconds{10});
-        else if (errno != EINTR) break;  // nobody reads
-    }
+    write_to_console(source.to == STDERR_FILENO ? stderr : stdout, lines, given_up_);
     source.rest.erase(0, bytes);
 }
 

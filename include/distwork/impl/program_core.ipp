@@ -10,8 +10,10 @@
 #include <cstdlib>
 #include <exception>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "../base/log_queue.hpp"
@@ -22,14 +24,26 @@
 
 namespace distwork::detail {
 
-/// The program of this process, for exit().
-inline std::atomic<ProgramCore*>& current_program() {
-    static std::atomic<ProgramCore*> current{nullptr};
-    return current;
-}
+/// The program of this process, for exit(). Never destroyed.
+struct CurrentProgram {
+    std::mutex mutex;
+    std::shared_ptr<ProgramCore> core;  // guarded by mutex
+
+    static CurrentProgram& instance() {
+        static CurrentProgram& current = *new CurrentProgram;
+        return current;
+    }
+    std::shared_ptr<ProgramCore> get() {
+        const std::lock_guard lock{mutex};
+        return core;
+    }
+    void set(std::shared_ptr<ProgramCore> to) {
+        const std::lock_guard lock{mutex};
+        core.swap(to);
+    }
+};
 
 DISTWORK_DECL ProgramCore::ProgramCore(const ProgramOptions& options) {
-    if (current_program().load()) throw Error::with_text(Errc::already_running, "this process has a Program already");
     const Log log = ConsoleLog{options.log};
     MasterOptions master;
     master.address = options.listen_address;
@@ -51,11 +65,6 @@ DISTWORK_DECL ProgramCore::ProgramCore(const ProgramOptions& options) {
         const NoSignals no_signals;
         thread_ = std::thread{[this] { io_.run(); }};
     }
-    static const int registered = std::atexit([] {
-        if (ProgramCore* const core = current_program().load()) core->end();
-    });
-    static_cast<void>(registered);
-    current_program() = this;
 }
 
 DISTWORK_DECL ProgramCore::~ProgramCore() {
@@ -69,26 +78,34 @@ DISTWORK_DECL void ProgramCore::check_thread() const {
 }
 
 DISTWORK_DECL void ProgramCore::watch_signals() {
-    auto signals = std::make_shared<asio::signal_set>(io_, SIGINT, SIGTERM);
-    signals->async_wait([this, signals](std::error_code cancelled, int first) {
+    for (const int signal : {SIGINT, SIGTERM}) signals_.add(signal);
+    signals_.async_wait([this](std::error_code cancelled, int first) {
         if (cancelled) return;
         stop_by(first);
-        signals->async_wait([](std::error_code no, int second) {
+        signals_.async_wait([](std::error_code no, int second) {
             if (!no) ::_exit(128 + second);
         });
     });
-    signals_ = std::move(signals);
 }
 
 DISTWORK_DECL void ProgramCore::stop_by(int signal) {
     status_ = 128 + signal;
     stop_.request_stop();
-    PartsOf::scheduler(*master_)->interrupt();
+    PartsOf::scheduler(*master_)->interrupt(Error::with_text(Errc::stopped, "the program was asked to stop"));
 }
 
 DISTWORK_DECL void ProgramCore::end() noexcept {
-    if (has_ended_.exchange(true)) return;
-    current_program() = nullptr;
+    if (process_ != process_id()) {  // there is no I/O thread here
+        static_cast<void>(new std::thread{std::move(thread_)});
+        return;
+    }
+    const bool is_first = !is_ending_.exchange(true);
+    // On the I/O thread, from exit(), the one who ends the program may be waiting for that thread.
+    if (!is_first && std::this_thread::get_id() == thread_.get_id()) return;
+    std::call_once(once_, [this] { end_once(); });
+}
+
+DISTWORK_DECL void ProgramCore::end_once() noexcept {
     const bool is_own_thread = std::this_thread::get_id() == thread_.get_id();
     if (!is_own_thread) {
         // Says bye, so that the slaves end by themselves. What still runs on them is not waited for.
@@ -99,8 +116,13 @@ DISTWORK_DECL void ProgramCore::end() noexcept {
     }
     busy_.reset();
     io_.stop();
-    if (is_own_thread) thread_.detach();  // exit() was called on it: the process ends
-    else thread_.join();
+    has_ended_ = true;
+    if (is_own_thread) return thread_.detach();  // exit() was called on it: the process ends
+    thread_.join();
+    std::error_code ignored;
+    static_cast<void>(signals_.clear(ignored));  // a later Ctrl-C ends the process, as without a program
+    io_.restart();
+    io_.poll();  // what completed at the end
 }
 
 DISTWORK_DECL std::shared_ptr<ProgramCore> start_program(int& argc, char** argv) {
@@ -117,7 +139,17 @@ DISTWORK_DECL std::shared_ptr<ProgramCore> start_program(int& argc, char** argv)
         std::fputs(ProgramOptions::usage().c_str(), stdout);
         std::exit(0);
     }
-    if (options.slave_of.empty()) return std::make_shared<ProgramCore>(options);
+    if (options.slave_of.empty()) {
+        if (CurrentProgram::instance().get())
+            throw Error::with_text(Errc::already_running, "this process has a Program already");
+        auto core = std::make_shared<ProgramCore>(options);
+        static const int registered = std::atexit([] {
+            if (const auto current = CurrentProgram::instance().get()) current->end();
+        });
+        static_cast<void>(registered);
+        CurrentProgram::instance().set(core);
+        return core;
+    }
 
     SlaveOptions slave;
     slave.name = options.name;
@@ -137,6 +169,7 @@ DISTWORK_DECL std::shared_ptr<ProgramCore> start_program(int& argc, char** argv)
 
 DISTWORK_DECL void end_program(ProgramCore& core) noexcept {
     core.end();
+    CurrentProgram::instance().set(nullptr);
 }
 
 }  // namespace distwork::detail

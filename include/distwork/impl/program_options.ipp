@@ -41,6 +41,7 @@ inline MasterAddress address_of(const std::string& value) {
     if (colon == std::string::npos || colon == 0) throw_bad_value(value, wanted);
     std::string host = value.substr(0, colon);
     if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+    if (host.empty()) throw_bad_value(value, wanted);
     return {host, static_cast<std::uint16_t>(number_of(value.substr(colon + 1), wanted, 65'535))};
 }
 
@@ -89,7 +90,10 @@ inline constexpr ProgramOption program_options[] = {
      [](ProgramOptions& options, const std::string& value) { options.log = level_named(value); }},
     {"insecure-plaintext", "",
      "allows addresses beyond this machine, without encryption: whoever reaches them may join",
-     [](ProgramOptions& options, const std::string&) { options.insecure_plaintext = true; }},
+     [](ProgramOptions& options, const std::string& value) {
+         if (!value.empty() && value != "0" && value != "1") throw_bad_value(value, "0 or 1");
+         options.insecure_plaintext = value != "0";
+     }},
     {"help", "", "shows this", [](ProgramOptions& options, const std::string&) { options.help = true; }},
 };
 

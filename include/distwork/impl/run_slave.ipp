@@ -52,8 +52,12 @@ inline void end_with_parent() {
     const NoSignals no_signals;
     std::thread{[] {
         char byte;
-        while (::read(ChildMark::parent_lives, &byte, 1) < 0 && errno == EINTR) continue;
-        ::kill(0, SIGKILL);
+        ssize_t count = 0;
+        do count = ::read(ChildMark::parent_lives, &byte, 1);
+        while (count < 0 && errno == EINTR);
+        if (count != 0) return;  // there is no such pipe
+        if (::getpgrp() == ::getpid()) ::kill(0, SIGKILL);
+        ::kill(::getpid(), SIGKILL);
     }}.detach();
 }
 
@@ -63,7 +67,8 @@ inline void end_with_parent() {
     SlaveOptions options;
     options.slots = 1;
     options.reconnect = Reconnect::never;
-    options.link.dead_after = options.link.stalled_after = std::chrono::hours{24 * 365};
+    options.link.dead_after = options.link.stalled_after = options.link.handshake_timeout =
+        std::chrono::hours{24 * 365};
     for (std::size_t at = 0; at < mark.labels.size();) {
         const std::size_t end = std::min(mark.labels.find(',', at), mark.labels.size());
         if (end != at) options.labels.push_back(mark.labels.substr(at, end - at));
@@ -71,10 +76,14 @@ inline void end_with_parent() {
     }
     int status = 1;
     try {
-        asio::io_context io{1};
+        asio::io_context io;
         Slave<> slave{Tcp::over(io.get_executor(), ChildMark::socket), "127.0.0.1", 1, std::move(options)};
-        // It fails only if the parent has ended before the two were connected, and nobody wants to know.
-        status = run_to_its_end(io, slave, [](const std::exception_ptr&) {});
+        status = run_to_its_end(io, slave, [](const std::exception_ptr& error) {
+            // If the parent has closed the connection before it was one, nobody wants to know.
+            const std::string text = what_of(error);
+            const std::string closed = make_error_code(Errc::connection_closed).message();
+            if (text.find(closed) == std::string::npos) ConsoleLog{}(LogLevel::error, "Slave: " + text);
+        });
     } catch (const std::exception& error) {
         ConsoleLog{}(LogLevel::error, std::string{"Slave: "} + error.what());
     }
@@ -85,7 +94,7 @@ inline void end_with_parent() {
 
 DISTWORK_DECL int run_slave(std::vector<MasterAddress> masters, SlaveOptions options) {
     if (const auto mark = detail::ChildMark::take()) detail::run_child(*mark);
-    asio::io_context io{1};
+    asio::io_context io;
     Slave<> slave{io, std::move(masters), std::move(options)};
     return detail::run_to_its_end(io, slave, [](const std::exception_ptr& error) {
         ConsoleLog{}(LogLevel::error, "Slave: " + detail::what_of(error));

@@ -208,7 +208,8 @@ private:
         SessionProtocol<Transport>& protocol = self->protocol_;
         Liveness& liveness = protocol.liveness();
         const SessionSettings& settings = self->settings();
-        co_await detail::pause(self->link_->timer, settings.handshake_timeout);
+        const auto patience = self->watched_by.handshake_timeout;
+        co_await detail::pause(self->link_->timer, patience.count() > 0 ? patience : settings.handshake_timeout);
         if (!protocol.is_open() && !protocol.parting()) self->end(Errc::handshake_timeout, "");
         std::error_code error;
         while (!self->has_ended() && !protocol.parting()) {

@@ -7,6 +7,7 @@
 #endif
 
 #include <sys/types.h>
+#include <unistd.h>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -26,11 +27,15 @@ namespace distwork::detail {
 /// *Thread-safety*: const functions. *Lifetime*: the destructor kills the process group, and blocks until the process has ended.
 class ChildProcess {
 public:
-    /// Starts the process. *Errors*: throws std::system_error.
-    ChildProcess(const std::vector<std::string>& arguments, const ChildMark& mark);
+    /// Starts the process. `variables` is its environment, without the mark. *Errors*: throws std::system_error.
+    ChildProcess(const std::vector<std::string>& arguments, std::vector<std::string> variables, const ChildMark& mark);
     ChildProcess(const ChildProcess&) = delete;
     ChildProcess& operator=(const ChildProcess&) = delete;
+    /// In a process that was forked from this one it does nothing.
     ~ChildProcess();
+
+    /// The environment of this process for children: without what belongs to distwork.
+    static std::vector<std::string> environment();
 
     ::pid_t id() const noexcept { return id_; }
     /// Readable when the process has ended.
@@ -52,7 +57,11 @@ public:
     /// Sends a signal to all of its process group.
     void signal(int number) const noexcept;
 
+    /// Ends it, and waits for its end.
+    void end() const noexcept;
+
 private:
+    const ::pid_t parent_ = ::getpid();
     ::pid_t id_ = 0;
     Descriptor pidfd_;
     Descriptor life_;  // the end of this descriptor tells the child that its parent has ended

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <asio/io_context.hpp>
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <iterator>
@@ -44,7 +45,7 @@ public:
 
     explicit MapLoop(std::shared_ptr<ProgramCore> core)
         : core_{std::move(core)},
-          context_{std::make_unique<asio::io_context>(1)},
+          context_{std::make_unique<asio::io_context>()},
           group_{core_->master(), group_options(*context_)} {}
 
     MapLoop(MapLoop&&) noexcept = default;
@@ -52,8 +53,10 @@ public:
     ~MapLoop() {
         if (!context_) return;
         group_.cancel();
-        context_->restart();
-        context_->poll();  // destroys what is left of the range in this thread
+        do {  // what is left of the range is destroyed in this thread, and nothing is posted to the context any more
+            context_->restart();
+            context_->poll();
+        } while (group_.core_->flow().is_pumping());
     }
 
     template <auto F, class Range>
@@ -103,18 +106,28 @@ private:
         return outcome.error && outcome.attempt == 0 && core_->stop_token().stop_requested();
     }
 
-    void read() {
+    /// What one read brought. Shared with its handler, which may be called after the read was given up.
+    struct Read {
         bool is_done = false;
         std::exception_ptr failure;
-        group_.async_next([&](std::exception_ptr error, std::optional<Outcome<R>> outcome) {
-            is_done = true;
-            failure = std::move(error);
-            current_ = std::move(outcome);
+        std::optional<Outcome<R>> outcome;
+    };
+
+    void read() {
+        const auto read = std::make_shared<Read>();
+        group_.async_next([read](std::exception_ptr error, std::optional<Outcome<R>> outcome) {
+            read->is_done = true;
+            read->failure = std::move(error);
+            read->outcome = std::move(outcome);
         });
         context_->restart();
-        while (!is_done) context_->run_one();
-        context_->poll();  // takes elements that there is room for
-        if (failure) std::rethrow_exception(failure);
+        while (!read->is_done) {
+            const std::size_t done = context_->run_one_for(std::chrono::milliseconds{100});
+            if (done == 0 && core_->has_ended()) throw Error{Errc::stopped, "a map"};
+        }
+        context_->poll_one();  // takes elements that there is room for
+        if (read->failure) std::rethrow_exception(read->failure);
+        current_ = std::move(read->outcome);
     }
 
     std::shared_ptr<ProgramCore> core_;

@@ -2,15 +2,18 @@
 
 #include "../base/requirements.hpp"
 
+#include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <deque>
-#include <functional>
+#include <future>
 #include <list>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 
+#include "../base/process_id.hpp"
 #include "../base/separate.hpp"
 #include "descriptor.hpp"
 
@@ -20,7 +23,9 @@ namespace distwork::detail {
 class LastLines {
 public:
     void add(const std::string& line);
-    /// The lines, separated by line breaks.
+    /// The process has closed its end.
+    void end();
+    /// The lines, separated by line breaks. Waits a moment for the process to close its end.
     std::string text() const;
 
 private:
@@ -28,14 +33,17 @@ private:
     static constexpr std::size_t most_bytes = 1000;  // of a line
 
     mutable std::mutex mutex_;
-    std::deque<std::string> lines_;  // guarded by mutex_
+    mutable std::condition_variable changed_;
+    // guarded by mutex_
+    std::deque<std::string> lines_;
+    bool has_ended_ = false;
 };
 
 /// Writes what child processes write, in whole lines: lines of several processes do not mix. A thread of its own reads
 /// and writes, since writing blocks where nobody reads.
 ///
-/// *Thread-safety*: `add`. *Lifetime*: the destructor writes what was read until all processes have closed their ends,
-/// for at most a second.
+/// *Thread-safety*: `add`. *Lifetime*: the destructor goes on until all processes have closed their ends, for at most a
+/// second. In a process that was forked from this one it does nothing.
 class OutputRelay {
 public:
     /// *Errors*: throws std::system_error.
@@ -59,10 +67,15 @@ private:
 
     void run();
     /// False: the source has ended.
-    static bool relay(Source& source);
-    static void write_lines(Source& source, std::size_t bytes);
+    bool relay(Source& source);
+    void write_lines(Source& source, std::size_t bytes);
+    /// Writes what is left of a last line.
+    void finish(Source& source);
 
+    const int process_ = process_id();
     Pipe wake_;
+    std::atomic<bool> given_up_{false};
+    std::promise<void> done_;
     std::mutex mutex_;
     // guarded by mutex_
     std::list<Source> added_;

@@ -1,13 +1,16 @@
 #pragma once
 
 #include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <thread>
 
 #include "../base/asio.hpp"
+#include "../base/process_id.hpp"
 #include "../base/separate.hpp"
 #include "../local_slaves.hpp"
 #include "../master.hpp"
@@ -33,21 +36,27 @@ public:
     /// *Errors*: throws Error (on_io_thread).
     void check_thread() const;
 
-    /// Ends the slaves and the I/O thread. Further calls do nothing.
+    /// Ends the slaves and the I/O thread. Further calls wait until that is done, unless they are made on that thread. In
+    /// a process that was forked from this one it does nothing.
     void end() noexcept;
+    bool has_ended() const noexcept { return has_ended_; }
 
 private:
+    void end_once() noexcept;
     void watch_signals();
     void stop_by(int signal);
 
-    asio::io_context io_{1};
+    const int process_ = process_id();
+    asio::io_context io_;
     std::optional<asio::executor_work_guard<asio::io_context::executor_type>> busy_{io_.get_executor()};
     std::stop_source stop_;
     std::atomic<int> status_{0};
     std::optional<Master<>> master_;
     std::optional<LocalSlaves> slaves_;
-    std::shared_ptr<void> signals_;
+    asio::signal_set signals_{io_};
+    std::atomic<bool> is_ending_{false};
     std::atomic<bool> has_ended_{false};
+    std::once_flag once_;
     std::thread thread_;
 };
 

@@ -31,10 +31,8 @@ public:
     /// stopped, too_large, shared_pointer, foreign_type), std::bad_alloc, and exceptions of its serialize function.
     virtual void submit_now(const SubmissionPtr& call) = 0;
     virtual void cancel(const SubmissionPtr& call) noexcept = 0;
-    /// Admits nothing more, and fails what waits for a slave with Errc::stopped. What was sent goes on, once.
-    virtual void interrupt() noexcept = 0;
-    /// Fails what waits for a slave.
-    virtual void fail_waiting(const Error& error) noexcept = 0;
+    /// Admits nothing more, and fails what waits for a slave. What was sent goes on, and is not sent again.
+    virtual void interrupt(const Error& why) noexcept = 0;
 
     /// Where calls complete whose handlers have no associated executor.
     virtual const asio::any_io_executor& executor() const noexcept = 0;

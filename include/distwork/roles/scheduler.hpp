@@ -110,11 +110,8 @@ public:
 
     void cancel(const SubmissionPtr& call) noexcept override { end(call, Errc::cancelled); }
 
-    void interrupt() noexcept override {
+    void interrupt(const Error& why) noexcept override {
         container_.close();
-        fail_waiting(surely([] { return Error::with_text(Errc::stopped, "the master was interrupted"); }));
-    }
-    void fail_waiting(const Error& why) noexcept override {
         {
             const Settling settling{*this};
             for (const SubmissionPtr& work : container_.take_waiting())
@@ -202,7 +199,7 @@ public:
     /// Settles all works that wait. From now on no work is sent again.
     void abandon_waiting() noexcept {
         timers_->stop();
-        fail_waiting(surely([] { return Error::with_text(Errc::stopped, "the master stopped"); }));
+        interrupt(surely([] { return Error::with_text(Errc::stopped, "the master stopped"); }));
     }
 
     /// Reports the events that happened under the container's lock. Must be called after each function that may cause
@@ -225,10 +222,10 @@ private:
             enter_it();
             watch(call);
             admission = container_.submit(call, may_wait);
-            if (admission != Admission::waiting && !is_admission(admission)) throw refusal_of(*call, admission);
+            if (admission != Admission::in_line && !is_admission(admission)) throw refusal_of(*call, admission);
         });
         if (error) refuse(call, std::move(error));
-        else if (admission != Admission::waiting && call->is_admitted) call->admitted();  // else it was claimed before
+        else if (admission != Admission::in_line && call->is_admitted) call->admitted();  // else it was claimed before
         notice();
     }
 

@@ -223,7 +223,8 @@ public:
         if (session->accepted()) --seats_;
         const std::string text = surely([&] {
             const auto& how_ended = session->watched_by.how_ended;
-            const std::string more = how_ended ? how_ended() : "";
+            const bool is_asked = how_ended && (!is_clean_end(reason) || !unanswered.empty());
+            const std::string more = is_asked ? how_ended() : "";
             return why_ended(reason, detail) + (more.empty() ? "" : ": ") + more;
         });
         const bool is_loss = session->tag && (!is_clean_end(reason) || !unanswered.empty());

@@ -29,7 +29,7 @@ TEST_CASE("what nobody can take is told once, also when none of it waits for a w
     master.submit_many(2, 3);
     CHECK(master.container.backlog_size() == 1);
     const auto tpu = numbered(4, SubmitOptions{}.label("tpu"));
-    CHECK(master.submit(tpu, true) == Admission::waiting);
+    CHECK(master.submit(tpu, true) == Admission::in_line);
     CHECK(told().size() == 1);
     master.answer(0);
     CHECK(master.container.backlog_size() == 1);

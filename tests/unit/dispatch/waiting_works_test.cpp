@@ -54,8 +54,8 @@ TEST_CASE("those who wait for room are admitted in order, and so many at most ma
     std::vector<TaskPtr> line;
     for (int i = 4; i <= 6; ++i) {
         line.push_back(numbered(i));
-        CHECK(master.submit(line.back(), true) == Admission::waiting);
-        CHECK(line.back()->stage == Stage::waiting);
+        CHECK(master.submit(line.back(), true) == Admission::in_line);
+        CHECK(line.back()->stage == Stage::in_line);
     }
     CHECK(master.submit(numbered(7), true) == Admission::too_many_waiting);
     CHECK(master.submit(numbered(7), false) == Admission::backlog_full);
@@ -80,9 +80,9 @@ TEST_CASE("those who wait for room are admitted in order, and so many at most ma
 TEST_CASE("who waits for room is not overtaken by a work that comes later", "[unit]") {
     Distributor<> master{{.max_backlog = 1, .max_backlog_bytes = 100}};
     CHECK(master.submit(task(SubmitOptions{}, 0, 60)) == Admission::queued);
-    CHECK(master.submit(task(SubmitOptions{}, 0, 60), true) == Admission::waiting);
+    CHECK(master.submit(task(SubmitOptions{}, 0, 60), true) == Admission::in_line);
     // There would be room for this one, but it came later.
-    CHECK(master.submit(task(SubmitOptions{}, 0, 10), true) == Admission::waiting);
+    CHECK(master.submit(task(SubmitOptions{}, 0, 10), true) == Admission::in_line);
     CHECK(master.submit(task(SubmitOptions{}, 0, 10), false) == Admission::backlog_full);
     // Those that somebody can take need no room.
     master.connect({.slots = 1, .labels = {"gpu"}, .knows = {false, true}});
@@ -96,8 +96,8 @@ TEST_CASE("a work that waits for room and is cancelled lets the next one in", "[
     const auto large = task(SubmitOptions{}, 0, 90);
     const auto small = task(SubmitOptions{}, 0, 10);
     CHECK(master.submit(first) == Admission::queued);
-    CHECK(master.submit(large, true) == Admission::waiting);
-    CHECK(master.submit(small, true) == Admission::waiting);
+    CHECK(master.submit(large, true) == Admission::in_line);
+    CHECK(master.submit(small, true) == Admission::in_line);
     REQUIRE(large->claim());
     master.container.cancel(*large);
     CHECK(small->stage == Stage::backlog);
@@ -112,7 +112,7 @@ TEST_CASE("a cancelled work leaves whatever it waits in", "[unit]") {
     for (int i = 1; i <= 5; ++i) works.push_back(numbered(i)), master.submit(works.back(), true);
     CHECK(works[0]->stage == Stage::in_flight);
     CHECK(works[2]->stage == Stage::backlog);
-    CHECK(works[4]->stage == Stage::waiting);
+    CHECK(works[4]->stage == Stage::in_line);
     const auto cancel = [&](int number) {
         Task& work = *works[static_cast<std::size_t>(number) - 1];
         REQUIRE(work.claim());
@@ -180,13 +180,13 @@ TEST_CASE("a work that is taken out of the backlog no longer keeps those behind 
 TEST_CASE("the line for the backlog is bounded in bytes, too, but takes one of any size", "[unit]") {
     Distributor<> master{{.max_backlog = 100, .max_backlog_bytes = 1000, .max_waiting = 100}};
     CHECK(master.submit(task(SubmitOptions{}, 0, 900), true) == Admission::queued);
-    CHECK(master.submit(task(SubmitOptions{}, 0, 2000), true) == Admission::waiting);
+    CHECK(master.submit(task(SubmitOptions{}, 0, 2000), true) == Admission::in_line);
     CHECK(master.submit(task(SubmitOptions{}, 0, 10), true) == Admission::too_many_waiting);
 
     Distributor<> other{{.max_backlog = 100, .max_backlog_bytes = 1000, .max_waiting = 100}};
     CHECK(other.submit(task(SubmitOptions{}, 0, 1000), true) == Admission::queued);
-    CHECK(other.submit(task(SubmitOptions{}, 0, 600), true) == Admission::waiting);
-    CHECK(other.submit(task(SubmitOptions{}, 0, 400), true) == Admission::waiting);
+    CHECK(other.submit(task(SubmitOptions{}, 0, 600), true) == Admission::in_line);
+    CHECK(other.submit(task(SubmitOptions{}, 0, 400), true) == Admission::in_line);
     CHECK(other.submit(task(SubmitOptions{}, 0, 1), true) == Admission::too_many_waiting);
 }
 
