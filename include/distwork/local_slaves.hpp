@@ -54,6 +54,7 @@ public:
     template <class Selector, class Transport>
     explicit LocalSlaves(Master<Selector, Transport>& master, LocalSlavesOptions options = LocalSlavesOptions{})
         : core_{detail::start_local_slaves(detail::PartsOf::core(master), std::move(options))} {}
+    /// What was moved from may only be destroyed.
     LocalSlaves(LocalSlaves&&) noexcept = default;
     LocalSlaves& operator=(LocalSlaves&&) = delete;
 

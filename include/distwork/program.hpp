@@ -63,7 +63,24 @@ public:
     template <auto F, class... Rest>
     typename FunctionWork<F>::result_type call(Rest&&... rest) {
         core_->check_thread();
-        return master().template async_call<F>(std::forward<Rest>(rest)..., asio::use_future).get();
+        using Result = typename FunctionWork<F>::result_type;
+        const auto waited = std::make_shared<Waited<Result>>();
+        if constexpr (std::is_void_v<Result>) {
+            master().template async_call<F>(std::forward<Rest>(rest)..., [waited](std::exception_ptr error) {
+                waited->error = std::move(error);
+                waited->done.set_value();
+            });
+        } else {
+            master().template async_call<F>(std::forward<Rest>(rest)...,
+                                            [waited](std::exception_ptr error, Result value) {
+                                                waited->error = std::move(error);
+                                                waited->value.emplace(std::move(value));
+                                                waited->done.set_value();
+                                            });
+        }
+        waited->done.get_future().wait();
+        if (auto error = std::move(waited->error)) std::rethrow_exception(std::move(error));
+        if constexpr (!std::is_void_v<Result>) return std::move(*waited->value);
     }
 
     /// Calls a registered function for each element of a range, on the slaves: a range of the outcomes as they complete,
@@ -88,6 +105,14 @@ public:
     int status() const noexcept { return core_->status(); }
 
 private:
+    /// What a call that blocks waits for. The exception is handed over, so that only one thread holds it.
+    template <class R>
+    struct Waited {
+        std::promise<void> done;
+        std::exception_ptr error;
+        std::optional<std::conditional_t<std::is_void_v<R>, int, R>> value;
+    };
+
     std::shared_ptr<detail::ProgramCore> core_;
 };
 

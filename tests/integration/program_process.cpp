@@ -66,7 +66,11 @@ asio::awaitable<int> both(distwork::Master<>& master) {
 }
 
 asio::awaitable<void> block_on_io_thread(Program& program) {
-    program.call<work::square>(2);
+    try {
+        program.call<work::square>(2);
+    } catch (const distwork::Error& error) {
+        std::cout << error.what() << '\n';
+    }
     co_return;
 }
 
@@ -116,11 +120,7 @@ int run(Program& program, const std::string& mode) {
     } else if (mode == "exit_on_io_thread") {
         program.run(exit_on_io_thread());
     } else if (mode == "block_on_io_thread") {
-        try {
-            program.run(block_on_io_thread(program));
-        } catch (const distwork::Error& error) {
-            std::cout << error.what() << '\n';
-        }
+        program.run(block_on_io_thread(program));
     } else if (mode == "broken") {
         program.call<work::square>(2);
     } else if (mode == "wait") {

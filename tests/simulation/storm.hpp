@@ -10,6 +10,7 @@
 #include <distwork/sim/simulation.hpp>
 #include <exception>
 #include <initializer_list>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -209,6 +210,9 @@ private:
         std::size_t slots = 1;                                // a stranger's
         for (std::size_t i = 0; i < slave_count_; ++i)
             if (line.find(hosts_[i]->address() + ':') != line.npos) slots = slots_[i];
+        for (const Stranger& stranger : strangers_)  // this one says that its works are suspended
+            if (stranger.manner == Stranger::returns_unasked && line.find(stranger.host->address() + ':') != line.npos)
+                slots = std::numeric_limits<std::uint32_t>::max();
         const auto counted = station.master->statistics();
         const std::uint64_t blamed = counted.requeued - counted.freed;
         if (blamed > std::exchange(station.blamed, blamed) + slots)

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <exception>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -67,6 +68,7 @@ inline void end_with_parent() {
     SlaveOptions options;
     options.slots = 1;
     options.reconnect = Reconnect::never;
+    options.log = ConsoleLog{LogLevel::error};  // that its connection has ended is the parent's to tell
     options.link.dead_after = options.link.stalled_after = options.link.handshake_timeout =
         std::chrono::hours{24 * 365};
     for (std::size_t at = 0; at < mark.labels.size();) {
@@ -80,9 +82,15 @@ inline void end_with_parent() {
         Slave<> slave{Tcp::over(io.get_executor(), ChildMark::socket), "127.0.0.1", 1, std::move(options)};
         status = run_to_its_end(io, slave, [](const std::exception_ptr& error) {
             // If the parent has closed the connection before it was one, nobody wants to know.
-            const std::string text = what_of(error);
-            const std::string closed = make_error_code(Errc::connection_closed).message();
-            if (text.find(closed) == std::string::npos) ConsoleLog{}(LogLevel::error, "Slave: " + text);
+            std::error_code code;
+            try {
+                std::rethrow_exception(error);
+            } catch (const std::system_error& failure) {
+                code = failure.code();
+            } catch (...) {
+            }
+            const bool is_closed = code.category() != error_category() || code == Errc::connection_closed;
+            if (!is_closed) ConsoleLog{}(LogLevel::error, "Slave: " + what_of(error));
         });
     } catch (const std::exception& error) {
         ConsoleLog{}(LogLevel::error, std::string{"Slave: "} + error.what());

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "../base/surely.hpp"
 #include "../error.hpp"
 #include "../outcome.hpp"
 #include "../submit_options.hpp"
@@ -45,7 +46,7 @@ public:
 
     explicit MapLoop(std::shared_ptr<ProgramCore> core)
         : core_{std::move(core)},
-          context_{std::make_unique<asio::io_context>()},
+          context_{std::make_shared<asio::io_context>()},
           group_{core_->master(), group_options(*context_)} {}
 
     MapLoop(MapLoop&&) noexcept = default;
@@ -57,6 +58,8 @@ public:
             context_->restart();
             context_->poll();
         } while (group_.core_->flow().is_pumping());
+        // The I/O thread may still be in the function that posted last: it lets the context go after that.
+        post_surely(core_->executor(), [kept = context_] {});
     }
 
     template <auto F, class Range>
@@ -131,7 +134,7 @@ private:
     }
 
     std::shared_ptr<ProgramCore> core_;
-    std::unique_ptr<asio::io_context> context_;
+    std::shared_ptr<asio::io_context> context_;
     WorkGroup<R> group_;
     std::optional<Outcome<R>> current_;
 };
