@@ -2,21 +2,16 @@
 
 #include <asio/co_spawn.hpp>
 #include <asio/use_future.hpp>
-#include <concepts>
-#include <cstddef>
 #include <exception>
 #include <future>
-#include <iterator>
 #include <memory>
-#include <optional>
 #include <stop_token>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 #include "base/asio.hpp"
-#include "base/separate.hpp"
 #include "calls/call_function.hpp"
+#include "calls/kept_work.hpp"
 #include "master.hpp"
 #include "outcome.hpp"
 #include "program/map_loop.hpp"
@@ -74,13 +69,13 @@ public:
             master().template async_call<F>(std::forward<Rest>(rest)...,
                                             [waited](std::exception_ptr error, Result value) {
                                                 waited->error = std::move(error);
-                                                waited->value.emplace(std::move(value));
+                                                waited->result.value = std::move(value);
                                                 waited->done.set_value();
                                             });
         }
         waited->done.get_future().wait();
         if (auto error = std::move(waited->error)) std::rethrow_exception(std::move(error));
-        if constexpr (!std::is_void_v<Result>) return std::move(*waited->value);
+        if constexpr (!std::is_void_v<Result>) return std::move(waited->result.value);
     }
 
     /// Calls a registered function for each element of a range, on the slaves: a range of the outcomes as they complete,
@@ -110,7 +105,7 @@ private:
     struct Waited {
         std::promise<void> done;
         std::exception_ptr error;
-        std::optional<std::conditional_t<std::is_void_v<R>, int, R>> value;
+        detail::Value<R> result;
     };
 
     std::shared_ptr<detail::ProgramCore> core_;

@@ -23,13 +23,6 @@
 
 namespace distwork {
 
-namespace detail {
-template <class R>
-class MapLoop;
-template <class R>
-using ValueOrInt = std::conditional_t<std::is_void_v<R>, int, R>;
-}  // namespace detail
-
 /// Options of a group.
 struct GroupOptions {
     /// Works under way and outcomes that were not read, at most: beyond it `async_add` completes with
@@ -49,14 +42,14 @@ struct GroupOptions {
 /// *Executor*: completions run on the handler's executor, else on the group's; ranges and generators are evaluated on
 /// the group's, one element at a time. *Thread-safety*: all functions but the destructor and moving. None blocks.
 /// *Lifetime*: the group may outlive the master: its works then complete with Errc::stopped. The context of the master's
-/// executor must outlive the group. The destructor cancels what
-/// the group still has, at the slaves too; whoever still reads gets Errc::cancelled.
+/// executor must outlive the group. The destructor cancels what the group still has, at the slaves too; whoever still
+/// reads gets Errc::cancelled.
 ///
 /// An R is moved without exceptions; else put it behind a std::unique_ptr.
 template <class R>
 class WorkGroup {
-    static_assert(std::is_void_v<R> || (std::is_nothrow_move_constructible_v<detail::ValueOrInt<R>> &&
-                                        std::is_nothrow_move_assignable_v<detail::ValueOrInt<R>>),
+    static_assert(std::is_nothrow_move_constructible_v<detail::Value<R>> &&
+                      std::is_nothrow_move_assignable_v<detail::Value<R>>,
                   "distwork: the results of a group must move without exceptions: put them behind a std::unique_ptr");
     using Core = detail::GroupCore<R>;
 
@@ -92,8 +85,7 @@ public:
     template <detail::work_argument W, detail::completion_token Token = asio::use_awaitable_t<>>
     auto async_add(W&& work, SubmitOptions options, Token&& token = Token{}) {
         using Kept = detail::kept_t<W>;
-        static_assert(std::is_same_v<detail::kept_result_t<Kept>, R>,
-                      "distwork: the result of this work is not the result type of the group");
+        detail::check_result<R, Kept>();
         detail::require_registered(work);
         return asio::async_initiate<Token, void(std::exception_ptr, std::size_t)>(
             [core = core_](auto handler, auto&& kept, auto&& how) {
@@ -178,7 +170,7 @@ public:
         return asio::co_spawn(core_->executor(), detail::outcomes_of<R>(core_), std::forward<Token>(token));
     }
 
-    /// Closes the group, and folds the values in the order in which works end, on the master's executor:
+    /// Closes the group, and folds the values in the order in which works end, on the group's executor:
     /// `sum = fold(std::move(sum), value)`. Completes with the last sum: `void(std::exception_ptr, T)`. *Errors*: as
     /// async_all, or what `fold` throws, which also cancels all other works.
     template <class T, class Fold, class Token = asio::use_awaitable_t<>>
@@ -193,8 +185,6 @@ public:
     void cancel() { core_->flow().cancel(); }
 
 private:
-    friend detail::MapLoop<R>;
-
     template <class Source, class Make>
     void add_elements(Source&& source, Make make, SubmitOptions options) {
         if constexpr (std::ranges::input_range<Source>) {

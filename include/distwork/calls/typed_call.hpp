@@ -30,7 +30,8 @@ inline constexpr bool has_executor = !std::same_as<asio::associated_executor_t<H
 /// A call that knows the types of its work and its handler. Work, handler and result are in one allocation.
 ///
 /// `Base` is Call, or a class derived from it that is constructed from a WorkType. `Handler` gets the work's result, or
-/// a std::shared_ptr to it if `Delivered` is one. Before, its `take_note`, if it has one, gets the call. A work behind a std::unique_ptr<IWork> completes without a value.
+/// a std::shared_ptr to it if `Delivered` is one. If it has a function `take_note`, that gets the call before. A work
+/// behind a std::unique_ptr<IWork> completes without a value.
 template <class Base, class Work, class Handler, class Delivered = kept_result_t<Work>>
 class TypedCall final : public KeptWork<Base, Work, Delivered> {
     static constexpr bool by_pointer = is_pointer<Work>;

@@ -74,7 +74,7 @@ private:
         void operator()(std::exception_ptr error, Value&&... value) noexcept {
             Outcome<R>& outcome = node.front();
             outcome.error = std::move(error);
-            if (outcome.error && outcome.attempt == 0 && is_stopped(outcome.error)) core->flow_->master_stopped();
+            if (outcome.error && outcome.attempt == 0 && is_stopped(outcome.error)) core->flow_->drop_elements();
             if constexpr (sizeof...(Value) != 0)
                 if (!outcome.error)
                     outcome.error = exception_of([&] { outcome.result = (std::forward<Value>(value), ...); });

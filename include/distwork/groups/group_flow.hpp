@@ -65,9 +65,9 @@ public:
 
     /// Nothing is added any more.
     void close() noexcept;
-    /// The master admits nothing more: elements that are no works yet are dropped, and the group is closed.
-    void master_stopped() noexcept;
-    /// Cancels all works, and closes the group.
+    /// Drops the elements that are no works yet, and closes the group: the master admits nothing more.
+    void drop_elements() noexcept;
+    /// The same, and cancels all works.
     void cancel() noexcept;
 
     /// For Addition and LazyWorks: submits a work. *Errors*: std::bad_alloc.
@@ -85,8 +85,6 @@ public:
     /// What a range threw; once.
     std::exception_ptr take_failure() noexcept;
     bool has_ended() const noexcept;
-    /// Whether works are being made, or are about to be, on the executor.
-    bool is_pumping() const noexcept;
 
     // SubmissionSource
     void was_sent(HungrySources& hungry) noexcept override;

@@ -23,6 +23,13 @@ constexpr void check_result() {
                   "distwork: the result of this work is not the result type of the group");
 }
 
+/// Submits a work that was made of an element.
+template <class R, class Work>
+void submit_made(GroupCore<R>& core, Work work, const SubmitOptions& options) {
+    check_result<R, Work>();
+    core.submit(std::move(work), options);
+}
+
 /// The elements of a range, each of which `make` converts to a work of a group with results R.
 template <class R, class View, class Make>
 class LazyRange final : public LazyWorks {
@@ -36,9 +43,7 @@ public:
         if (!at_) at_.emplace(std::ranges::begin(view_));
         else ++*at_;
         if (*at_ == std::ranges::end(view_)) return false;
-        auto work = make_(**at_);
-        check_result<R, decltype(work)>();
-        core->submit(std::move(work), options_);
+        submit_made(*core, make_(**at_), options_);
         return true;
     }
 
@@ -65,9 +70,7 @@ public:
         if (!core) return false;
         auto element = generate_();
         if (!element) return false;
-        auto work = make_(std::move(*element));
-        check_result<R, decltype(work)>();
-        core->submit(std::move(work), options_);
+        submit_made(*core, make_(std::move(*element)), options_);
         return true;
     }
 

@@ -131,7 +131,7 @@ DISTWORK_DECL ChildProcess::ChildProcess(const std::vector<std::string>& argumen
 }
 
 DISTWORK_DECL ChildProcess::~ChildProcess() {
-    if (parent_ == ::getpid()) end();
+    if (parent_ == process_id()) end();
 }
 
 DISTWORK_DECL void ChildProcess::end() const noexcept {

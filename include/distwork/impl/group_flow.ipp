@@ -79,25 +79,23 @@ DISTWORK_DECL void GroupFlow::close() noexcept {
     tell_of_end();
 }
 
-DISTWORK_DECL void GroupFlow::master_stopped() noexcept {
+DISTWORK_DECL void GroupFlow::drop_elements() noexcept {
     std::list<std::unique_ptr<LazyWorks>> elements;  // a user's: destroyed without the lock
     {
         const std::lock_guard lock{mutex_};
         is_closed_ = is_cancelled_ = true;
-        if (!is_pumping_) elements.swap(elements_);
+        if (!is_pumping_) elements.swap(elements_);  // else the pump, which may be using them, drops them
     }
     tell_of_end();
 }
 
 DISTWORK_DECL void GroupFlow::cancel() noexcept {
+    drop_elements();
     std::list<std::shared_ptr<Addition>> additions;
-    std::list<std::unique_ptr<LazyWorks>> elements;  // a user's: destroyed without the lock
     std::vector<std::weak_ptr<GroupSubmission>> works;
     {
         const std::lock_guard lock{mutex_};
-        is_closed_ = is_cancelled_ = true;
         additions.swap(additions_);
-        if (!is_pumping_) elements.swap(elements_);  // else the pump, which may be using them, drops them
         surely([&] { works = under_way_; });
     }
     for (const auto& addition : additions)
@@ -169,11 +167,6 @@ DISTWORK_DECL bool GroupFlow::has_ended() const noexcept {
     const std::lock_guard lock{mutex_};
     return is_closed_ && beginning_ == 0 && additions_.empty() && elements_.empty() &&
            (unsettled_ == 0 || DISTWORK_PLANTED(end_a_group_early));
-}
-
-DISTWORK_DECL bool GroupFlow::is_pumping() const noexcept {
-    const std::lock_guard lock{mutex_};
-    return is_pumping_;
 }
 
 DISTWORK_DECL void GroupFlow::tell_of_end() noexcept {

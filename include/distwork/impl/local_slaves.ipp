@@ -77,8 +77,8 @@ public:
             is_ending_ = true;
             processes.swap(processes_);
         }
-        for (const auto& process :
-             processes)  // it finishes what it runs, and leaves; usually its master said bye before
+        // They finish what they run, and leave. Usually their master said bye before.
+        for (const auto& process : processes)
             if (process->child && !process->child->how_ended()) process->child->signal(SIGTERM);
         const auto until = std::chrono::steady_clock::now() + std::chrono::seconds{2};
         for (const auto& process : processes) {

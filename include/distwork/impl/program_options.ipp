@@ -11,6 +11,7 @@
 
 #include "../error.hpp"
 #include "../log.hpp"
+#include "../program/comma_list.hpp"
 #include "../program/program_options.hpp"
 
 namespace distwork::detail {
@@ -45,16 +46,6 @@ inline MasterAddress address_of(const std::string& value) {
     return {host, static_cast<std::uint16_t>(number_of(value.substr(colon + 1), wanted, 65'535))};
 }
 
-inline std::vector<std::string> parts_of(const std::string& value) {
-    std::vector<std::string> parts;
-    for (std::size_t at = 0; at <= value.size();) {
-        const std::size_t end = std::min(value.find(',', at), value.size());
-        if (end != at) parts.push_back(value.substr(at, end - at));
-        at = end + 1;
-    }
-    return parts;
-}
-
 inline LogLevel level_named(const std::string& value) {
     for (const LogLevel level : {LogLevel::debug, LogLevel::info, LogLevel::warning, LogLevel::error})
         if (value == to_string(level)) return level;
@@ -75,7 +66,7 @@ inline constexpr ProgramOption program_options[] = {
     {"slave-of", "HOST:PORT[,...]", "runs this program as a slave of one of these masters",
      [](ProgramOptions& options, const std::string& value) {
          options.slave_of.clear();
-         for (const std::string& part : parts_of(value)) options.slave_of.push_back(address_of(part));
+         for (const std::string& part : comma_list(value)) options.slave_of.push_back(address_of(part));
          if (options.slave_of.empty()) throw_bad_value(value, "an address and a port, HOST:PORT");
      }},
     {"slots", "N", "works that such a slave executes at a time; default: one for each processor",
@@ -85,7 +76,7 @@ inline constexpr ProgramOption program_options[] = {
     {"name", "NAME", "the name of this process in logs and errors",
      [](ProgramOptions& options, const std::string& value) { options.name = value; }},
     {"labels", "LABEL[,...]", "what the slaves offer: works with a label go only where it is",
-     [](ProgramOptions& options, const std::string& value) { options.labels = parts_of(value); }},
+     [](ProgramOptions& options, const std::string& value) { options.labels = comma_list(value); }},
     {"log", "LEVEL", "writes lines from this level on: debug, info, warning or error; default: warning",
      [](ProgramOptions& options, const std::string& value) { options.log = level_named(value); }},
     {"insecure-plaintext", "",

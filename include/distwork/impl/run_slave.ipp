@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
-#include <algorithm>
 #include <asio/io_context.hpp>
 #include <asio/signal_set.hpp>
 #include <cerrno>
@@ -18,6 +17,7 @@
 
 #include "../base/log_queue.hpp"
 #include "../base/type_name.hpp"
+#include "../program/comma_list.hpp"
 #include "../run_slave.hpp"
 #include "../slave.hpp"
 #include "../transport.hpp"
@@ -71,11 +71,7 @@ inline void end_with_parent() {
     options.log = ConsoleLog{LogLevel::error};  // that its connection has ended is the parent's to tell
     options.link.dead_after = options.link.stalled_after = options.link.handshake_timeout =
         std::chrono::hours{24 * 365};
-    for (std::size_t at = 0; at < mark.labels.size();) {
-        const std::size_t end = std::min(mark.labels.find(',', at), mark.labels.size());
-        if (end != at) options.labels.push_back(mark.labels.substr(at, end - at));
-        at = end + 1;
-    }
+    options.labels = comma_list(mark.labels);
     int status = 1;
     try {
         asio::io_context io;

@@ -7,12 +7,12 @@
 #endif
 
 #include <sys/types.h>
-#include <unistd.h>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "../base/process_id.hpp"
 #include "../base/separate.hpp"
 #include "child_mark.hpp"
 #include "descriptor.hpp"
@@ -61,7 +61,7 @@ public:
     void end() const noexcept;
 
 private:
-    const ::pid_t parent_ = ::getpid();
+    const int parent_ = process_id();
     ::pid_t id_ = 0;
     Descriptor pidfd_;
     Descriptor life_;  // the end of this descriptor tells the child that its parent has ended

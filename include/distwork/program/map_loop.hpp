@@ -54,10 +54,9 @@ public:
     ~MapLoop() {
         if (!context_) return;
         group_.cancel();
-        do {  // what is left of the range is destroyed in this thread, and nothing is posted to the context any more
-            context_->restart();
-            context_->poll();
-        } while (group_.core_->flow().is_pumping());
+        // Nothing is posted to the context any more. What is left of the range is destroyed in this thread.
+        context_->restart();
+        context_->poll();
         // The I/O thread may still be in the function that posted last: it lets the context go after that.
         post_surely(core_->executor(), [kept = context_] {});
     }

@@ -33,7 +33,8 @@ TEST_CASE("a registered type is found by class, name and number", "[unit]") {
 
 TEST_CASE("a type that is registered again is the one that is there", "[unit]") {
     const std::size_t before = Registry::instance().size();
-    const WorkType& again = Registry::instance().add(typeid(calls::Add), detail::WorkFunctions<calls::Add>::operations(), "calls::Add");
+    const WorkType& again =
+        Registry::instance().add(typeid(calls::Add), detail::WorkFunctions<calls::Add>::operations(), "calls::Add");
     CHECK(&again == &work_type<calls::Add>());
     CHECK(Registry::instance().size() == before);
     CHECK_NOTHROW(Registry::instance().check());
