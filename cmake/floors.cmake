@@ -4,7 +4,7 @@
 set(FLOORS base tcp wire archive types calls execution "link|dispatch" roles groups program "sim|impl")
 
 # The headers on top, which users name, stand in no folder: each counts to one.
-set(ON_TOP_OF_base version error no_retry fwd log log_level work work_executor statistics submit_options outcome connection_watch archive_limits
+set(ON_TOP_OF_base version error no_retry fwd log log_level work work_executor statistics submit_options outcome connection_watch process_limits group_progress archive_limits
                    container_limits slave_state)
 set(ON_TOP_OF_tcp transport)
 set(ON_TOP_OF_archive fingerprint_override)
@@ -12,6 +12,6 @@ set(ON_TOP_OF_calls context)
 set(ON_TOP_OF_types socket_information function_work)
 set(ON_TOP_OF_execution register)
 set(ON_TOP_OF_dispatch selector distribute_context)
-set(ON_TOP_OF_roles role_options master slave)
-set(ON_TOP_OF_groups work_group)
+set(ON_TOP_OF_roles role_options master slave on_start)
+set(ON_TOP_OF_groups work_group map progress_bar)
 set(ON_TOP_OF_program program local_slaves run_slave)

@@ -6,10 +6,12 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <typeinfo>
 #include <utility>
 
 #include "base/asio.hpp"
 #include "base/completion.hpp"
+#include "base/type_name.hpp"
 #include "calls/call.hpp"
 #include "calls/call_check.hpp"
 #include "calls/call_function.hpp"
@@ -25,7 +27,8 @@ namespace distwork {
 
 namespace detail {
 class AwaitedCall;
-}
+struct LocalsOf;
+}  // namespace detail
 
 /// An execution of a work, as seen by the work: the peer that sent it, and whether its outcome is still wanted.
 ///
@@ -51,6 +54,10 @@ public:
     public:
         /// See Context::stop_token.
         virtual std::stop_token stop_token() = 0;
+        /// See Context::progress.
+        virtual void report(double done, std::string_view text, detail::Peer& to) {
+            static_cast<void>(done), static_cast<void>(text), static_cast<void>(to);
+        }
         /// Null if the work is no coroutine.
         virtual std::shared_ptr<Calls> calls() const { return nullptr; }
 
@@ -145,11 +152,30 @@ public:
     /// The peer's name: SlaveOptions::name or MasterOptions::name.
     const std::string& peer_name() const { return peer_->name(); }
 
+    /// The object that an on_start function has left on this slave: see on_start. Works in other slots use it at the same
+    /// time. *Lifetime*: longer than the execution. *Errors*: throws Error (not_started).
+    template <class T>
+    T& local() const {
+        auto* const all = peer_->locals();
+        void* const object = all ? all->find(typeid(T)) : nullptr;
+        if (!object) throw Error{Errc::not_started, detail::type_name(typeid(T))};
+        return *static_cast<T*>(object);
+    }
+
+    /// Reports how far this work is, for the progress of its group: `done` from 0 to 1, and a text for people, of which
+    /// 256 bytes are sent. At most ten reports a second are sent; the others are dropped, and so are those of works that
+    /// share a work with others.
+    void progress(double done, std::string_view text = {}) const {
+        if (execution_) execution_->report(done, text, *peer_);
+    }
+
     /// Tells the work to stop. That is requested when the caller cancels the work, its connection is lost, its time
     /// limit is over, or this role stops.
     std::stop_token stop_token() const { return execution_ ? execution_->stop_token() : std::stop_token{}; }
 
 private:
+    friend struct detail::LocalsOf;
+
     bool send(std::shared_ptr<detail::Call> call) {
         detail::ByteBuffer room;
         call->encode(room, peer_->limits());
@@ -186,6 +212,11 @@ private:
 
     const std::shared_ptr<detail::Peer>& peer_;
     Execution* execution_;
+};
+
+/// The locals of an execution, for those that add to them.
+struct detail::LocalsOf {
+    static Locals* of(const Context& context) noexcept { return context.peer_->locals(); }
 };
 
 /// A call of a work to its peer. A coroutine work holds no slot while it waits for such a call.

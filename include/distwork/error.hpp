@@ -43,6 +43,7 @@ enum class Errc : std::uint16_t {
     foreign_type = 23,    ///< a library with its own registry registered the type, or another library registered its
                           ///< name first
     too_many_suspended = 24,  ///< `max_suspended` works on the slave await calls already
+    not_started = 25,         ///< no on_start function has left an object of that type on this slave
     // why a session ended
     connection_closed = 32,   ///< the peer closed the connection
     peer_silent = 33,         ///< no byte came from the peer for longer than `dead_after`
@@ -55,9 +56,10 @@ enum class Errc : std::uint16_t {
     too_many_slaves = 39,     ///< the master holds `max_slaves` slaves
     frame_too_large = 40,     ///< the peer announced a frame larger than `max_frame_bytes`
     outbox_full = 41,         ///< the outbox of the connection holds `max_outbox_bytes`
-    draining = 42,            ///< reserved: the peer accepts nothing new
+    draining = 42,            ///< the master let the slave go: see Master::async_drain
     session_failed = 43,      ///< this end could not continue: out of memory, or a function of the application threw
     peer_stalled = 44,        ///< the peer took no byte for longer than `stalled_after`
+    start_failed = 45,        ///< an on_start function failed on the slave
     // arguments
     address_in_use = 64,     ///< another socket listens at the address
     bad_address = 65,        ///< the address does not parse or resolve, or is not of this machine; or a slave has no

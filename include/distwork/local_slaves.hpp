@@ -8,6 +8,7 @@
 #include "base/separate.hpp"
 #include "log.hpp"
 #include "master.hpp"
+#include "process_limits.hpp"
 
 namespace distwork {
 
@@ -18,7 +19,8 @@ struct LocalSlavesOptions {
     /// The arguments of the processes, the program's name first: those of `main`. Empty: those that this process was
     /// started with.
     std::vector<std::string> arguments{};
-    Log log{};  ///< empty: warnings and errors to the standard error
+    ProcessLimits limits{};  ///< when a process is replaced before its time
+    Log log{};               ///< empty: warnings and errors to the standard error
 };
 
 namespace detail {
@@ -40,7 +42,8 @@ DISTWORK_DECL std::vector<int> ids_of_local_slaves(const LocalSlavesCore& slaves
 /// the master is one end of a socket pair: no port is opened. What it writes comes out here, in whole lines. It ends when
 /// its master says bye, and whenever this process ends, however it does.
 ///
-/// A process that ends is started again, at once at first, after up to 10 s if that goes on; the error of a work that it
+/// `limits` may have processes replaced. One that was told to leave (Master::async_drain) is not. Any other process that
+/// ends is started again, at once at first, after up to 10 s if that goes on; the error of a work that it
 /// ran tells how it ended. When five of them in a row have ended before they were connected, none is started again, and
 /// what waits fails with the last lines that they wrote to their standard error, if no other slave is connected.
 ///

@@ -28,6 +28,7 @@
 #include "roles/broadcast_parts.hpp"
 #include "roles/distribution.hpp"
 #include "roles/make_submission.hpp"
+#include "roles/parts_of.hpp"
 #include "roles/role_executor.hpp"
 #include "selector.hpp"
 #include "submit_options.hpp"
@@ -43,18 +44,6 @@ namespace detail {
 
 template <class Token>
 concept completion_token = !std::same_as<std::remove_cvref_t<Token>, SubmitOptions>;
-
-/// The implementation of a master, for what is built on masters.
-struct PartsOf {
-    template <class Master>
-    static std::shared_ptr<AnyScheduler> scheduler(const Master& master) {
-        return master.scheduler_;
-    }
-    template <class Master>
-    static std::shared_ptr<AnyMaster> core(const Master& master) {
-        return master.core_;
-    }
-};
 
 }  // namespace detail
 
@@ -307,10 +296,31 @@ public:
         return asio::async_initiate<Token, void(std::exception_ptr)>(
             [core = core_, count](auto handler) {
                 detail::begin_or_fail<void>(handler, core->scheduler()->executor(),
-                                            [&](auto& taken) { detail::wait_for_slaves(core, count, taken); });
+                                            [&](auto& taken) { detail::wait_for_slaves(core, count, 0, taken); });
             },
             token);
     }
+
+    /// Sends a slave, by SocketInformation::id, nothing new, lets it finish what it holds, and tells it to leave. Completes
+    /// when it has left, at once if no slave has this id: `void(std::exception_ptr)`. A slave with Reconnect::until_bye
+    /// ends then; one with Reconnect::always connects again. Costs no attempt. Works that its works have sent to the master,
+    /// and that were not executed yet, are dropped. Cancelling a waiter does not cancel the drain. *Errors*: Error
+    /// (cancelled, stopped).
+    template <detail::completion_token Token = asio::use_awaitable_t<>>
+    auto async_drain(std::uint64_t socket, Token&& token = Token{}) {
+        return asio::async_initiate<Token, void(std::exception_ptr)>(
+            [core = core_, socket](auto handler) {
+                detail::begin_or_fail<void>(handler, core->scheduler()->executor(), [&](auto& taken) {
+                    core->drain(socket);
+                    detail::wait_for_slaves(core, 0, socket, taken);
+                });
+            },
+            token);
+    }
+
+    /// Tells a slave to leave at once. What it has begun counts an attempt, and goes elsewhere. Returns false if no slave
+    /// has this id.
+    bool disconnect(std::uint64_t socket) noexcept { return core_->disconnect(socket); }
 
     /// The number of slaves that are connected now.
     std::size_t connected_slave_count() const { return scheduler_->connected_slave_count(); }

@@ -12,7 +12,9 @@
 #include "base/asio.hpp"
 #include "calls/call_function.hpp"
 #include "calls/kept_work.hpp"
+#include "map.hpp"
 #include "master.hpp"
+#include "on_start.hpp"
 #include "outcome.hpp"
 #include "program/map_loop.hpp"
 #include "program/program_core.hpp"
@@ -90,6 +92,13 @@ public:
         detail::MapLoop<typename FunctionWork<F>::result_type> loop{core_};
         loop.template add<F>(std::forward<Range>(range), std::move(options));
         return loop;
+    }
+
+    /// Has each slave call a function before it executes anything else, those that come later, too: see
+    /// distwork::on_start. *Errors*: as that.
+    template <auto F, class... Arguments>
+    void on_start(Arguments&&... arguments) {
+        distwork::on_start<F>(master(), std::forward<Arguments>(arguments)...);
     }
 
     /// Whether a Ctrl-C or SIGTERM came.

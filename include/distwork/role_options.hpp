@@ -64,7 +64,8 @@ struct MasterAddress {
 /// When a slave connects again after its connection has ended, or could not be made.
 enum class Reconnect {
     never,      ///< its run ends with the first session, or without one
-    until_bye,  ///< until a master has stopped, and said so: then its run ends. It waits for a master that is not there
+    until_bye,  ///< until a master has stopped or let it go, and said so: then its run ends. It waits for a master that
+                ///< is not there
     always,     ///< until the slave is stopped
 };
 

@@ -13,6 +13,7 @@
 #include "fwd.hpp"
 #include "role_options.hpp"
 #include "roles/any_slave.hpp"
+#include "roles/parts_of.hpp"
 #include "roles/role_executor.hpp"
 
 #ifndef DISTWORK_SEPARATE_COMPILATION
@@ -105,6 +106,8 @@ public:
     asio::any_io_executor get_executor() const { return core_->executor(); }
 
 private:
+    friend struct detail::PartsOf;
+
     std::shared_ptr<detail::AnySlave> core_;
 };
 

@@ -38,6 +38,8 @@ struct SocketInformation {
     std::chrono::steady_clock::time_point last_heard{};  ///< when it last sent a byte, as known at its latest answer or
                                                          ///< pong
     bool draining = false;                               ///< it gets no new works
+    bool starting = false;                               ///< its on_start functions run: it gets no works before they
+                                                         ///< have returned
     bool suspected = false;  ///< two pings in a row were not answered: it gets no new works until it is heard from
 
     std::string name;                                         ///< SlaveOptions::name

@@ -39,7 +39,7 @@ struct Statistics {
 enum class WaitReason {
     no_slave,      ///< no slave is connected
     no_capable,    ///< no connected slave has the type, the labels and room for the work
-    no_credit,     ///< the slaves that could take it are busy or suspected
+    no_credit,     ///< the slaves that could take it are busy, suspected or starting
     declined,      ///< the selector declined to send it now
     master_slots,  ///< a slave sent it, and no slot of the master is free: see MasterOptions::slots
     pause,         ///< it is sent again, after a loss or an exception, when its pause is over

@@ -62,6 +62,12 @@ public:
         if (at == labels.end() || *at != value) labels.insert(at, std::move(value));
         return *this;
     }
+    /// Only this slave gets the work, by SocketInformation::id: if it is not connected, or leaves before the work has its
+    /// outcome, the work fails with Errc::lost; if it lacks a label, with Errc::no_slave. Default 0: any slave.
+    SubmitOptions& slave(std::uint64_t id) {
+        rare().slave = id;
+        return *this;
+    }
     /// The name in errors and log lines. Default: the name of the work's type.
     SubmitOptions& name(std::string value) {
         rare().name = std::move(value);
@@ -113,6 +119,7 @@ public:
     std::chrono::milliseconds deadline() const noexcept { return time(&Rare::deadline); }  ///< zero: none
     WhenUnavailable when_unavailable() const noexcept { return when_unavailable_; }   ///< what was set, or the default
     const std::vector<std::string>& labels() const noexcept { return set().labels; }  ///< sorted, each once
+    std::uint64_t slave() const noexcept { return rare_ ? rare_->slave : 0; }         ///< 0: any slave
     const std::string& name() const noexcept { return set().name; }  ///< empty: its type's name is used
 
 private:
@@ -120,6 +127,7 @@ private:
     struct Rare {
         std::vector<std::string> labels;
         std::string name;
+        std::uint64_t slave = 0;
         RetryPolicy retry;
         std::chrono::milliseconds queue_timeout{};
         std::chrono::milliseconds execution_timeout{};

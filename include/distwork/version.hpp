@@ -21,7 +21,7 @@ namespace distwork {
 /// The oldest version of the protocol that this build speaks. Two peers use the newest version that both speak.
 inline constexpr std::uint16_t oldest_protocol_version = 1;
 /// The newest version of the protocol that this build speaks. Version 2 added the frames recall, returned and credit,
-/// works that a slave submits to its master, and the occupied slots in the types frame.
-inline constexpr std::uint16_t newest_protocol_version = 2;
+/// works that a slave submits to its master, and the occupied slots in the types frame. Version 3 added chunks.
+inline constexpr std::uint16_t newest_protocol_version = 3;
 
 }  // namespace distwork

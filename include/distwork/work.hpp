@@ -83,6 +83,7 @@ public:
     /// Called at the receiver, as IWork::execute. The value is sent back to the caller.
     virtual R execute_work(Context& peer) = 0;
 
+    /// Calls execute_work.
     void execute(Context& peer) final { static_cast<void>(execute_work(peer)); }
 };
 

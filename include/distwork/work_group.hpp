@@ -5,7 +5,6 @@
 #include <limits>
 #include <memory>
 #include <optional>
-#include <ranges>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -14,6 +13,7 @@
 #include "calls/call_function.hpp"
 #include "calls/initiation.hpp"
 #include "calls/kept_work.hpp"
+#include "group_progress.hpp"
 #include "groups/group_core.hpp"
 #include "groups/group_readers.hpp"
 #include "groups/lazy_works.hpp"
@@ -180,6 +180,9 @@ public:
                               std::forward<Token>(token));
     }
 
+    /// How far its works are. *Errors*: throws std::bad_alloc.
+    GroupProgress progress() const { return core_->flow().progress(); }
+
     /// Cancels all works, and closes the group. Works under way have the outcome Errc::cancelled; elements of ranges that
     /// are no works yet have none.
     void cancel() { core_->flow().cancel(); }
@@ -187,20 +190,13 @@ public:
 private:
     template <class Source, class Make>
     void add_elements(Source&& source, Make make, SubmitOptions options) {
-        if constexpr (std::ranges::input_range<Source>) {
-            using View = std::views::all_t<Source>;
-            using All = detail::LazyRange<R, View, Make>;
-            core_->flow().add(std::make_unique<All>(core_, std::views::all(std::forward<Source>(source)),
-                                                    std::move(make), std::move(options)));
-        } else {
-            static_assert(detail::generator<std::remove_cvref_t<Source>>,
-                          "distwork: add_all takes a range, or a function that returns a std::optional until it is "
-                          "empty");
-            using All = detail::LazyGenerator<R, std::remove_cvref_t<Source>, Make>;
-            core_->flow().add(
-                std::make_unique<All>(core_, std::forward<Source>(source), std::move(make), std::move(options)));
-        }
+        auto elements = detail::elements_of(std::forward<Source>(source));
+        using All = detail::LazyElements<R, decltype(elements), Make>;
+        const std::size_t size = elements.size();
+        core_->flow().add(std::make_unique<All>(core_, std::move(elements), std::move(make), std::move(options)), size);
     }
+
+    friend struct detail::PartsOf;
 
     std::shared_ptr<Core> core_;
 };

@@ -9,6 +9,7 @@
 #include <distwork/program.hpp>
 #include <iostream>
 #include <ranges>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -28,6 +29,29 @@ int crash(int x) {
     if (x == 3) std::abort();
     return x;
 }
+int crash_among_many(int x) {
+    if (x == 12'345) std::abort();
+    return 2 * x;
+}
+
+/// What stays in each process.
+struct Model {
+    int process = 0;
+    std::vector<int> weights;
+};
+Model load(int weights) {
+    std::cout << "loaded\n" << std::flush;
+    return {::getpid(), std::vector<int>(static_cast<std::size_t>(weights), 1)};
+}
+int weigh(distwork::Context& peer, int x) {
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});  // so that all processes have their share
+    const auto& model = peer.local<Model>();
+    return model.process == ::getpid() ? x * static_cast<int>(model.weights.size()) : -1;
+}
+void fail_to_load() {
+    throw std::runtime_error{"there is no such model"};
+}
+
 int refuse(int x) {
     if (x == 3) throw std::invalid_argument{"three"};
     return x;
@@ -50,6 +74,10 @@ int process() {
 DISTWORK_REGISTER_FUNCTION(work::square)
 DISTWORK_REGISTER_FUNCTION(work::slow_square)
 DISTWORK_REGISTER_FUNCTION(work::crash)
+DISTWORK_REGISTER_FUNCTION(work::crash_among_many)
+DISTWORK_REGISTER_START(work::load)
+DISTWORK_REGISTER_START(work::fail_to_load)
+DISTWORK_REGISTER_FUNCTION(work::weigh)
 DISTWORK_REGISTER_FUNCTION(work::refuse)
 DISTWORK_REGISTER_FUNCTION(work::hang)
 DISTWORK_REGISTER_FUNCTION(work::say)
@@ -74,9 +102,54 @@ asio::awaitable<void> block_on_io_thread(Program& program) {
     co_return;
 }
 
+asio::awaitable<void> slaves_connect(distwork::Master<>& master) {
+    co_await master.async_wait_for_slaves(2);
+}
+
+asio::awaitable<void> let_all_but_one_go(distwork::Master<>& master) {
+    co_await master.async_wait_for_slaves(3);
+    for (const auto& slave : master.sockets())
+        if (master.connected_slave_count() != 1) co_await master.async_drain(slave.id);
+}
+
 asio::awaitable<void> exit_on_io_thread() {
     std::exit(5);
     co_return;
+}
+
+asio::awaitable<void> outlast_limits(distwork::Master<>& master, std::size_t works) {
+    const auto limited = distwork::SubmitOptions{}.execution_timeout(std::chrono::milliseconds{100});
+    try {
+        co_await master.async_call<work::hang>(limited);
+    } catch (const distwork::Error& error) {
+        std::cout << (error.code() == distwork::Errc::execution_timeout) << ' ';
+    }
+    std::set<int> processes;
+    for (std::size_t i = 0; i < works; ++i) {
+        processes.insert(co_await master.async_call<work::process>());
+        co_await master.async_call<work::slow_square>(2);
+    }
+    std::cout << (processes.size() > 1) << '\n';
+}
+
+/// A work that does not end, then so many that the one process is replaced.
+int run_with_limits() {
+    asio::io_context io;
+    distwork::Master<> master{io, {.address = ""}};
+    master.start();
+    distwork::LocalSlavesOptions options;
+    options.count = 1;
+    options.limits.end_process_after = std::chrono::milliseconds{300};
+    options.limits.max_works = 10;
+    distwork::LocalSlaves slaves{master, options};
+    std::exception_ptr failure;
+    asio::co_spawn(io, outlast_limits(master, 50), [&](std::exception_ptr error) {
+        failure = std::move(error);
+        master.async_stop(std::chrono::seconds{1}, [&](const std::exception_ptr&) { io.stop(); });
+    });
+    io.run();
+    if (failure) std::rethrow_exception(failure);
+    return 0;
 }
 
 int run(Program& program, const std::string& mode) {
@@ -96,6 +169,28 @@ int run(Program& program, const std::string& mode) {
                     std::cout << outcome.index << " after " << outcome.attempt << ": " << error.what() << '\n';
                 }
             }
+    } else if (mode == "crash_among_many") {
+        std::size_t right = 0;
+        for (auto& outcome : program.map<work::crash_among_many>(std::views::iota(0, 30'000))) {
+            if (outcome.error) std::cout << outcome.index << " failed after " << outcome.attempt << '\n';
+            else right += outcome.value() == 2 * static_cast<int>(outcome.index);
+        }
+        std::cout << right << " are right\n";
+    } else if (mode == "start") {
+        program.on_start<work::load>(3);
+        program.run(slaves_connect(program.master()));
+        int sum = 0;
+        for (auto& outcome : program.map<work::weigh>(std::views::iota(0, 1000))) sum += outcome.value();
+        std::cout << "sum " << sum << '\n';
+    } else if (mode == "fail_to_start") {
+        program.on_start<work::fail_to_load>();
+        program.call<work::square>(2);
+    } else if (mode == "let_go") {
+        program.run(let_all_but_one_go(program.master()));
+        std::this_thread::sleep_for(std::chrono::milliseconds{500});  // in which others would be started
+        std::cout << program.call<work::square>(5) << " by " << program.master().connected_slave_count() << '\n';
+    } else if (mode == "limits") {
+        return run_with_limits();
     } else if (mode == "throw") {
         try {
             program.map<work::refuse>(std::views::iota(0, 100'000)).values();

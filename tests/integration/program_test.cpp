@@ -61,6 +61,43 @@ TEST_CASE("a work that ends three processes of a program fails, and no other doe
     CHECK(result.status == 0);
 }
 
+TEST_CASE("an element that ends three processes takes no other along") {
+    const Result result = shell("exec $program crash_among_many --distwork-slaves=2 --distwork-log=error");
+    INFO(result.output);
+    CHECK(result.output == "12345 failed after 3\n29999 are right\n");
+    CHECK(result.status == 0);
+}
+
+TEST_CASE("what an on_start function returns stays in each process of a program") {
+    const Result result = shell("exec $program start --distwork-slaves=2");
+    INFO(result.output);
+    CHECK(result.output == "loaded\nloaded\nsum 1498500\n");
+    CHECK(result.status == 0);
+}
+
+TEST_CASE("what waits fails when no process of a program can be started") {
+    const Result result = shell("exec $program fail_to_start --distwork-slaves=2");
+    INFO(result.output);
+    CHECK(contains(result, "there is no such model"));
+    CHECK(contains(result, "no local slave could be run"));
+    CHECK(result.status != 0);
+}
+
+TEST_CASE("a process of a program that is let go is not replaced") {
+    const Result result = shell("exec $program let_go --distwork-slaves=3");
+    INFO(result.output);
+    CHECK(result.output == "25 by 1\n");
+    CHECK(result.status == 0);
+}
+
+TEST_CASE("a process whose work ignores its end is ended, and one that has executed enough is replaced") {
+    const Result result = shell("exec $program limits --distwork-slaves=0");
+    INFO(result.output);
+    CHECK(contains(result, "A work goes on 300 ms after it was asked to stop: its process is ended"));
+    CHECK(contains(result, "\n1 1\n"));
+    CHECK(result.status == 0);
+}
+
 TEST_CASE("the first error of a map's values cancels the rest") {
     const Result result = shell("exec $program throw");
     INFO(result.output);

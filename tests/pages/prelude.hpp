@@ -15,6 +15,9 @@
 #include <cstdlib>
 #include <distwork.hpp>
 #include <distwork/local_slaves.hpp>
+#include <distwork/map.hpp>
+#include <distwork/on_start.hpp>
+#include <distwork/progress_bar.hpp>
 #include <distwork/run_slave.hpp>
 #include <distwork/sim/simulation.hpp>
 #include <distwork/work_group.hpp>

@@ -21,7 +21,7 @@
 #include <utility>
 #include <vector>
 
-#include "simulation/roles.hpp"
+#include "simulation/farm.hpp"
 #include "support/catch.hpp"
 
 using namespace distwork;
@@ -69,93 +69,8 @@ DISTWORK_REGISTER_WORK(group_test::Counted)
 
 namespace group_test {
 
-std::error_code code_of(const std::exception_ptr& error) {
-    try {
-        if (error) std::rethrow_exception(error);
-    } catch (const Error& failure) {
-        return failure.code();
-    }
-    return {};
-}
-
-class Farm {
-public:
-    using Master = distwork::Master<RoundRobin, sim::Transport>;
-
-    explicit Farm(std::size_t slaves = 3, std::size_t slots = 2, MasterOptions options = {}) : simulation_{7} {
-        sim::Host& host = simulation_.add_host("master");
-        options.port = 12345;
-        master = &host.make<Master>(host.transport(), options);
-        master->start();
-        for (std::size_t i = 0; i < slaves; ++i) add_slave(slots);
-        REQUIRE(run_until([&] { return master->connected_slave_count() == slaves; }));
-    }
-
-    sim::Host& add_slave(std::size_t slots) {
-        sim::Host& host = simulation_.add_host("slave" + std::to_string(hosts.size()));
-        SlaveOptions options;
-        options.slots = slots;
-        options.name = "slave " + std::to_string(hosts.size());
-        host.work_time([this](std::string_view, sim::Random&) { return work_time; });
-        host.make<Slave<sim::Transport>>(host.transport(), std::string{"127.0.0.1"}, std::uint16_t{12345}, options)
-            .start();
-        hosts.push_back(&host);
-        return host;
-    }
-
-    template <class Condition>
-    bool run_until(Condition condition, sim::Duration within = 100s) {
-        return simulation_.run_until(condition, within);
-    }
-    void run(sim::Duration time) { simulation_.run_for(time); }
-
-    /// Reads all outcomes of a group, one after the other.
-    template <class R>
-    std::vector<Outcome<R>> read_all(WorkGroup<R>& group) {
-        std::vector<Outcome<R>> all;
-        bool ended = false;
-        std::function<void()> next = [&] {
-            group.async_next([&](const std::exception_ptr& error, std::optional<Outcome<R>> outcome) {
-                REQUIRE_FALSE(error);
-                ended = !outcome;
-                if (ended) return;
-                all.push_back(std::move(*outcome));
-                next();
-            });
-        };
-        next();
-        REQUIRE(run_until([&] { return ended; }));
-        return all;
-    }
-
-    /// The value of an operation that completes with one.
-    template <class T, class Begin>
-    T value_of(Begin begin) {
-        std::optional<T> value;
-        std::exception_ptr failure;
-        begin([&](std::exception_ptr error, T got) {
-            failure = error;
-            value = std::move(got);
-        });
-        REQUIRE(run_until([&] { return value.has_value(); }));
-        if (failure) std::rethrow_exception(failure);
-        return std::move(*value);
-    }
-
-    /// Everything has ended, and is counted.
-    void check_counts() {
-        REQUIRE(run_until([&] { return master->statistics().admitted == master->statistics().completed(); }));
-        CHECK(master->backlog_size() == 0);
-    }
-
-private:
-    sim::Simulation simulation_;
-
-public:
-    Master* master = nullptr;
-    std::vector<sim::Host*> hosts;
-    sim::Duration work_time{20us};
-};
+using farm::code_of;
+using farm::Farm;
 
 TEST_CASE("in simulation, a group completes with its values in the order of addition") {
     Farm farm;
@@ -399,6 +314,76 @@ TEST_CASE("in simulation, a closed group takes nothing, and an empty one ends") 
     CHECK(code_of(failure) == Errc::stopped);
     CHECK(farm.read_all(group).empty());
     CHECK(farm.value_of<std::vector<int>>([&](auto handler) { group.async_all(handler); }).empty());
+}
+
+}  // namespace group_test
+
+namespace group_test {
+
+/// Reports how far it is, three times, a quarter each.
+int reporting(Context& peer, int x) {
+    peer.progress(0.5, "half of " + std::to_string(x));
+    peer.progress(0.75, "dropped: too soon");
+    return x;
+}
+
+}  // namespace group_test
+
+DISTWORK_REGISTER_FUNCTION(group_test::reporting)
+
+namespace group_test {
+
+TEST_CASE("in simulation, a group knows how far it is") {
+    Farm farm{2, 1};
+    farm.work_time = 1s;
+    WorkGroup<int> group{*farm.master};
+    CHECK(group.progress().total == 0);
+    CHECK(group.progress().may_grow);
+    CHECK_FALSE(group.progress().remaining());
+    group.add_all<twice>(std::vector{1, -2, 3, 4, 5, 6, 7, 8, 9, 10});
+    farm.run(2500ms);
+    GroupProgress now = group.progress();
+    CHECK(now.total == 10);
+    CHECK(now.may_grow);
+    group.close();
+    now = group.progress();
+    CHECK_FALSE(now.may_grow);
+    CHECK(now.done == 4);
+    CHECK(now.failed == 1);
+    CHECK(now.running == 2);
+    CHECK(now.waiting == 4);
+    CHECK(now.rate() > 1.5);
+    CHECK(now.rate() < 2.1);
+    REQUIRE(now.remaining());
+    CHECK(*now.remaining() > 2500ms);
+    CHECK(*now.remaining() < 4500ms);
+    CHECK(farm.read_all(group).size() == 10);
+    now = group.progress();
+    CHECK(now.done == 10);
+    CHECK(now.total == 10);
+    CHECK(now.running + now.waiting == 0);
+}
+
+TEST_CASE("in simulation, a running work reports its progress to its group, not more than ten times a second") {
+    Farm farm{1, 1};
+    WorkGroup<int> group{*farm.master};
+    farm.draw = [drawn = 0]() mutable -> sim::Duration { return ++drawn == 1 ? 1ms : 10s; };
+    group.async_add<reporting>(1, [](const std::exception_ptr&, std::size_t) {});
+    REQUIRE(farm.run_until([&] { return group.progress().done == 1; }));
+    CHECK(group.progress().text == "half of 1");
+    CHECK(group.progress().reported == 0);
+}
+
+TEST_CASE("in simulation, a generator's group may grow until it has ended") {
+    Farm farm{1, 1};
+    WorkGroup<int> group{*farm.master};
+    int made = 0;
+    group.add_all<twice>([&made]() -> std::optional<int> { return made == 50 ? std::nullopt : std::optional{made++}; });
+    group.close();
+    CHECK(group.progress().may_grow);
+    CHECK(farm.read_all(group).size() == 50);
+    CHECK_FALSE(group.progress().may_grow);
+    CHECK(group.progress().total == 50);
 }
 
 }  // namespace group_test

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <distwork.hpp>
+#include <distwork/on_start.hpp>
 #include <distwork/sim/simulation.hpp>
 #include <exception>
 #include <functional>
@@ -79,6 +80,8 @@ struct Ledger {
     std::function<sim::TimePoint()> now;
     Duration until_told{sim::Duration::max()};  // a slave that somebody cancelled: where the network has no faults
     std::string failure;                        // what a work saw
+    int failing_starts = 0;
+    bool has_starts = false;  // slaves prepare themselves before they get works
     static Ledger*& current() {
         static Ledger* ledger = nullptr;
         return ledger;
@@ -106,6 +109,22 @@ struct Ledger {
     }
 };
 
+/// What an on_start function leaves.
+struct Prepared {};
+inline Prepared prepare() {
+    if (Ledger::current()->failing_starts > 0 && Ledger::current()->failing_starts-- % 2 == 0)
+        throw std::runtime_error{"cannot be prepared"};
+    return {};
+}
+inline bool is_prepared(const distwork::Context& peer) {
+    try {
+        static_cast<void>(peer.local<Prepared>());
+        return true;
+    } catch (const distwork::Error&) {
+        return false;
+    }
+}
+
 struct Final : std::runtime_error, distwork::NoRetry {
     using std::runtime_error::runtime_error;
 };
@@ -124,6 +143,8 @@ public:
         if (is_given_up && entry.last_executed - entry.completed_at > ledger.until_told &&
             !peer.stop_token().stop_requested())
             ledger.failure = "work " + std::to_string(number_) + " was not asked to stop";
+        if (ledger.has_starts && !is_prepared(peer))
+            ledger.failure = "work " + std::to_string(number_) + " was executed before its slave had started";
         if (payload_ != std::string(payload_.size(), static_cast<char>(number_))) throw std::logic_error{"other bytes"};
         if (entry.is_final) throw Final{"for good"};
         if (entry.throws) ledger.retries += entry.options.retry_on_error().count;
@@ -180,6 +201,9 @@ struct Weather {
 
 inline bool is_allowed(const Entry& entry, const Weather& weather) {
     if (entry.outcome == Errc{} || entry.is_strangers) return true;
+    const bool is_pinned = entry.options.slave() != 0;
+    if (is_pinned && entry.outcome == Errc::lost) return true;  // its slave left
+    if (is_pinned && entry.outcome == Errc::no_slave) return !entry.options.labels().empty();
     switch (entry.outcome) {
         case Errc::work_failed:
         case Errc::malformed: return true;
@@ -236,6 +260,7 @@ inline const char* broken_promise(const Entry& entry, const Weather& weather) {
 
 }  // namespace storm
 
+DISTWORK_REGISTER_START(storm::prepare)
 DISTWORK_REGISTER_WORK(storm::Work)
 DISTWORK_REGISTER_WORK(storm::Rare)
 DISTWORK_REGISTER_WORK(storm::Part)

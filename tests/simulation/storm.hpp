@@ -55,12 +55,19 @@ class Storm {
         int broadcasts_done = 0;
         int groups = 0;
         int groups_done = 0;
+        int leavers = 0;
+        int leavers_gone = 0;
         std::map<Errc, std::uint64_t> parts;  // how they ended
 
         /// Nothing that it began is under way.
         bool is_quiet() const {
             return submitted == completed && trees == trees_done && broadcasts == broadcasts_done &&
-                   groups == groups_done && master->backlog_size() == 0;
+                   groups == groups_done && leavers == leavers_gone && master->backlog_size() == 0 &&
+                   !is_any_starting();
+        }
+        bool is_any_starting() const {
+            const auto all = master->sockets();
+            return std::any_of(all.begin(), all.end(), [](const auto& socket) { return socket.starting; });
         }
     };
 
@@ -113,6 +120,10 @@ private:
         is_large_ = random_.chance(0.03);
         is_close_ = random_.chance(0.1);
         has_groups_ = random_.chance(0.25);
+        has_favourites_ = random_.chance(0.15);
+        lets_go_ = random_.chance(0.2);
+        ledger_.has_starts = random_.chance(0.15);
+        if (ledger_.has_starts && random_.chance(0.3)) ledger_.failing_starts = 4;
         options.log_size = log_size;
         return options;
     }
@@ -163,6 +174,7 @@ private:
         options.port = port_;
         station.master = &station.host->make<Master>(station.host->transport(), options);
         station.master->accept_submission<Tree>();
+        if (ledger_.has_starts) distwork::on_start<prepare>(*station.master);
         station.master->start();
         return station;
     }
@@ -177,10 +189,16 @@ private:
         if (random_.chance(0.2)) options.work_executor = distwork::WorkExecutor::in_place();
         hosts_[i] = &simulation_.add_host(options.name);
         // Long works among short ones: nobody knows beforehand which they are.
-        if (is_mixed_)
-            hosts_[i]->work_time([](std::string_view, sim::Random& random) {
-                return random.chance(0.02) ? random.between(20ms, 2s) : random.between(50us, 200us);
-            });
+        const bool is_mixed = is_mixed_;
+        const auto [least, most] =
+            std::pair{simulation_.options().least_work_time, simulation_.options().most_work_time};
+        hosts_[i]->work_time([is_mixed, least, most](std::string_view type, sim::Random& random) {
+            // The elements of a map are short, but for some.
+            if (type == "storm::member_of_map")
+                return random.chance(0.005) ? random.between(5ms, 500ms) : random.between(0us, 100us);
+            if (!is_mixed) return random.between(least, most);
+            return random.chance(0.02) ? random.between(20ms, 2s) : random.between(50us, 200us);
+        });
         std::vector<distwork::MasterAddress> masters{{first_->host->address(), port_}};
         if (second_) masters.push_back({second_->host->address(), port_});
         // Some go down a list, of which the first is not there, or none of ours.
@@ -251,7 +269,8 @@ private:
         const bool connects = line.starts_with("Connected");
         if ((connects || line.starts_with("No connection to ")) && now < search.pauses_until)
             fail("a slave knocks at once: " + std::string{line});
-        const bool is_understood = line.find("broke the protocol") == line.npos;
+        // Nor with whom it could not start, as the next line says.
+        const bool is_understood = line.find("broke the protocol") == line.npos && line.find("on_start") == line.npos;
         if (search.is_connected && is_understood && line.starts_with("Disconnected")) search.pauses_until = now + 50ms;
         search.is_connected = connects;
     }
@@ -349,6 +368,8 @@ private:
         const bool rare = random_.chance(0.1);
         if (rare) options.label("rare");
         else if (random_.chance(0.03)) options.label("nowhere").queue_timeout(500ms);
+        if (has_favourites_ && random_.chance(0.4))
+            if (const auto chosen = any_slave(station)) options.slave(chosen);
         const std::size_t bytes = random_.chance(0.1) ? 3000 : random_.below(100);
         if (random_.chance(0.1)) entry.answer_bytes = 3000;
         auto done = [this, number](const std::exception_ptr& error, const Value& value) {
@@ -404,6 +425,8 @@ private:
         if (is_large_ && random_.chance(0.7)) simulation_.after(random_.between(1s, 10s), [this] { kill_most(); });
         if (is_mixed_)
             for (int i = 0; i < 3; ++i) simulation_.after(random_.between(1s, 15s), [this] { rush(120); });
+        if (lets_go_)
+            for (int i = 0; i < 3; ++i) simulation_.after(random_.between(1s, 15s), [this] { let_go(any_master()); });
         if (weather_.calm) {
             if (random_.chance(0.5))
                 simulation_.after(random_.between(1s, 10s), [this] { drain(random_.below(slave_count_)); });
@@ -506,6 +529,24 @@ private:
         }
     }
 
+    /// The id of one that is connected, and no stranger; 0 if there is none.
+    std::uint64_t any_slave(const Station& station) {
+        auto sockets = station.master->sockets();
+        std::erase_if(sockets, [](const auto& socket) { return !socket.name.starts_with("slave"); });
+        return sockets.empty() ? 0 : sockets[random_.below(sockets.size())].id;
+    }
+
+    /// The master lets a slave go, or, in bad weather, disconnects it. It comes back.
+    void let_go(Station& station) {
+        if (!station.host->is_alive() || station.host->is_frozen()) return;
+        const auto id = any_slave(station);
+        if (id == 0) return;
+        if (!weather_.calm && random_.chance(0.3)) return static_cast<void>(station.master->disconnect(id));
+        ++drains_;
+        ++station.leavers;
+        station.master->async_drain(id, [&station](const std::exception_ptr&) { ++station.leavers_gone; });
+    }
+
     /// The slave leaves as planned, and another takes its place.
     void drain(std::size_t who) {
         sim::Host& host = *hosts_[who];
@@ -591,6 +632,7 @@ private:
     // Strangers
 
     void plan_strangers() {
+        if (ledger_.has_starts) return;  // they cannot be prepared
         if (is_paused_) return;
         if (random_.chance(0.3)) {
             has_strange_master_ = true;
@@ -680,7 +722,8 @@ private:
         if (backlog > max_backlog_) {
             // What was admitted before may come back all the same.
             const auto counted = master.statistics();
-            if (backlog > max_backlog_ + counted.requeued + counted.recalled + ledger_.retries)
+            if (backlog > max_backlog_ + counted.requeued + counted.recalled +
+                              std::max(ledger_.retries, counted.retries) + (ledger_.has_starts ? slave_count_ : 0))
                 fail("the backlog is beyond its bound");
         }
         // What nobody can be looking at for ever: an idle slave and a work for it. One whose outbox is full takes none.
@@ -693,7 +736,7 @@ private:
     void look_for_the_parked(Station& station) {
         const auto sockets = station.master->sockets();
         const auto is_free = [](const distwork::SocketInformation& socket) {
-            return socket.free_slots != 0 && !socket.draining && !socket.suspected;
+            return socket.free_slots != 0 && !socket.draining && !socket.suspected && !socket.starting;
         };
         const auto has_waiting = [](const auto& socket) { return socket.in_flight > socket.slots - socket.free_slots; };
         const auto is_parked = [&](const distwork::SocketInformation& socket) {
@@ -704,7 +747,7 @@ private:
         // Parts of a broadcast wait for their own slave, strangers and the dead return nothing, and works that are
         // suspended wait for no slot.
         const bool any = station.broadcasts == station.broadcasts_done && !weather_.strangers && !weather_.mass_death &&
-                         !has_trees_ && std::any_of(sockets.begin(), sockets.end(), is_parked);
+                         !has_trees_ && !has_favourites_ && std::any_of(sockets.begin(), sockets.end(), is_parked);
         if (!any) return parked_since_.reset();
         if (!parked_since_) parked_since_ = simulation_.now();
         DISTWORK_MARK(parked);
@@ -722,9 +765,9 @@ private:
     void look_at_the_idle(Master& master) {
         const auto sockets = master.sockets();
         const auto idle = std::find_if(sockets.begin(), sockets.end(), [](const auto& socket) {
-            return socket.in_flight == 0 && !socket.draining && !socket.suspected;
+            return socket.in_flight == 0 && !socket.draining && !socket.suspected && !socket.starting;
         });
-        if (idle == sockets.end()) return;
+        if (idle == sockets.end() || has_favourites_) return;
         for (const auto& kind : master.waiting())
             // Parts of a broadcast wait for their own slave, and strangers know no other type.
             if (kind.reason == distwork::WaitReason::no_credit && kind.labels.empty() && kind.type == "storm::Work")
@@ -817,21 +860,24 @@ private:
         return all_parts;
     }
 
-    bool has_uncounted() const noexcept { return has_trees_ || has_groups_; }
+    bool has_uncounted() const noexcept { return has_trees_ || has_groups_ || has_favourites_ || ledger_.has_starts; }
 
     void check(const Station& station) {
         if (!failure_.empty()) return;
         const auto statistics = station.master->statistics();
-        if (statistics.admitted != statistics.completed())
+        // A slave that came back meanwhile may be starting.
+        if (statistics.admitted != statistics.completed() && !station.is_any_starting())
             fail("admitted " + std::to_string(statistics.admitted) + ", completed " +
                  std::to_string(statistics.completed()) + state_of(*station.master));
-        // How many works a tree or a group has depends on what became of it.
+        // How many works a tree or a group has depends on what became of it; start works are counted, too; and works for
+        // a slave that is gone are refused.
         const std::uint64_t submitted = has_uncounted() ? 0 : station.submitted + check_outcomes(station, statistics);
         if (!has_uncounted() && statistics.admitted + statistics.refused != submitted)
             fail("submitted " + std::to_string(submitted) + ", admitted " + std::to_string(statistics.admitted) +
                  ", refused " + std::to_string(statistics.refused));
         for (const auto& socket : station.master->sockets())
-            if (socket.in_flight != 0) fail(socket.name + " holds " + std::to_string(socket.in_flight) + " works");
+            if (socket.in_flight != 0 && !socket.starting)
+                fail(socket.name + " holds " + std::to_string(socket.in_flight) + " works");
         const bool is_disturbed = weather_.strangers || weather_.mass_death;
         if (weather_.calm && !is_disturbed && drains_ != 0 && statistics.requeued != 0)
             fail("a planned drain cost attempts");
@@ -847,7 +893,7 @@ private:
         const auto& all = ledger_.entries;
         const bool any_retry = std::any_of(
             all.begin(), all.end(), [](const Entry& entry) { return entry.options.retry_on_error().count != 0; });
-        if (!any_retry && statistics.retries != 0) fail("retried unasked");
+        if (!any_retry && !has_groups_ && statistics.retries != 0) fail("retried unasked");
     }
 
     sim::Random random_;
@@ -856,8 +902,10 @@ private:
     bool is_paused_ = false;  // nothing is wrong, but everybody freezes together now and then
     bool has_trees_ = false;
     bool has_groups_ = false;
-    bool is_mixed_ = false;  // long works among short ones
-    bool is_close_ = false;  // its sockets are looked at after each event
+    bool has_favourites_ = false;  // works for one slave
+    bool lets_go_ = false;         // masters let slaves go
+    bool is_mixed_ = false;        // long works among short ones
+    bool is_close_ = false;        // its sockets are looked at after each event
     Ledger ledger_;
     std::string failure_;
     std::size_t outbox_bytes_ = 0;

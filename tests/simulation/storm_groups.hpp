@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <distwork.hpp>
+#include <distwork/map.hpp>
 #include <distwork/sim/simulation.hpp>
 #include <distwork/work_group.hpp>
 #include <exception>
@@ -39,6 +40,18 @@ private:
     std::uint64_t number_ = 0;
 };
 
+/// The same, as an element of a map.
+inline std::uint64_t member_of_map(std::uint64_t number) {
+    if (Member::throws(number)) throw std::runtime_error{"unlucky"};
+    return Member::value_of(number);
+}
+
+}  // namespace storm
+
+DISTWORK_REGISTER_FUNCTION(storm::member_of_map)
+
+namespace storm {
+
 /// A group that is filled and read in some way, and is cancelled or destroyed now and then. Each of its works has one
 /// outcome, the right one, and no other work has.
 class GroupRun {
@@ -64,6 +77,19 @@ public:
         if (random_.chance(0.2)) cancels_at_ = 1 + random_.below(count_);
         if (random_.chance(0.3)) {
             add_one();
+        } else if (random_.chance(0.5)) {
+            if (random_.chance(0.5)) count_ *= 1 + random_.below(30);
+            seen_.resize(count_);
+            distwork::SubmitOptions options;
+            retries_ = random_.chance(0.3);
+            if (retries_) options.retry_on_error(distwork::RetryPolicy{2});
+            const auto make = [this]() -> std::optional<std::uint64_t> {
+                if (is_cancelled_) fail_("a map that was cancelled takes elements");
+                return made_ == count_ ? std::nullopt : std::optional{made_++};
+            };
+            distwork::detail::add_elements<&member_of_map>(distwork::detail::PartsOf::core(*group_),
+                                                           distwork::detail::elements_of(make), options);
+            group_->close();
         } else {
             group_->add_all([this]() -> std::optional<Member> {
                 if (is_cancelled_) fail_("a group that was cancelled makes works");
@@ -122,7 +148,8 @@ private:
         if (outcome.index >= made_) return fail_("a group has an outcome of a work that it has not");
         if (seen_[outcome.index]) return fail_("a work of a group has two outcomes");
         seen_[outcome.index] = true;
-        if (outcome.attempt > 3) fail_("a work of a group had " + std::to_string(outcome.attempt) + " attempts");
+        if (outcome.attempt > (retries_ ? 5u : 3u))
+            fail_("a work of a group had " + std::to_string(outcome.attempt) + " attempts");
         try {
             if (outcome.value() != Member::value_of(outcome.index)) fail_("a work of a group has another's value");
             if (Member::throws(outcome.index)) fail_("a work of a group that throws has a value");
@@ -165,6 +192,7 @@ private:
     std::uint64_t cancels_at_ = 0;  // that many outcomes; 0: never
     std::vector<bool> seen_;
     bool pauses_ = false;
+    bool retries_ = false;
     bool is_cancelled_ = false;
     bool is_done_ = false;
     std::optional<Group> group_;

@@ -62,6 +62,8 @@ public:
     void fail(std::exception_ptr) noexcept override {}
     void deliver(std::shared_ptr<Call>) override {}
 
+    void elements(std::uint32_t count) { elements_ = count; }
+
     int number = 0;
 
 private:
@@ -96,6 +98,7 @@ struct AbsentSlave {
     std::vector<bool> knows = std::vector<bool>(all_types, true);
     std::size_t window = 1000;
     std::size_t held_slots = 0;
+    bool takes_chunks = true;
 };
 
 /// A container with slaves that are not there.
@@ -108,6 +111,7 @@ struct Distributor {
         const std::size_t who = peers.size();
         peers.push_back(std::make_shared<FakePeer>());
         peers.back()->on_send = [this, who](const Call& call) { sent.emplace_back(who, number_of(call)); };
+        peers.back()->chunks = slave.takes_chunks;
         ids.push_back(0);
         SocketInformation information;
         information.slots = slave.slots;

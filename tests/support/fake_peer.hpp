@@ -59,6 +59,7 @@ public:
     }
     void fail(const std::exception_ptr&) noexcept override { ++failed; }
     bool takes_answers() const noexcept override { return takes; }
+    bool takes_chunks() const noexcept override { return chunks; }
     asio::ip::tcp::endpoint remote_endpoint() const override { return {}; }
     const std::string& name() const override { return name_; }
     const asio::any_io_executor& get_executor() const override { return executor_; }
@@ -68,6 +69,7 @@ public:
     std::error_code refuses;  ///< every call, with this
     std::size_t refused = 0;  ///< so many
     bool takes = true;        ///< answers
+    bool chunks = true;       ///< is taken
     bool returns_works = true;
     std::size_t failed = 0;  ///< works that could not be answered
     std::function<void(distwork::detail::Call&)> on_send;

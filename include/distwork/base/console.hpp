@@ -8,13 +8,17 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "log_queue.hpp"
+#include "status_line.hpp"
 
 #ifndef _WIN32
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -89,8 +93,8 @@ inline std::string stamp(std::chrono::sys_seconds now) {
 
 #ifdef _WIN32
 
-inline void write_to_console(std::FILE* to, std::string_view text, const std::atomic<bool>&) {
-    std::fwrite(text.data(), 1, text.size(), to);
+inline void write_to_console(std::FILE* to, std::string_view lines, const std::atomic<bool>&) {
+    std::fwrite(lines.data(), 1, lines.size(), to);
     std::fflush(to);
 }
 
@@ -124,7 +128,7 @@ private:
 
 /// Writes `text`, and blocks until it is written or `given_up` is set. Drops the rest if there is no reader. It
 /// bypasses stdio, whose lock the application's own output needs.
-inline void write_to_console(std::FILE* to, std::string_view text, const std::atomic<bool>& given_up) {
+inline void write_all(std::FILE* to, std::string_view text, const std::atomic<bool>& given_up) {
 #ifdef PIPE_BUF
     constexpr std::size_t most = PIPE_BUF;  // a pipe with room takes so many bytes at once
 #else
@@ -145,6 +149,36 @@ inline void write_to_console(std::FILE* to, std::string_view text, const std::at
             return;
         }
     }
+}
+
+/// Writes whole lines, above the status line if there is one. Blocks as write_all.
+inline void write_to_console(std::FILE* to, std::string_view lines, const std::atomic<bool>& given_up) {
+    if (lines.empty()) return;
+    StatusLine& status = StatusLine::instance();
+    if (!status.is_wanted || isatty(to == stderr ? STDERR_FILENO : STDOUT_FILENO) != 1)
+        return write_all(to, lines, given_up);
+    std::unique_lock lock{status.mutex, std::defer_lock};
+    while (!lock.try_lock()) {  // another thread writes lines to the terminal
+        if (given_up) return write_all(to, lines, given_up);
+        std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    }
+    std::string all = StatusLine::erase;
+    all.append(lines).append(status.is_wanted ? status.text : "");
+    write_all(to, all, given_up);
+}
+
+/// Shows a line at the bottom of the terminal that is the standard error, in place of the one before; an empty one erases
+/// it. Does not wait: what the terminal does not take at once is dropped, and nothing changes while lines are written.
+inline void show_status(const std::string& text) {
+    StatusLine& status = StatusLine::instance();
+    const bool was_wanted = status.is_wanted.exchange(!text.empty());
+    const std::unique_lock lock{status.mutex, std::try_to_lock};
+    if (!lock || (text.empty() && !was_wanted && status.text.empty())) return;
+    status.text = text;
+    // Writing to a terminal blocks although poll says that there is room. Opened anew, it does not.
+    if (status.terminal < 0) status.terminal = ::open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    const std::string all = StatusLine::erase + text;
+    if (status.terminal >= 0) static_cast<void>(!write(status.terminal, all.data(), all.size()));
 }
 
 #endif

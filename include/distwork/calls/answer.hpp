@@ -21,7 +21,7 @@ namespace distwork::detail {
 /// One message of the peer about a work that was sent to it. Answers are reported in the order in which they arrived.
 struct Answer {
     enum class What : std::uint8_t {
-        reply,       ///< the outcome; with Reply::goes_on an early one: the work still runs
+        reply,       ///< the outcome; with Reply::goes_on an early one, or of a part of a chunk: the work still runs
         returned,    ///< the work was recalled before it had begun
         gives_slot,  ///< the work was suspended, and holds no slot until it goes on
         takes_slot,  ///< the suspended work goes on, and holds a slot again
@@ -37,6 +37,8 @@ struct Answer {
     bool is_of_slot() const noexcept { return what == What::gives_slot || what == What::takes_slot; }
     /// Whether it is the last answer for a work that was executed. This is the usual case.
     bool is_last() const noexcept { return what == What::reply && !reply.goes_on; }
+    /// Whether it has the values of some works of a chunk, which goes on.
+    bool is_partial() const noexcept { return what == What::reply && reply.goes_on && reply.error == Errc{}; }
 };
 
 /// Throws the caller's exception for an error reply: RemoteError if the work threw, else Error with the reply's Errc.
@@ -64,7 +66,12 @@ inline std::vector<std::shared_ptr<Call>> settle(std::span<Answer> answers, cons
     std::vector<std::shared_ptr<Call>> settled;
     surely([&] { settled.reserve(answers.size()); });
     for (Answer& answer : answers) {
-        if (!answer.call || answer.is_of_slot() || !answer.call->claim(answer.reply.error)) continue;
+        if (!answer.call || answer.is_of_slot()) continue;
+        if (answer.is_partial()) {
+            if (!answer.call->claimed()) answer.call->succeed_partly(answer.reply.value, peer);
+            continue;
+        }
+        if (!answer.call->claim(answer.reply.error)) continue;
         if (answer.reply.error == Errc{}) answer.call->succeed(answer.reply.value, peer);
         else answer.call->fail(to_exception(answer.reply, *answer.call, description));
         settled.push_back(std::move(answer.call));

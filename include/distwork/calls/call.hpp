@@ -20,6 +20,7 @@
 #include "../error.hpp"
 #include "../types/registry.hpp"
 #include "../wire/byte_buffer.hpp"
+#include "../wire/progress_body.hpp"
 #include "../wire/shared_body.hpp"
 #include "../work.hpp"
 
@@ -62,7 +63,10 @@ public:
     /// The number of this attempt; 1 is the first.
     virtual unsigned attempt() const noexcept { return 1; }
 
-    /// How long its execution may take at the peer; zero: no limit.
+    /// How many works it is: more than one if it is a chunk.
+    std::size_t elements() const noexcept { return elements_; }
+
+    /// How long its execution may take at the peer; zero: no limit. A chunk has none.
     virtual std::chrono::milliseconds execution_timeout() const noexcept { return {}; }
 
     // The body. Most works are copied into an outbox at once. So a small body stays in the buffer of the function that
@@ -73,7 +77,7 @@ public:
     /// and what the work's own serialization throws.
     void encode(ByteBuffer& room, const ArchiveLimits& limits) {
         try {
-            own_type_.encode(work(), room, limits);
+            encode_work(room, limits);
         } catch (const Error&) {
             rethrow_named();
         }
@@ -126,6 +130,15 @@ public:
     /// Errc::malformed.
     virtual void succeed(std::span<const std::byte> value, const std::shared_ptr<Peer>& peer) noexcept = 0;
 
+    /// Some works of a chunk were executed; the others are still to be. Not called once it was claimed, but claims may
+    /// come meanwhile.
+    virtual void succeed_partly(std::span<const std::byte> value, const std::shared_ptr<Peer>& peer) noexcept {
+        static_cast<void>(value), static_cast<void>(peer);
+    }
+
+    /// Its execution reports how far it is. Not called once it was claimed, but claims may come meanwhile.
+    virtual void note_progress(const ProgressBody&) noexcept {}
+
     /// Sets the exception of a work that threw or was not executed.
     virtual void fail(std::exception_ptr error) noexcept = 0;
 
@@ -150,6 +163,9 @@ public:
 protected:
     void outcome(Errc value) noexcept { outcome_ = value; }
 
+    /// Appends what is sent: the encoded work, or a chunk. Throws as WorkOperations::encode.
+    virtual void encode_work(ByteBuffer& room, const ArchiveLimits& limits) { own_type_.encode(work(), room, limits); }
+
 private:
     std::atomic<bool> claimed_{false};
     Errc outcome_{};
@@ -157,6 +173,7 @@ private:
 protected:
     bool has_own_executor_ = false;
     bool is_submission_ = false;
+    std::uint32_t elements_ = 1;
 
 private:
     [[noreturn, gnu::cold]] void rethrow_named() const { rethrow_naming(std::string{name()} + ": "); }

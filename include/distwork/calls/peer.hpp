@@ -13,7 +13,10 @@
 #include "../log.hpp"
 #include "../wire/byte_buffer.hpp"
 #include "../wire/frame.hpp"
+#include "../wire/progress_body.hpp"
+#include "../wire/reply.hpp"
 #include "call.hpp"
+#include "locals.hpp"
 
 namespace distwork::detail {
 
@@ -40,6 +43,9 @@ public:
     /// Whether works that it sent may ask it to distribute works. Only a master does that.
     virtual bool distributes() const noexcept { return true; }
 
+    /// Whether it takes several works in one frame.
+    virtual bool takes_chunks() const noexcept { return false; }
+
     /// Recalls a work. The slave returns it if it has not begun; otherwise the recall is ignored. Returns false if the
     /// slave was not asked.
     virtual bool recall(const Call&) { return false; }
@@ -50,9 +56,23 @@ public:
     /// Tells a master that the running work `id` gives its slot free while it is suspended, or holds one again.
     virtual void tell_slot(std::uint64_t id, bool is_taken) { static_cast<void>(id), static_cast<void>(is_taken); }
 
+    /// Tells a master how far the running work `id` is. On an allocation failure it is not told.
+    virtual void tell_progress(std::uint64_t id, const ProgressBody& progress) noexcept {
+        static_cast<void>(id), static_cast<void>(progress);
+    }
+
+    /// What on_start functions have left for the works of this session; null: it is of no slave.
+    virtual Locals* locals() noexcept { return nullptr; }
+
     /// Answers a work that the peer sent. `header` has the kind, the id and the flags of the frame; `body` is complete.
     /// A small body is copied, so the caller may use its buffer again; a large one is moved.
     virtual void reply(FrameHeader header, ByteBuffer&& body) = 0;
+
+    /// The largest body of an answer that the peer takes.
+    virtual std::size_t max_answer_bytes() const noexcept { return limits().max_bytes + reply_head_bytes; }
+
+    /// Tells the peer the reason, and ends the session. `text`, which must be a literal, explains the reason.
+    virtual void leave(Errc reason, const char* text) noexcept { static_cast<void>(reason), static_cast<void>(text); }
 
     /// Ends the session because a work of the peer cannot be answered. The peer then sends the work elsewhere.
     virtual void fail(const std::exception_ptr& why) noexcept = 0;

@@ -24,6 +24,10 @@ enum class Admission {
     stopped,           ///< the master is stopping
 };
 
+inline bool is_admission(Admission admission) noexcept {
+    return admission == Admission::sent || admission == Admission::queued;
+}
+
 /// The error of a refused submission. `why` is an optional text that replaces the general one of no_slave.
 inline Error refusal(Admission admission, std::string_view work, const std::string& why = {}) {
     const std::string name{work};

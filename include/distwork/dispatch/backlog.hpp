@@ -16,7 +16,7 @@ namespace distwork::detail {
 /// Works that wait for a slave with credit: the deepest first, then by priority, then first in, first out. The user of
 /// this class bounds its size.
 ///
-/// Works of equal depth, priority, type, labels and pin form a lane. If no slave has credit for the first work of a
+/// Works of equal depth, priority, type, labels and pin form a lane; chunks have their own. If no slave has credit for the first work of a
 /// lane, none has credit for the others. So a round looks at each lane, not at each work.
 class Backlog {
 public:
@@ -151,6 +151,7 @@ private:
         int priority;
         const WorkType* type;
         std::uint64_t pinned;
+        bool is_chunk;
         std::vector<std::string> labels;
         std::list<SubmissionPtr> works;
         std::list<SubmissionPtr>::iterator next{};  // the next work to offer in this round; the end: none
@@ -168,15 +169,21 @@ private:
     Lane* find_lane(const Submission& work) const noexcept {
         for (const auto& lane : lanes_)
             if (lane->depth == work.depth && lane->priority == work.options.priority() && lane->type == &work.type() &&
-                lane->pinned == work.pinned && lane->labels == work.options.labels())
+                lane->pinned == work.pinned && lane->is_chunk == (work.elements() != 1) &&
+                lane->labels == work.options.labels())
                 return lane.get();
         return nullptr;
     }
 
     Lane& lane_of(const Submission& work) {
         if (Lane* const lane = find_lane(work)) return *lane;
-        lanes_.push_back(std::make_unique<Lane>(
-            Lane{work.depth, work.options.priority(), &work.type(), work.pinned, work.options.labels(), {}}));
+        lanes_.push_back(std::make_unique<Lane>(Lane{work.depth,
+                                                     work.options.priority(),
+                                                     &work.type(),
+                                                     work.pinned,
+                                                     work.elements() != 1,
+                                                     work.options.labels(),
+                                                     {}}));
         lanes_.back()->next = lanes_.back()->works.end();
         return *lanes_.back();
     }

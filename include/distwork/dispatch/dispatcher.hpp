@@ -15,9 +15,9 @@
 #include "../base/probe.hpp"
 #include "../base/surely.hpp"
 #include "../calls/answer.hpp"
-#include "../selector.hpp"
 #include "../statistics.hpp"
 #include "admission.hpp"
+#include "choice.hpp"
 #include "news.hpp"
 #include "recaller.hpp"
 #include "slave_table.hpp"
@@ -59,27 +59,18 @@ public:
     Admission submit(const SubmissionPtr& work, bool may_wait) {
         work->sequence = ++last_sequence_;
         if (work->is_observed) work->note_submission(now);
-        if (table.size() == 0 && work->options.when_unavailable() == WhenUnavailable::refuse)
-            return Admission::no_slave;
-        if (closed && work->depth == 0) return Admission::stopped;  // children belong to an admitted work
-        if (work->pinned) {
-            const Socket* const socket = table.find(work->pinned);
-            if (!socket) return Admission::gone;
-            if (!table.knows(*socket, work->type())) return unknown(*socket, work->type());
-            if (work->bytes() > socket->max_body_bytes) return Admission::too_large;
-        }
-        if (table.is_too_large(work->bytes())) return Admission::too_large;
-        if (work->options.when_unavailable() == WhenUnavailable::refuse && !table.anybody_can_take(*work))
-            return Admission::no_slave;
+        const bool is_closed = work->is_start ? is_over_ : work->was_admitted ? ended : closed;
+        if (const auto refused = why_refused(table, *work, is_closed)) return *refused;
         if (work->claimed()) return Admission::queued;  // cancelled before it arrived here
         const Verdict verdict = waits_.is_behind(*work) ? Verdict::no_socket : offer(work);
         if (verdict == Verdict::sent) {
             admit(*work);
             return Admission::sent;
         }
-        if (waits_.has_room(*work)) {
+        if (waits_.has_room(*work) || work->is_start) {
             enter_backlog({work}, verdict == Verdict::no_socket);
             admit(*work);
+            if (work->elements() != 1) split_chunks();
             return Admission::queued;
         }
         DISTWORK_MARK(backlog_full);
@@ -88,11 +79,6 @@ public:
         const bool no_socket = verdict == Verdict::no_socket;
         if (waits_.enter_line({work}, no_socket) && no_socket) look_for_stranded();
         return Admission::in_line;
-    }
-
-    bool has_room_for_all(std::span<const std::uint64_t> sockets, const WorkType& type, std::size_t bytes) const {
-        const std::size_t works = table.count_without_credit(sockets, type, bytes);
-        return works == 0 || waits_.has_room(works, bytes);
     }
 
     void cancel(Submission& work) noexcept {
@@ -127,6 +113,7 @@ public:
             waits_.enter_returning(std::move(node));
             throw;
         }
+        if (work->elements() != 1) split_chunks();
         dispatch();
         look_for_stranded();
         return true;
@@ -158,6 +145,7 @@ public:
             take_out(answer, again.retries);
         }
         if (socket) socket->in_flight.answered(now);
+        if (!again.retries.empty() || !again.recalled.empty()) drop_partial_answers(answers);
         return again;
     }
 
@@ -186,12 +174,14 @@ public:
             return true;
         });
         lost.again.sort([](const auto& one, const auto& other) { return one->sequence > other->sequence; });
-        lost.waited = waits_.extract([id](const Submission& work) { return work.pinned == id; });
+        const std::uint64_t here = DISTWORK_PLANTED(resend_a_part_of_a_broadcast) ? 0 : id;
+        lost.waited = waits_.extract([here](const Submission& work) { return here != 0 && work.pinned == here; });
         in_flight_ -= socket.information.in_flight;
         counted.bytes_sent += socket.information.bytes_sent;
         counted.bytes_received += socket.information.bytes_received;
         socket.in_flight.abandon();
         lost.socket = table.remove(socket);
+        split_chunks();
         dispatch();
         return lost;
     }
@@ -202,10 +192,23 @@ public:
             if (Submission* const work = submission_of(*call)) take_back(*work);
     }
 
-    /// Removes and returns all works that wait. From now on no work is sent again.
-    std::list<SubmissionPtr> end() noexcept {
+    /// The slave drains: it gets no new works, except children that no other slave could take.
+    void drain(Socket& socket) noexcept {
+        table.drain(socket);
+        split_chunks();
+    }
+    /// Likewise, and it is told to leave when it holds no work any more.
+    void let_leave(Socket& socket) noexcept {
+        drain(socket);
+        if (!std::exchange(socket.is_leaving, true) && !DISTWORK_PLANTED(let_nobody_go)) tell_if_left(socket);
+    }
+
+    /// Removes and returns all works that wait. From now on no work is sent again. Slaves still start, for what other works
+    /// submit, unless `is_over`.
+    std::list<SubmissionPtr> end(bool is_over) noexcept {
         ended = true;
-        return waits_.extract_all();
+        is_over_ |= is_over;
+        return waits_.extract([&](const Submission& work) { return is_over || !work.is_start; });
     }
 
     std::vector<std::unique_ptr<Socket>> clear() {
@@ -236,11 +239,7 @@ public:
         static_cast<void>(exception_of([&] { waits_.round(offers, any_credit, expect_admission, admitted); }));
     }
 
-    /// The works that wait, by kind.
-    std::vector<Waiting> waiting() const { return WaitingReport::list(waits_, table); }
-
-    /// The text that says why a work waits, or where it is.
-    std::string why(const Submission& work) const { return WaitingReport::why(work, table); }
+    const WaitingWorks& waits() const noexcept { return waits_; }
 
     /// Reports each kind of works that no connected slave can take: once, until another slave connects.
     void look_for_stranded() noexcept {
@@ -253,11 +252,20 @@ public:
     /// A slave connected or has more types. Reported kinds may have a slave now.
     void more_can_be_taken() noexcept {
         report_.forget();
+        split_chunks();
         dispatch();
         look_for_stranded();
     }
 
 private:
+    /// Where slaves differ, those that are left may take no chunks, or smaller ones only.
+    void split_chunks() noexcept {
+        if (table.size() == 0 || table.are_alike()) return;
+        news.to_split.splice(news.to_split.end(), waits_.extract([this](const Submission& work) {
+            return work.stage != Stage::returning && work.elements() != 1 && !table.anybody_can_take(work);
+        }));
+    }
+
     using Verdict = WaitingWorks::Verdict;
 
     /// Offers one work to the selector, and sends it to the socket that the selector returns. If this throws, the work
@@ -266,14 +274,16 @@ private:
         for (;;) {
             const auto candidates = table.candidates(*work);
             if (candidates.sockets.empty()) return Verdict::no_socket;
-            Socket* const socket = work->pinned ? table.find(work->pinned) : select_socket(*work, candidates);
+            Socket* const socket = work->pinned ? table.find(work->pinned)
+                                                : choose(selector, table, *work, candidates, news.selector_error);
             if (!socket) return Verdict::declined;
             CreditWindow& held = socket->in_flight;
             if (!held.has_free_slot() && held.look(now)) {  // a slot became blocked: the candidates have changed
                 table.update(*socket);
                 continue;
             }
-            const Duration estimate = table.times.reserve(work->type());
+            table.times.reserve(work->type());
+            const Duration estimate = table.estimate(*work);
             const std::error_code refused = socket->peer->send(work);
             if (!refused) {
                 work->stage = Stage::in_flight;
@@ -298,18 +308,6 @@ private:
         }
     }
 
-    /// Null: the selector declined, threw, or returned a socket that is not a candidate.
-    Socket* select_socket(const Submission& work, const SlaveTable::Candidates& candidates) {
-        DistributeContext context{work, candidates.sockets, candidates.all};
-        const SocketInformation* chosen = nullptr;
-        try {
-            chosen = selector(context);
-        } catch (...) {
-            news.selector_error = std::current_exception();
-        }
-        return chosen && candidates.contains(chosen) ? table.at(chosen->place) : nullptr;
-    }
-
     /// Handles an answer that is not the last one of its work.
     void note(Socket& socket, Submission& work, Answer& answer, std::list<SubmissionPtr>& recalled) noexcept {
         if (answer.what == Answer::What::takes_slot) {
@@ -319,6 +317,8 @@ private:
             if (!DISTWORK_PLANTED(ignore_a_given_slot)) socket.in_flight.suspend(work, now);
         } else if (answer.what == Answer::What::returned) {
             come_back(answer, recalled);
+        } else if (answer.is_partial()) {
+            measure(socket, work, answer.reply);
         } else {  // the execution_timeout is over, and the work still occupies its slot
             socket.in_flight.overrun(work);
         }
@@ -327,12 +327,12 @@ private:
     /// A recalled work came back. It had not begun, so the attempt does not count.
     void come_back(Answer& answer, std::list<SubmissionPtr>& recalled) noexcept {
         auto& work = static_cast<Submission&>(*answer.call);
-        if (!DISTWORK_PLANTED(blame_a_recalled_work)) --work.attempts;
         if (work.claimed() || ended) {
             take_back(work);
             answer.reply.error = Errc::stopped;  // the outcome, unless another caller has claimed it
             return;
         }
+        if (!DISTWORK_PLANTED(blame_a_recalled_work)) --work.attempts;
         DISTWORK_MARK(recalled);
         ++counted.recalled;
         take_back(work);
@@ -356,9 +356,12 @@ private:
         information.last_finished = &work.type();
         if (reply.error != Errc{} && reply.error != Errc::work_failed && reply.error != Errc::failed_no_retry)
             return;  // the work was not executed
+        measure(socket, work, reply);
+    }
+
+    void measure(Socket& socket, Submission& work, const Reply& reply) {
         if (work.is_observed && !work.claimed()) work.note_execution(reply.execution_time);
-        ExecutionTimes::measure(information.mean_execution_time, reply.execution_time);
-        table.times.measure(work.type(), reply.execution_time);
+        table.measure(socket, work, reply);
     }
 
     /// Notes that a work is no longer in flight. False: it was not.
@@ -368,12 +371,13 @@ private:
         work.socket->in_flight.remove(work, now);
         --work.socket->information.in_flight;
         --in_flight_;
+        tell_if_left(*work.socket);
         return true;
     }
 
-    static Admission unknown(const Socket& socket, const WorkType& type) {
-        const bool differs = socket.peer->why_unknown(type) == Errc::shape_differs;
-        return differs ? Admission::shape_differs : Admission::unknown_type;
+    void tell_if_left(const Socket& socket) noexcept {
+        if (socket.is_leaving && socket.information.in_flight == 0 && !DISTWORK_PLANTED(let_nobody_go))
+            surely([&] { news.leaving.push_back(socket.peer); });
     }
 
     void admit(Submission& work) noexcept {
@@ -389,6 +393,7 @@ private:
     WaitingReport report_;
     Recaller recaller_;
     std::uint64_t last_sequence_ = 0;
+    bool is_over_ = false;
     std::size_t in_flight_ = 0;  // on all sockets
 };
 

@@ -3,8 +3,10 @@
 #include <exception>
 #include <list>
 #include <memory>
+#include <span>
 #include <vector>
 
+#include "../calls/answer.hpp"
 #include "slave_table.hpp"
 #include "submission.hpp"
 #include "submission_source.hpp"
@@ -27,16 +29,27 @@ struct AgainWorks {
     std::list<SubmissionPtr> recalled;  ///< came back from a slave that had not begun them; to be sent again at once
 };
 
+/// A chunk that goes again is not answered any more: drops its earlier answers of the same read.
+inline void drop_partial_answers(std::span<Answer> answers) noexcept {
+    for (Answer& answer : answers) {
+        const Submission* const work = answer.is_partial() && answer.call ? submission_of(*answer.call) : nullptr;
+        if (work && work->stage == Submission::Stage::returning) answer.call = nullptr;
+    }
+}
+
 /// Events under the container's lock that must be reported after it is released.
 struct News {
     std::vector<SubmissionPtr> admitted;  ///< submissions that waited for room and were admitted
+    std::list<SubmissionPtr> to_split;    ///< chunks that no connected slave takes any more; they do not wait any more
     std::exception_ptr selector_error;    ///< the latest exception of a selector; its work counts as declined
     std::vector<Stranded> stranded;       ///< kinds of works that no connected slave can take; each is reported once
     HungrySources hungry;                 ///< sources that may submit more
-    bool look = false;                    ///< works wait at their slaves: `look` must be called
+    std::vector<std::shared_ptr<Peer>> leaving;  ///< slaves that were to leave, and hold no work any more
+    bool look = false;                           ///< works wait at their slaves: `look` must be called
 
     bool empty() const noexcept {
-        return admitted.empty() && stranded.empty() && hungry.empty() && !selector_error && !look;
+        return admitted.empty() && stranded.empty() && hungry.empty() && leaving.empty() && to_split.empty() &&
+               !selector_error && !look;
     }
 };
 

@@ -15,6 +15,8 @@
 #include "../calls/peer.hpp"
 #include "../socket_information.hpp"
 #include "../types/registry.hpp"
+#include "../wire/chunk.hpp"
+#include "../wire/reply.hpp"
 #include "credit_window.hpp"
 #include "ready_set.hpp"
 #include "submission.hpp"
@@ -29,14 +31,17 @@ struct Socket {
         : peer{std::move(who)},
           in_flight{what.slots, window, information.running, held},
           information{std::move(what)},
-          max_body_bytes{most_bytes} {}
+          max_body_bytes{most_bytes},
+          takes_chunks{peer->takes_chunks()} {}
 
     std::shared_ptr<Peer> peer;
-    bool closing = false;  // its session refused a work: it gets no more until it has room, or is heard from
+    bool is_leaving = false;  // it is told to leave when it holds no work any more
+    bool closing = false;     // its session refused a work: it gets no more until it has room, or is heard from
     CreditWindow in_flight;
     SocketInformation information;
     std::vector<bool> knows;           // whether the slave has the type; by this end's number of the type
     const std::size_t max_body_bytes;  // the largest body of a work that the slave accepts
+    const bool takes_chunks;
 };
 
 /// Mean execution times by type, over all slaves.
@@ -87,6 +92,20 @@ public:
 
     ExecutionTimes times;
 
+    /// The expected execution time of a work, of all works of a chunk together. Zero: its type was never measured.
+    Duration estimate(const Submission& work) const noexcept {
+        const Duration time = times.estimate(work.type());
+        return time < std::chrono::hours{1} ? time * static_cast<std::int64_t>(work.elements()) : time;
+    }
+
+    /// Measures the execution of a work, or of some works of a chunk.
+    void measure(Socket& socket, const Submission& work, const Reply& reply) {
+        const std::uint32_t answered = work.elements() == 1 ? 1 : std::max(answered_elements(reply.value), 1u);
+        const Duration time = reply.execution_time / answered;
+        ExecutionTimes::measure(socket.information.mean_execution_time, time);
+        times.measure(work.type(), time);
+    }
+
     /// Adds a socket. *Errors*: std::bad_alloc; then nothing was added.
     Socket& add(SocketInformation information, std::shared_ptr<Peer> peer, std::vector<bool> knows, std::size_t window,
                 std::size_t max_body_bytes, std::size_t held) {
@@ -100,6 +119,8 @@ public:
         if (known_by_.size() < knows.size()) known_by_.resize(knows.size());
         places_.emplace(last_id_, place);
         Socket& socket = *(by_place_[place] = std::move(added));
+        if (!socket.takes_chunks) ++without_chunks_;
+        least_max_body_bytes_ = std::min(least_max_body_bytes_, max_body_bytes);
         know(socket, std::move(knows));
         update(socket);
         return socket;
@@ -111,6 +132,8 @@ public:
         ready_.erase(place);
         free_.erase(place);
         if (socket.information.draining) --draining_;
+        started(socket);
+        if (!socket.takes_chunks) --without_chunks_;
         know(socket, {});
         places_.erase(socket.information.id);
         return std::move(by_place_[place]);
@@ -133,12 +156,18 @@ public:
     }
     Socket* at(std::size_t place) const { return by_place_[place].get(); }
     std::size_t size() const noexcept { return places_.size(); }
+    /// The bytes of a chunk that every socket takes; 0 if some take none.
+    std::size_t max_chunk_bytes() const noexcept {
+        return without_chunks_ != 0 ? 0 : std::min(least_max_body_bytes_, detail::max_chunk_bytes);
+    }
+    /// Whether all chunks may go to all sockets.
+    bool are_alike() const noexcept { return max_chunk_bytes() == detail::max_chunk_bytes; }
     const std::vector<std::unique_ptr<Socket>>& by_place() const noexcept { return by_place_; }
 
     /// Must be called after each change of a socket: brings the sets of ready and free sockets up to date.
     void update(Socket& socket) {
         SocketInformation& information = socket.information;
-        const bool takes = !socket.closing && !information.draining && !information.suspected;
+        const bool takes = !socket.closing && !information.draining && !information.suspected && !information.starting;
         const bool has_credit = takes && socket.in_flight.has_credit();
         const bool has_free_slot = takes && socket.in_flight.has_free_slot();
         greatest_worth_ = std::max(greatest_worth_, socket.in_flight.worth());
@@ -163,6 +192,12 @@ public:
 
     bool knows(const Socket& socket, const WorkType& type) const noexcept {
         return type.number < socket.knows.size() && socket.knows[type.number];
+    }
+
+    bool has_labels(const Socket& socket, const Submission& work) const {
+        const auto& has = socket.information.labels;
+        const auto& wants = work.options.labels();
+        return std::includes(has.begin(), has.end(), wants.begin(), wants.end());
     }
 
     std::size_t count_without_credit(std::span<const std::uint64_t> ids, const WorkType& type,
@@ -194,7 +229,15 @@ public:
         if (!std::exchange(socket.information.draining, true)) ++draining_;
     }
 
-    bool anybody_has_credit() const noexcept { return !ready_.empty() || draining_ != 0; }
+    bool anybody_has_credit() const noexcept { return !ready_.empty() || draining_ != 0 || starting_ != 0; }
+
+    /// Until `started`, the slave gets nothing but its start works.
+    void start(Socket& socket) noexcept {
+        if (!std::exchange(socket.information.starting, true)) ++starting_;
+    }
+    void started(Socket& socket) noexcept {
+        if (std::exchange(socket.information.starting, false)) --starting_;
+    }
 
     /// The number of free slots of all slaves.
     std::size_t free_slots() const noexcept {
@@ -212,16 +255,17 @@ public:
     /// The sockets with a free slot that can take the work; if there is none, those with credit for it. Usually without
     /// a copy. Valid until the next change of the table.
     Candidates candidates(const Submission& work) {
-        const Duration time = times.estimate(work.type());
+        const Duration time = estimate(work);
         fitting_.clear();
         if (work.pinned) {
             const Socket* const socket = find(work.pinned);
-            if (socket && fits(*socket, work, time)) fitting_.push_back(&socket->information);
+            if (socket && (work.is_start ? can_start(*socket, work) : fits(*socket, work, time)))
+                fitting_.push_back(&socket->information);
             return {fitting_};
         }
         // A free slot always comes first: else the work would wait behind others while a slave has nothing to do.
-        const bool anybody_takes_it =
-            work.bytes() <= CreditWindow::small_bytes && work.options.labels().empty() && known_by_all(work.type());
+        const bool anybody_takes_it = work.bytes() <= CreditWindow::small_bytes && work.options.labels().empty() &&
+                                      known_by_all(work.type()) && (work.elements() == 1 || without_chunks_ == 0);
         if (!free_.empty() && !(DISTWORK_PLANTED(wait_beside_a_free_slot) && time.count() != 0)) {
             if (anybody_takes_it) return {free_.sockets(), &free_};
             collect(free_, work, time);
@@ -230,8 +274,8 @@ public:
         if (work.depth != 0 && draining_ != 0 && !anybody_can_take(work)) {
             // A work on a draining slave may wait for this child, and the drain of the slave waits for that work.
             for (const auto& socket : by_place_)
-                if (socket && socket->information.draining && socket->in_flight.size() != 0 &&
-                    socket->in_flight.has_free_slot() && is_capable(*socket, work))
+                if (socket && socket->information.draining && !socket->information.starting && !socket->closing &&
+                    socket->in_flight.size() != 0 && socket->in_flight.has_free_slot() && is_capable(*socket, work))
                     fitting_.push_back(&socket->information);
             return {fitting_};
         }
@@ -256,11 +300,14 @@ private:
                (work.depth == 0 || socket.in_flight.has_credit_for_child());
     }
 
+    bool can_start(const Socket& socket, const Submission& work) const {
+        return socket.information.starting && !socket.closing && socket.in_flight.has_free_slot() &&
+               is_capable(socket, work);
+    }
+
     bool is_capable(const Socket& socket, const Submission& work) const {
-        const auto& has = socket.information.labels;
-        const auto& wants = work.options.labels();
-        return knows(socket, work.type()) && std::includes(has.begin(), has.end(), wants.begin(), wants.end()) &&
-               work.bytes() <= socket.max_body_bytes;
+        return knows(socket, work.type()) && has_labels(socket, work) && work.bytes() <= socket.max_body_bytes &&
+               (work.elements() == 1 || socket.takes_chunks);
     }
 
     bool known_by_all(const WorkType& type) const noexcept {
@@ -281,6 +328,9 @@ private:
     ReadySet ready_;  // sockets with credit
     ReadySet free_;   // sockets with a free slot: a subset of ready_
     std::size_t draining_ = 0;
+    std::size_t starting_ = 0;
+    std::size_t without_chunks_ = 0;                                   // sockets that take no chunks
+    std::size_t least_max_body_bytes_ = static_cast<std::size_t>(-1);  // of all sockets ever
     std::vector<const SocketInformation*> fitting_;
     std::vector<std::size_t> known_by_;  // how many sockets have the type; by this end's number of the type
     Duration greatest_worth_{};          // the maximum of all sockets ever: longer works always need a free slot

@@ -26,6 +26,7 @@
 #include "dispatcher.hpp"
 #include "slave_table.hpp"
 #include "submission.hpp"
+#include "waiting_report.hpp"
 
 namespace distwork::detail {
 
@@ -54,12 +55,16 @@ public:
 
     /// Adds a slave and offers the backlog. Sets `information.id` and `information.place`, and returns the id.
     /// `window`: how many unanswered works the slave accepts. `held_slots`: slots that works of an earlier session
-    /// still occupy. *Errors*: std::bad_alloc; then nothing was added.
+    /// still occupy. With `information.starting` it gets start works only, until `started`. *Errors*: std::bad_alloc; then
+    /// nothing was added.
     std::uint64_t add_socket(std::shared_ptr<Peer> peer, SocketInformation information, std::vector<bool> knows,
                              std::size_t window, std::size_t max_body_bytes = no_bound, std::size_t held_slots = 0) {
         const Lock lock{*this};
-        const Socket& socket = dispatcher_.table.add(std::move(information), std::move(peer), std::move(knows), window,
-                                                     max_body_bytes, held_slots);
+        const bool is_starting = std::exchange(information.starting, false);
+        Socket& socket = dispatcher_.table.add(std::move(information), std::move(peer), std::move(knows), window,
+                                               max_body_bytes, held_slots);
+        if (is_starting && !DISTWORK_PLANTED(begin_before_the_start))
+            dispatcher_.table.start(socket), dispatcher_.table.update(socket);
         const std::uint64_t id = socket.information.id;
         dispatcher_.more_can_be_taken();
         return id;
@@ -95,7 +100,8 @@ public:
     /// parts.
     bool has_room_for_all(std::span<const std::uint64_t> sockets, const WorkType& type, std::size_t bytes) const {
         const std::shared_lock lock{mutex_};
-        return dispatcher_.has_room_for_all(sockets, type, bytes);
+        const std::size_t works = dispatcher_.table.count_without_credit(sockets, type, bytes);
+        return works == 0 || dispatcher_.waits().has_room(works, bytes);
     }
 
     /// Removes a work, which the caller has claimed, from the place in which it waits. If it is in flight, its slave is
@@ -189,7 +195,27 @@ public:
 
     /// The slave drains: it gets no new works, except children that no other slave could take.
     void drain(std::uint64_t id) {
-        change(id, [this](Socket& socket) { dispatcher_.table.drain(socket); });
+        change(id, [this](Socket& socket) { dispatcher_.drain(socket); });
+    }
+
+    /// Likewise, and it is told to leave when it holds no work any more.
+    void let_leave(std::uint64_t id) {
+        change(id, [this](Socket& socket) { dispatcher_.let_leave(socket); });
+    }
+
+    /// The slave gets nothing but start works until `started` is called.
+    void start(std::uint64_t id) {
+        change(id, [this](Socket& socket) { dispatcher_.table.start(socket); });
+    }
+    void started(std::uint64_t id) {
+        change(id, [this](Socket& socket) { dispatcher_.table.started(socket); });
+    }
+
+    /// The session of a slave; null if it is not connected.
+    std::shared_ptr<Peer> peer(std::uint64_t id) const {
+        const std::shared_lock lock{mutex_};
+        const Socket* const socket = dispatcher_.table.find(id);
+        return socket ? socket->peer : nullptr;
     }
 
     /// Sets the application's value of a socket. False: there is no such socket.
@@ -231,9 +257,10 @@ public:
     }
 
     /// Removes and returns all works that wait, for the caller to settle. From now on no work is sent again.
-    std::list<SubmissionPtr> take_waiting() noexcept {
+    /// `is_over`: also start works.
+    std::list<SubmissionPtr> take_waiting(bool is_over = true) noexcept {
         const Lock lock{*this};
-        return dispatcher_.end();
+        return dispatcher_.end(is_over);
     }
 
     /// Whether the functions above left events that must be reported after the lock is released.
@@ -256,15 +283,21 @@ public:
         return dispatcher_.backlog_size();
     }
 
+    /// The bytes of a chunk that every slave takes; 0 if some take none.
+    std::size_t max_chunk_bytes() const {
+        const std::shared_lock lock{mutex_};
+        return dispatcher_.table.max_chunk_bytes();
+    }
+
     std::vector<Waiting> waiting() const {
         const std::shared_lock lock{mutex_};
-        return dispatcher_.waiting();
+        return WaitingReport::list(dispatcher_.waits(), dispatcher_.table);
     }
 
     /// The text that says why a work waits, or where it is.
     std::string why(const Submission& work) const {
         const std::shared_lock lock{mutex_};
-        return dispatcher_.why(work);
+        return WaitingReport::why(work, dispatcher_.table);
     }
 
     /// Statistics without the outcomes, which the Scheduler counts.

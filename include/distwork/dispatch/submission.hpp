@@ -32,8 +32,11 @@ public:
     /// for them might never end.
     unsigned depth = 0;
 
-    /// The id of the only socket that may take this work, which is a part of a broadcast; 0: any socket may.
+    /// The id of the only socket that may take this work; 0: any socket may.
     std::uint64_t pinned = 0;
+    bool is_part = false;       ///< of a broadcast: it is sent only once
+    bool was_admitted = false;  ///< as a part of another submission: it is not refused because the master is stopping
+    bool is_start = false;      ///< it is sent to a slave that is starting, before all others
 
     std::string_view name() const noexcept override {
         return options.name().empty() ? Call::name() : std::string_view{options.name()};
@@ -106,11 +109,31 @@ public:
     /// would go from each to the next, and spend all its attempts on dead slaves. `random` is any random number.
     std::chrono::nanoseconds pause_after_loss(std::uint64_t random) const noexcept;
 
+    /// Whether it is not sent again: it is a chunk whose works go on by themselves. Then `split` is called, once it was
+    /// claimed, before it is delivered.
+    virtual bool is_to_split() const noexcept { return false; }
+    virtual void split() noexcept {}
+
+    /// What a work went through before it became a part of another submission.
+    struct Past {
+        unsigned attempts = 0;
+        unsigned losses = 0;
+        unsigned retries = 0;
+        std::string slaves{};  ///< that were lost with it
+    };
+    /// To be called where the submission is answered, or after it was claimed. *Errors*: std::bad_alloc.
+    Past past() const;
+    /// For a new submission. *Errors*: std::bad_alloc.
+    void continues(const Past& past);
+
+    /// Whether it counts as begun at the slave that was lost last.
+    bool was_begun() const noexcept { return was_begun_; }
+
     /// Whether it is to be executed again after an answer with this error.
     bool wants_retry(Errc error) const noexcept {
         if (DISTWORK_PLANTED(no_retry)) return false;
         const unsigned wanted = DISTWORK_PLANTED(retry_unasked) ? 2 : options.retry_on_error().count;
-        return error == Errc::work_failed && wanted != 0 && !pinned && !claimed() && retries() < wanted;
+        return error == Errc::work_failed && wanted != 0 && !is_part && !claimed() && retries() < wanted;
     }
     void note_retry() { ++history().retries; }
     unsigned retries() const noexcept { return history_ ? history_->retries : 0; }

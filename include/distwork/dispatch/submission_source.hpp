@@ -1,7 +1,9 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include "../base/requirements.hpp"
@@ -9,17 +11,24 @@
 namespace distwork::detail {
 
 class HungrySources;
+class Submission;
 
 /// What makes submissions as slaves ask for them. A submission that is sent tells its source, under the container's
 /// lock, when few others still wait; the source is woken after the lock is released.
-class SubmissionSource : public std::enable_shared_from_this<SubmissionSource> {
+class SubmissionSource {
 public:
     virtual ~SubmissionSource() = default;
 
     /// One of its submissions was sent for the first time. Called under the container's lock. May add itself to `hungry`.
-    virtual void was_sent(HungrySources& hungry) noexcept = 0;
+    virtual void was_sent(const Submission& work, HungrySources& hungry) noexcept = 0;
+    /// One of its submissions reports this text. On an allocation failure it is dropped.
+    virtual void note_text(std::string_view) noexcept {}
     /// Called without a lock, from any thread.
     virtual void wake() noexcept = 0;
+
+protected:
+    /// Keeps it alive. Not null while it has a submission.
+    virtual std::shared_ptr<SubmissionSource> keep() noexcept = 0;
 
 private:
     friend class HungrySources;
@@ -41,7 +50,7 @@ public:
     void add(SubmissionSource& source) noexcept {
         if (source.is_listed_.exchange(true)) return;
         source.next_ = std::move(first_);
-        first_ = source.shared_from_this();
+        first_ = source.keep();
     }
     bool empty() const noexcept { return !first_; }
 

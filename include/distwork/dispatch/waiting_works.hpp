@@ -89,19 +89,16 @@ public:
         }
     }
 
-    /// Removes and returns all works of backlog and line for which `which(const Submission&)` returns true.
+    /// Removes and returns all works for which `which(const Submission&)` returns true.
     template <class Which>
     std::list<SubmissionPtr> extract(Which which) noexcept {
         auto works = backlog_.extract(which);
         works.splice(works.end(), line_.extract(which));
+        for (auto next = returning_.begin(); next != returning_.end();) {
+            const auto at = next++;
+            if (which(**at) && !DISTWORK_PLANTED(forget_who_pauses)) works.splice(works.end(), returning_, at);
+        }
         for (const auto& work : works) work->stage = Stage::done;
-        return works;
-    }
-
-    std::list<SubmissionPtr> extract_all() noexcept {
-        for (const auto& work : returning_) work->stage = Stage::done;
-        auto works = extract([](const Submission&) { return true; });
-        works.splice(works.end(), returning_);
         return works;
     }
 

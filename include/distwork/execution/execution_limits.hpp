@@ -70,14 +70,16 @@ public:
         const TimePoint now = transport_.now();
         TimePoint next = TimePoint::max();
         wakes_at_ = TimePoint::max();
-        executing.mark([&](Execution& at) {
-            if (!at.is_timed()) return false;
-            if (at.deadline > now) return next = std::min(next, at.deadline), false;
-            const auto peer = std::exchange(at.answers_to, nullptr);
-            const auto failed = exception_of([&] { answer_late(*peer, at.id, now - at.began, flag_goes_on); });
-            if (failed) peer->fail(failed);
-            return true;
-        });
+        executing.mark(
+            [&](Execution& at) {
+                if (!at.is_timed()) return false;
+                if (at.deadline > now) return next = std::min(next, at.deadline), false;
+                const auto peer = std::exchange(at.answers_to, nullptr);
+                const auto failed = exception_of([&] { answer_late(*peer, at.id, now - at.began, flag_goes_on); });
+                if (failed) peer->fail(failed);
+                return true;
+            },
+            now);
         if (next != TimePoint::max()) wait_until(next);
     }
 

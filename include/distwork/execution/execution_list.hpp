@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -7,11 +9,14 @@
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "../base/probe.hpp"
+#include "../calls/peer.hpp"
 #include "../context.hpp"
+#include "../wire/progress_body.hpp"
 #include "coroutine_slot.hpp"
 
 namespace distwork::detail {
@@ -22,7 +27,30 @@ class Execution final : public Context::Execution {
 public:
     using TimePoint = std::chrono::steady_clock::time_point;
 
-    explicit Execution(std::mutex& mutex) : mutex_{mutex} {}
+    /// The clock of the queue.
+    class Clock {
+    public:
+        virtual TimePoint now() const = 0;
+
+    protected:
+        ~Clock() = default;
+    };
+
+    Execution(std::mutex& mutex, const Clock& clock) : mutex_{mutex}, clock_{clock} {}
+
+    void report(double done, std::string_view text, Peer& to) override {
+        constexpr auto between = std::chrono::milliseconds{100};
+        std::uint64_t work = 0;
+        {
+            const std::lock_guard lock{mutex_};
+            const TimePoint now = clock_.now();
+            if (now - reported_ < between) return;
+            reported_ = now;
+            work = id;
+        }
+        const double share = done > 0 ? std::min(done, 1.0) : 0;  // not a number is zero
+        to.tell_progress(work, {static_cast<std::uint32_t>(share * ProgressBody::whole), text});
+    }
 
     std::stop_token stop_token() override {
         const std::lock_guard lock{mutex_};
@@ -37,8 +65,10 @@ public:
     void reset(const Peer* from, std::uint64_t number) {
         peer = from;
         id = number;
-        stop_requested = is_to_be_told = false;
+        is_to_be_told = false;
+        stop_requested.store(false, std::memory_order_relaxed);
         is_held = false;
+        reported_ = {};
         source_.reset();
         if (is_timed()) answers_to.reset();
     }
@@ -55,7 +85,8 @@ public:
     /// Takes over the work of `begun`, which must not be in a list.
     void continues(Execution& begun) {
         reset(begun.peer, begun.id);
-        stop_requested = begun.stop_requested;
+        stop_requested = begun.stop_requested.load();
+        asked_to_stop = begun.asked_to_stop;
         is_held = begun.is_held;
         answers_to = std::move(begun.answers_to);
         began = begun.began;
@@ -71,9 +102,10 @@ public:
     const Peer* peer = nullptr;
     std::uint64_t id = 0;
     std::shared_ptr<CoroutineSlot> coroutine;  // null for other works
-    bool stop_requested = false;
-    bool is_to_be_told = false;  ///< its stop_source must still be asked to stop, outside of the lock
-    bool is_held = false;        ///< it is of an earlier session, and the master counts its slot as occupied
+    std::atomic<bool> stop_requested{false};   ///< a chunk reads it without the mutex
+    TimePoint asked_to_stop{};                 ///< when stop_requested was set
+    bool is_to_be_told = false;                ///< its stop_source must still be asked to stop, outside of the lock
+    bool is_held = false;  ///< it is of an earlier session, and the master counts its slot as occupied
 
     // Only for works that have a timeout. Null after the work was answered because its time was over.
     std::shared_ptr<Peer> answers_to;
@@ -84,6 +116,8 @@ private:
     friend class ExecutionList;
 
     std::mutex& mutex_;
+    const Clock& clock_;
+    TimePoint reported_{};
     std::shared_ptr<Context::Calls> calls_;
     std::optional<std::stop_source> source_;  // made when the work asks for a token; most never do
     Execution* next_ = nullptr;
@@ -123,14 +157,25 @@ public:
     }
 
     /// Marks the executions for which `which` returns true as to be stopped. The caller then asks those that have a
-    /// stop token to stop, one by one, by `next_to_tell`.
+    /// stop token to stop, one by one, by `next_to_tell`. Returns whether there is one.
     template <class Which>
-    void mark(Which which) noexcept {
+    bool mark(Which which, Execution::TimePoint now) noexcept {
+        bool is_any = false;
         for (Execution* at = first_; at; at = at->next_) {
             if (!which(*at) || DISTWORK_PLANTED(never_ask_to_stop)) continue;
-            at->stop_requested = true;
+            is_any = true;
+            if (!at->stop_requested.exchange(true)) at->asked_to_stop = now;
             at->is_to_be_told = at->source_.has_value();
         }
+        return is_any;
+    }
+
+    /// How long an execution has gone on since it was asked to stop, the longest one; zero: none was.
+    Execution::TimePoint::duration longest_ignored_stop(Execution::TimePoint now) const noexcept {
+        Execution::TimePoint::duration longest{};
+        for (const Execution* at = first_; at; at = at->next_)
+            if (at->stop_requested) longest = std::max(longest, now - at->asked_to_stop);
+        return longest;
     }
 
     /// The stop_source of the next execution to be asked to stop, or std::nullopt. `request_stop` must be called

@@ -21,6 +21,7 @@ struct WorkBatch {
         const WorkType* type = nullptr;
         std::span<const std::byte> body;
         bool dropped = false;          // cancelled or recalled before it began
+        bool is_chunk = false;         // the body is several works: see wire/chunk.hpp
         std::uint32_t timeout_ms = 0;  // execution timeout in milliseconds; 0: none
     };
 

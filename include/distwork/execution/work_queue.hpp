@@ -6,6 +6,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "../types/registry.hpp"
 #include "../wire/byte_buffer.hpp"
 #include "../wire/reply.hpp"
+#include "chunk_execution.hpp"
 #include "execution_list.hpp"
 #include "work_batch.hpp"
 #include "work_reply.hpp"
@@ -74,6 +76,7 @@ public:
     bool is_idle() const { return slots_.is_idle(); }
     void when_idle(std::function<void()> then) { slots_.when_idle(std::move(then)); }
     SlaveState state() const { return slots_.state(); }
+    SlaveActivity activity() const { return slots_.activity(); }
     std::vector<std::pair<const WorkType*, std::size_t>> waiting_types() const { return slots_.waiting_types(); }
 
 private:
@@ -117,7 +120,8 @@ private:
                 if (!go_on()) return;
                 continue;
             }
-            execute(begun, execution, answer, now);
+            if (begun.item.is_chunk) execute_chunk(begun, execution, now);
+            else execute(begun, execution, answer, now);
             if (immediate_ || now <= until) continue;
             slots_.end(execution);
             return post_runner();
@@ -144,6 +148,25 @@ private:
             }
             const TimePoint before = std::exchange(now, transport_.now());
             reply(begun, execution, now - before, thrown, broken, answer);
+        } catch (...) {
+            begun.batch->peer->fail(std::current_exception());
+        }
+    }
+
+    /// Likewise for a chunk.
+    void execute_chunk(const Begun& begun, Execution& execution, TimePoint& now) {
+        try {
+            Context context{begun.batch->peer, &execution};
+            ChunkExecution chunk{begun.batch->peer, begun.item, now};
+            try {
+                do {
+                    chunk.execute_some(context);
+                    now = transport_.now();
+                } while (chunk.goes_on(now, execution.stop_requested.load(std::memory_order_relaxed)));
+                chunk.finish();
+            } catch (const Error&) {
+                chunk.fail(std::current_exception());
+            }
         } catch (...) {
             begun.batch->peer->fail(std::current_exception());
         }
@@ -225,19 +248,23 @@ private:
                     answer);
     }
 
+    /// In a simulation: a work that is executed after its drawn time.
+    struct Delayed {
+        std::shared_ptr<WorkQueue> queue;
+        Begun begun;
+        OwnExecution execution;  // is destroyed before its queue
+        TimePoint since;
+        std::optional<ChunkExecution> chunk;
+    };
+
     /// In a simulation: delays the work by its drawn time. Returns false if it has none; then it runs now. The work
     /// counts as running meanwhile.
     bool delay(Begun& begun, Execution& runners) {
-        struct Delayed {
-            std::shared_ptr<WorkQueue> queue;
-            Begun begun;
-            OwnExecution execution;  // is destroyed before its queue
-            TimePoint since;
-        };
         const auto delayed = surely([] { return std::make_shared<Delayed>(); });
         delayed->queue = this->shared_from_this();
         const auto work = [delayed] {
-            auto& [queue, begun_work, execution, since] = *delayed;
+            auto& [queue, begun_work, execution, since, chunk] = *delayed;
+            if (begun_work.item.is_chunk) return queue->delayed_chunk(delayed);
             if (begun_work.item.type->execute_async)
                 return queue->spawn(std::move(begun_work), since, [&taken = execution] { return std::move(taken); });
             ByteBuffer answer;
@@ -251,6 +278,33 @@ private:
         delayed->execution = surely([&] { return slots_.take_over(runners); });
         delayed->since = transport_.now();
         return true;
+    }
+
+    /// Executes works of a chunk until another one is delayed.
+    void delayed_chunk(const std::shared_ptr<Delayed>& delayed) {
+        const WorkBatch::Item& item = delayed->begun.item;
+        const auto& peer = delayed->begun.batch->peer;
+        const auto next = [delayed] { delayed->queue->delayed_chunk(delayed); };
+        const auto go = [executor = executor_, next] { asio::dispatch(executor, next); };
+        try {
+            Context context{peer, delayed->execution.get()};
+            if (!delayed->chunk) delayed->chunk.emplace(peer, item, delayed->since);
+            do {
+                delayed->chunk->execute_next(context);
+                if (!delayed->chunk->goes_on(transport_.now(), delayed->execution->stop_requested)) {
+                    delayed->chunk->finish();
+                    break;
+                }
+                if constexpr (DelaysWorks<Transport>)
+                    if (transport_.delay_work(item.type->name, go)) return;
+            } while (true);
+        } catch (const Error&) {
+            delayed->chunk->fail(std::current_exception());
+        } catch (...) {
+            peer->fail(std::current_exception());
+        }
+        delayed->execution.reset();
+        run();
     }
 
     WorkSlots<Transport> slots_;

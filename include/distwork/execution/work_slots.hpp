@@ -19,6 +19,7 @@
 #include "execution_limits.hpp"
 #include "execution_list.hpp"
 #include "received_works.hpp"
+#include "slave_activity.hpp"
 #include "work_batch.hpp"
 
 namespace distwork::detail {
@@ -31,7 +32,7 @@ namespace distwork::detail {
 ///
 /// *Thread-safety*: all functions. *Lifetime*: that of its WorkQueue.
 template <class Transport>
-class WorkSlots {
+class WorkSlots : private Execution::Clock {
 public:
     /// A work that has begun, and the batch that owns its memory.
     struct Begun {
@@ -49,11 +50,8 @@ public:
         bool dropped = false;
         {
             const std::lock_guard lock{mutex_};
-            executing_.mark([&](const Execution& at) {
-                if (at.peer != &peer || at.id != id) return false;
-                DISTWORK_MARK(cancel_running);
-                return true;
-            });
+            const auto is_it = [&](const Execution& at) { return at.peer == &peer && at.id == id; };
+            if (executing_.mark(is_it, limits_.now())) DISTWORK_MARK(cancel_running);
             dropped = waiting_.drop(peer, id);
         }
         tell_to_stop();
@@ -88,7 +86,7 @@ public:
         {
             const std::lock_guard lock{mutex_};
             waiting_.drop_all(peer);
-            executing_.mark([&](const Execution& at) { return at.peer == &peer; });
+            executing_.mark([&](const Execution& at) { return at.peer == &peer; }, limits_.now());
             if (nothing_is_here()) idle.swap(idle_);
         }
         tell_to_stop();
@@ -105,7 +103,7 @@ public:
             while (const auto slot = wants_slot_.pop()) resume(*slot), slot->post();
             waiting_.clear();
             idle_.swap(idle);
-            executing_.mark([](const Execution&) { return true; });
+            executing_.mark([](const Execution&) { return true; }, limits_.now());
             limits_.stop();
         }
         tell_to_stop();
@@ -124,6 +122,11 @@ public:
         state.running = static_cast<std::uint32_t>(executing_.size() - suspended_);
         state.queued = static_cast<std::uint32_t>(waiting_.size());
         return state;
+    }
+
+    SlaveActivity activity() const {
+        const std::lock_guard lock{mutex_};
+        return {begun_, executing_.longest_ignored_stop(limits_.now())};
     }
 
     /// The types of the works that wait for a slot, each with their number.
@@ -173,6 +176,8 @@ public:
         bool more = false;
         std::function<void()> idle;
         bool was_held = false;
+        const auto previous =
+            std::move(begun.batch);  // it may be the last to keep a session, and what users left there
         {
             const std::lock_guard lock{mutex_};
             was_held = unlink(execution);
@@ -189,6 +194,7 @@ public:
                     limits_.begin(execution, begun.batch->peer, timeout, overdue);
                 }
                 executing_.link(execution);
+                ++begun_;
                 found = true;
                 more = takes_more && take_free_slot([] {});
             }
@@ -232,7 +238,7 @@ public:
 
     /// Takes over the work and the slot of a runner, for a work that outlasts it. The queue must outlive the result.
     OwnExecution take_over(Execution& runners) {
-        OwnExecution execution{new Execution{mutex_}, End{this}};
+        OwnExecution execution{new Execution{mutex_, *this}, End{this}};
         const std::lock_guard lock{mutex_};
         executing_.unlink(runners);
         execution->continues(runners);
@@ -285,7 +291,7 @@ public:
         if (--slot.calls == 0) --awaiting_;
     }
 
-    Execution make_execution() { return Execution{mutex_}; }
+    Execution make_execution() { return Execution{mutex_, *this}; }
 
     /// Whether the loss of a coroutine that was not answered must end its session. False after `stop`.
     bool is_missed() const noexcept {
@@ -295,6 +301,7 @@ public:
 
 private:
     using Limits = ExecutionLimits<Transport>;
+    std::chrono::steady_clock::time_point now() const override { return limits_.now(); }
 
     /// Gives the slot of a work free if the work only waits for calls. Under the lock.
     template <class Post>
@@ -374,10 +381,10 @@ private:
 
     const std::size_t slots_;
     const std::size_t max_suspended_;
-
     mutable std::mutex mutex_;
     // guarded by mutex_
     ReceivedWorks waiting_;
+    std::uint64_t begun_ = 0;         // works, so far
     std::size_t running_ = 0;         // slots that are held
     std::size_t suspended_ = 0;       // coroutines that hold no slot
     std::size_t awaiting_ = 0;        // coroutines that await calls, suspended or not

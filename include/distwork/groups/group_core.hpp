@@ -1,10 +1,12 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <memory>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "../base/asio.hpp"
 #include "../base/completion.hpp"
@@ -20,6 +22,14 @@
 
 namespace distwork::detail {
 
+/// What became of one element of a map.
+template <class R>
+struct MapResult {
+    std::size_t index = 0;
+    std::exception_ptr error;
+    [[no_unique_address]] Value<R> value;
+};
+
 /// The implementation of a WorkGroup: the flow of its works to the master, and the queue of their outcomes.
 ///
 /// *Thread-safety*: all functions. *Lifetime*: shared by the WorkGroup, by its works under way, and by its readers.
@@ -30,34 +40,54 @@ public:
 
     static std::shared_ptr<GroupCore> make(std::shared_ptr<AnyScheduler> scheduler, asio::any_io_executor executor,
                                            std::size_t max_unread) {
-        auto core = std::make_shared<GroupCore>();
-        core->flow_ = std::make_shared<GroupFlow>(std::move(scheduler), std::move(executor), max_unread,
-                                                  [weak = std::weak_ptr{core}] {
-                                                      if (const auto there = weak.lock()) there->flow_changed();
-                                                  });
+        auto core = std::make_shared<GroupCore>(std::move(scheduler), std::move(executor), max_unread);
+        core->flow_.owned_by(core);
         return core;
     }
+    GroupCore(std::shared_ptr<AnyScheduler> scheduler, asio::any_io_executor executor, std::size_t max_unread)
+        : flow_{std::move(scheduler), std::move(executor), max_unread, [this] { flow_changed(); }} {}
 
-    GroupFlow& flow() noexcept { return *flow_; }
+    GroupFlow& flow() noexcept { return flow_; }
     Queue& outcomes() noexcept { return outcomes_; }
-    const asio::any_io_executor& executor() const noexcept { return flow_->executor(); }
+    const asio::any_io_executor& executor() const noexcept { return flow_.executor(); }
 
     /// Submits a work. Returns its number. *Errors*: std::bad_alloc, and what moving the work throws.
     template <class Work>
     std::size_t submit(Work&& work, SubmitOptions options) {
         Handler handler{this->shared_from_this(), typename Queue::Outcomes(1)};
         const auto call =
-            make_submission<GroupSubmission, R>(flow_->scheduler(), std::move(work), handler, std::move(options));
-        flow_->submit(call);
+            make_submission<GroupSubmission, R>(flow_.scheduler(), std::move(work), handler, std::move(options));
+        flow_.submit(call);
         return call->index;
     }
 
     /// *Errors*: std::bad_alloc; then the reader was not taken.
-    void read(const typename Queue::ReaderPtr& reader) { flow_->were_read(outcomes_.read(reader)); }
+    void read(const typename Queue::ReaderPtr& reader) { flow_.were_read(outcomes_.read(reader)); }
+
+    /// For maps: elements that have an outcome. `work`: where they were executed; null: nowhere. `executed`: the mean time
+    /// of their execution.
+    void take(const GroupSubmission* work, std::vector<MapResult<R>>& results,
+              std::chrono::nanoseconds executed) noexcept {
+        typename Queue::Outcomes outcomes;
+        for (MapResult<R>& result : results) {
+            Outcome<R>& outcome = surely([&]() -> Outcome<R>& { return outcomes.emplace_back(); });
+            if (work) surely([&] { work->describe(outcome); });
+            outcome.index = result.index;
+            outcome.executed = executed;
+            outcome.error = std::move(result.error);
+            if constexpr (!std::is_void_v<R>) outcome.result = std::move(result.value.value);
+            drop_elements_if_stopped(outcome);
+        }
+        std::size_t errors = 0;
+        for (const auto& outcome : outcomes) errors += outcome.error ? 1 : 0;
+        const std::size_t given = outcomes_.push(std::move(outcomes));
+        flow_.came(results.size(), errors);
+        if (given != 0) flow_.were_read(given);
+    }
 
     void abandon() noexcept {
         outcomes_.abandon();
-        flow_->cancel();
+        flow_.cancel();
     }
 
 private:
@@ -68,21 +98,28 @@ private:
 
         void take_note(GroupSubmission& work) noexcept {
             surely([&] { work.describe(node.front()); });
-            core->flow_->release(work);
+            core->flow_.release(work);
         }
         template <class... Value>
         void operator()(std::exception_ptr error, Value&&... value) noexcept {
             Outcome<R>& outcome = node.front();
             outcome.error = std::move(error);
-            if (outcome.error && outcome.attempt == 0 && is_stopped(outcome.error)) core->flow_->drop_elements();
+            core->drop_elements_if_stopped(outcome);
             if constexpr (sizeof...(Value) != 0)
                 if (!outcome.error)
                     outcome.error = exception_of([&] { outcome.result = (std::forward<Value>(value), ...); });
+            const std::size_t errors = outcome.error ? 1 : 0;
             const std::size_t given = core->outcomes_.push(std::move(node));
-            core->flow_->settled();
-            if (given != 0) core->flow_->were_read(given);
+            core->flow_.came(1, errors);
+            core->flow_.settled();
+            if (given != 0) core->flow_.were_read(given);
         }
     };
+
+    /// The master admits nothing more.
+    void drop_elements_if_stopped(const AnyOutcome& outcome) noexcept {
+        if (outcome.error && outcome.attempt == 0 && is_stopped(outcome.error)) flow_.drop_elements();
+    }
 
     static bool is_stopped(const std::exception_ptr& error) noexcept {
         try {
@@ -95,12 +132,12 @@ private:
     }
 
     void flow_changed() noexcept {
-        if (auto failure = flow_->take_failure()) outcomes_.fail(std::move(failure));
-        if (flow_->has_ended()) outcomes_.end();
+        if (auto failure = flow_.take_failure()) outcomes_.fail(std::move(failure));
+        if (flow_.has_ended()) outcomes_.end();
     }
 
-    std::shared_ptr<GroupFlow> flow_;
     Queue outcomes_;
+    GroupFlow flow_;
 };
 
 /// Adds one work to a group.

@@ -1,17 +1,22 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "../base/asio.hpp"
 #include "../base/separate.hpp"
 #include "../dispatch/submission_source.hpp"
+#include "../group_progress.hpp"
 #include "../roles/any_scheduler.hpp"
 #include "group_submission.hpp"
 
@@ -27,11 +32,11 @@ public:
     virtual void fail(std::exception_ptr error) noexcept = 0;
 };
 
-/// LazyWorks of a range, or of a generator, each of which becomes a work when there is room for it.
+/// The elements of a range, or of a generator, that become works when there is room for them.
 class LazyWorks {
 public:
     virtual ~LazyWorks() = default;
-    /// Submits the next work. Returns false if there is none. Throws what the range throws.
+    /// Submits the next work, of one or of several elements. Returns false if there is none. Throws what the range throws.
     virtual bool add_next() = 0;
 };
 
@@ -42,13 +47,15 @@ public:
 /// and the works that wait are there for the next credit. `wanted_` doubles when the slaves took all before others came.
 ///
 /// *Thread-safety*: all functions. LazyWorks are made one at a time, on the group's executor.
-/// *Lifetime*: shared by the group and by its works under way.
+/// *Lifetime*: a member of its owner, which is shared by the group and by its works under way.
 class GroupFlow final : public SubmissionSource {
 public:
     /// `changed`: called, from any thread and possibly repeatedly, when a range has thrown, and when all works that the
-    /// group will ever have were submitted and have ended.
+    /// group will ever have were submitted and have ended. The owner lives then.
     GroupFlow(std::shared_ptr<AnyScheduler> scheduler, asio::any_io_executor executor, std::size_t max_unread,
               std::function<void()> changed);
+    /// To be called once, before all others.
+    void owned_by(std::weak_ptr<void> owner) noexcept { owner_ = std::move(owner); }
 
     const std::shared_ptr<AnyScheduler>& scheduler() const noexcept { return scheduler_; }
     const asio::any_io_executor& executor() const noexcept { return executor_; }
@@ -59,9 +66,13 @@ public:
     /// Fails an addition that waits for room with Errc::cancelled.
     void cancel(const std::shared_ptr<Addition>& addition) noexcept;
 
-    /// Submits the elements, after those that were added before. *Errors*: throws Error (stopped) if the group is
-    /// closed.
-    void add(std::unique_ptr<LazyWorks> elements);
+    /// Submits the elements, after those that were added before. `size`: how many there are; 0: nobody knows. *Errors*:
+    /// throws Error (stopped) if the group is closed.
+    void add(std::unique_ptr<LazyWorks> elements, std::size_t size);
+
+    /// Submits these elements before all others, also if the group is closed: they were works already. If it is
+    /// cancelled, drops them.
+    void add_again(std::unique_ptr<LazyWorks> elements, std::size_t size) noexcept;
 
     /// Nothing is added any more.
     void close() noexcept;
@@ -70,14 +81,17 @@ public:
     /// The same, and cancels all works.
     void cancel() noexcept;
 
-    /// For Addition and LazyWorks: submits a work. *Errors*: std::bad_alloc.
-    void submit(const std::shared_ptr<GroupSubmission>& work);
+    /// For Addition and LazyWorks: submits a work, and numbers it unless it has a number. `is_encoded`: it has its body.
+    /// *Errors*: std::bad_alloc.
+    void submit(const std::shared_ptr<GroupSubmission>& work, bool is_encoded = false);
 
     // How works end
 
     /// The work has its outcome.
     void release(GroupSubmission& work) noexcept;
-    /// Its outcome was handed over to the readers.
+    /// So many outcomes were handed over to the readers, so many of them errors.
+    void came(std::size_t outcomes, std::size_t errors) noexcept;
+    /// Those of a work were, all of them.
     void settled() noexcept;
     /// So many outcomes were read.
     void were_read(std::size_t outcomes) noexcept;
@@ -85,27 +99,42 @@ public:
     /// What a range threw; once.
     std::exception_ptr take_failure() noexcept;
     bool has_ended() const noexcept;
+    /// *Errors*: std::bad_alloc.
+    GroupProgress progress() const;
 
     // SubmissionSource
-    void was_sent(HungrySources& hungry) noexcept override;
+    void was_sent(const Submission& work, HungrySources& hungry) noexcept override;
+    void note_text(std::string_view text) noexcept override;
     void wake() noexcept override;
+    std::shared_ptr<SubmissionSource> keep() noexcept override { return self(); }
 
 private:
     /// LazyWorks are not made while more outcomes than this were not read.
     static constexpr std::ptrdiff_t most_unread_of_elements = 1024;
+    /// Nor while more elements than this wait in works that were never sent.
+    static constexpr std::size_t most_unsent_elements = 65'536;
+    /// Nor while chunks of more bytes do: the backlog, which others use, too, must have room for them.
+    static constexpr std::size_t most_unsent_bytes = 16 * 1024 * 1024;
 
     void pump() noexcept;
-    /// Begins an addition, or the work of one element. Returns false if there is none, or no room.
+    /// Begins an addition, or submits a work of the first elements. Returns false if there is none, or no room.
     bool pump_one() noexcept;
     /// Begins an addition that `add` or the pump has taken.
     void begin(Addition& addition) noexcept;
     void tell_of_end() noexcept;
     /// Begins to pump, if there is something to make, and room.
     void begin_to_pump() noexcept;
-    bool has_room() const noexcept { return unsent_ < wanted_; }
+    bool has_room() const noexcept {
+        return unsent_ < wanted_ && unsent_elements_ < most_unsent_elements && unsent_bytes_ < most_unsent_bytes;
+    }
     bool may_go_on() const noexcept;
-    std::shared_ptr<GroupFlow> self();
+    /// Keeps the owner alive. Null if nobody does any more.
+    std::shared_ptr<GroupFlow> self() noexcept;
+    /// Returns whether others are to be made.
+    bool no_longer_unsent(const Submission& work) noexcept;
+    static std::size_t chunk_bytes(const Submission& work) noexcept { return work.elements() == 1 ? 0 : work.bytes(); }
 
+    std::weak_ptr<void> owner_;
     const std::shared_ptr<AnyScheduler> scheduler_;
     const asio::any_io_executor executor_;
     const std::size_t max_unread_;
@@ -114,8 +143,10 @@ private:
     const std::size_t most_wanted_;
 
     std::atomic<std::size_t> wanted_;
-    std::atomic<std::size_t> unsent_{0};  // works that wait for a slave, and were never sent
-    std::atomic<bool> is_hungry_{false};  // additions or elements wait for room
+    std::atomic<std::size_t> unsent_{0};           // works that wait for a slave, and were never sent
+    std::atomic<std::size_t> unsent_elements_{0};  // of these works
+    std::atomic<std::size_t> unsent_bytes_{0};     // of those works that are chunks
+    std::atomic<bool> is_hungry_{false};           // additions or elements wait for room
 
     mutable std::mutex mutex_;
     // guarded by mutex_
@@ -131,6 +162,15 @@ private:
     bool is_pumping_ = false;
     bool is_closed_ = false;
     bool is_cancelled_ = false;
+
+    // likewise, for its progress
+    std::size_t expected_ = 0;            // elements of ranges whose size is known, and works that were added
+    bool has_unsized_ = false;            // the size of a range is not known
+    std::size_t under_way_elements_ = 0;  // of works without an outcome
+    std::size_t done_ = 0;
+    std::size_t failed_ = 0;
+    std::string text_;
+    std::chrono::steady_clock::time_point begun_{};
 };
 
 }  // namespace distwork::detail

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "../base/separate.hpp"
@@ -21,6 +23,7 @@ public:
     void note_sending(const Socket& to, std::chrono::steady_clock::time_point now,
                       HungrySources& hungry) noexcept override;
     void note_execution(std::chrono::nanoseconds time) noexcept override;
+    void note_progress(const ProgressBody& progress) noexcept override;
 
     /// What is known of it, without its error. To be called when it has its outcome. Throws std::bad_alloc.
     void describe(AnyOutcome& outcome) const;
@@ -28,16 +31,25 @@ public:
     // Set by the flow, before it is submitted
 
     std::shared_ptr<SubmissionSource> source;
-    std::size_t index = 0;     ///< its number in the group
-    std::size_t position = 0;  ///< in the flow's table of works under way
+    static constexpr std::size_t no_index = static_cast<std::size_t>(-1);
+    std::size_t index = no_index;  ///< its number in the group
+    std::size_t position = 0;      ///< in the flow's table of works under way
+
+    /// The share of it that is done, from 0 to 1, as it reported last.
+    double reported() const noexcept {
+        return static_cast<double>(reported_.load(std::memory_order_relaxed)) / ProgressBody::whole;
+    }
+
+protected:
+    std::chrono::nanoseconds executed_{};  // guarded by the container; later by whoever delivers its outcome
 
 private:
-    // guarded by the container; later by whoever delivers its outcome
+    // likewise
     std::chrono::steady_clock::time_point submitted_{};
     std::chrono::nanoseconds waited_{};
-    std::chrono::nanoseconds executed_{};
     std::shared_ptr<Peer> peer_;  // that it was sent to last
     std::uint64_t socket_ = 0;
+    std::atomic<std::uint32_t> reported_{0};
 };
 
 }  // namespace distwork::detail

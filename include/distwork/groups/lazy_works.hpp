@@ -30,61 +30,94 @@ void submit_made(GroupCore<R>& core, Work work, const SubmitOptions& options) {
     core.submit(std::move(work), options);
 }
 
-/// The elements of a range, each of which `make` converts to a work of a group with results R.
-template <class R, class View, class Make>
-class LazyRange final : public LazyWorks {
+/// The elements of a range.
+template <class View>
+class RangeElements {
 public:
-    LazyRange(std::weak_ptr<GroupCore<R>> core, View view, Make make, SubmitOptions options)
-        : core_{std::move(core)}, view_{std::move(view)}, make_{std::move(make)}, options_{std::move(options)} {}
+    explicit RangeElements(View view) : view_{std::move(view)} {}
 
-    bool add_next() override {
-        const auto core = core_.lock();
-        if (!core) return false;
+    /// Calls `take(element)` with the next element. Returns false if there is none. Throws what the range throws.
+    template <class Take>
+    bool next(Take take) {
         if (!at_) at_.emplace(std::ranges::begin(view_));
         else ++*at_;
         if (*at_ == std::ranges::end(view_)) return false;
-        submit_made(*core, make_(**at_), options_);
+        take(**at_);
         return true;
     }
 
+    /// The number of elements; 0 if it is not known before the end.
+    std::size_t size() {
+        if constexpr (std::ranges::sized_range<View>) return static_cast<std::size_t>(std::ranges::size(view_));
+        else return 0;
+    }
+
 private:
-    const std::weak_ptr<GroupCore<R>> core_;  // which owns this object
     View view_;
-    Make make_;
-    const SubmitOptions options_;
     std::optional<std::ranges::iterator_t<View>> at_;
 };
 
-/// What `generate` returns until it returns nothing, each converted to a work.
-template <class R, class Generate, class Make>
-class LazyGenerator final : public LazyWorks {
+/// What `generate` returns until it returns nothing.
+template <class Generate>
+class GeneratorElements {
 public:
-    LazyGenerator(std::weak_ptr<GroupCore<R>> core, Generate generate, Make make, SubmitOptions options)
-        : core_{std::move(core)},
-          generate_{std::move(generate)},
-          make_{std::move(make)},
-          options_{std::move(options)} {}
+    explicit GeneratorElements(Generate generate) : generate_{std::move(generate)} {}
 
-    bool add_next() override {
-        const auto core = core_.lock();
-        if (!core) return false;
+    /// As RangeElements::next.
+    template <class Take>
+    bool next(Take take) {
         auto element = generate_();
         if (!element) return false;
-        submit_made(*core, make_(std::move(*element)), options_);
+        take(std::move(*element));
         return true;
     }
 
+    std::size_t size() const noexcept { return 0; }
+
 private:
-    const std::weak_ptr<GroupCore<R>> core_;  // which owns this object
     Generate generate_;
-    Make make_;
-    const SubmitOptions options_;
 };
 
 template <class T>
 concept generator = requires(T& generate) {
     static_cast<bool>(generate());
     *generate();
+};
+
+/// The elements of a range or of a generator.
+template <class Source>
+auto elements_of(Source&& source) {
+    if constexpr (std::ranges::input_range<Source>) {
+        return RangeElements<std::views::all_t<Source>>{std::views::all(std::forward<Source>(source))};
+    } else {
+        static_assert(generator<std::remove_cvref_t<Source>>,
+                      "distwork: this takes a range, or a function that returns a std::optional until it is empty");
+        return GeneratorElements<std::remove_cvref_t<Source>>{std::forward<Source>(source)};
+    }
+}
+
+/// Elements each of which `make` converts to a work of a group with results R.
+template <class R, class Elements, class Make>
+class LazyElements final : public LazyWorks {
+public:
+    LazyElements(std::weak_ptr<GroupCore<R>> core, Elements elements, Make make, SubmitOptions options)
+        : core_{std::move(core)},
+          elements_{std::move(elements)},
+          make_{std::move(make)},
+          options_{std::move(options)} {}
+
+    bool add_next() override {
+        const auto core = core_.lock();
+        return core && elements_.next([&](auto&& element) {
+            submit_made(*core, make_(std::forward<decltype(element)>(element)), options_);
+        });
+    }
+
+private:
+    const std::weak_ptr<GroupCore<R>> core_;  // which owns this object
+    Elements elements_;
+    Make make_;
+    const SubmitOptions options_;
 };
 
 /// Converts an element to a work: an element that is a work already.

@@ -40,6 +40,7 @@ DISTWORK_DECL std::string ErrorCategory::message(int value) const {
         case Errc::foreign_type:
             return "the library that registered the work type has a registry of its own, or another library "
                    "registered its name first";
+        case Errc::not_started: return "no on_start function has left an object of this type on the slave";
         case Errc::connection_closed: return "the peer closed the connection";
         case Errc::peer_silent: return "the peer has been silent for too long (dead_after)";
         case Errc::protocol_violation: return "the peer broke the protocol";
@@ -50,9 +51,10 @@ DISTWORK_DECL std::string ErrorCategory::message(int value) const {
         case Errc::too_many_slaves: return "the master holds as many slaves as it may (max_slaves)";
         case Errc::frame_too_large: return "the peer announced a frame beyond max_frame_bytes";
         case Errc::outbox_full: return "the outbox of the connection is full (max_outbox_bytes)";
-        case Errc::draining: return "the peer is draining, and takes nothing new";
+        case Errc::draining: return "the master let the slave go";
         case Errc::session_failed: return "the session failed at this end";
         case Errc::peer_stalled: return "the peer does not read: it took no byte for longer than stalled_after";
+        case Errc::start_failed: return "an on_start function failed on the slave";
         case Errc::address_in_use: return "another socket listens at the address";
         case Errc::bad_address: return "the address does not parse or resolve, or is not of this machine";
         case Errc::needs_credentials:

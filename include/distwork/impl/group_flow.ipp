@@ -26,8 +26,9 @@ DISTWORK_DECL GroupFlow::GroupFlow(std::shared_ptr<AnyScheduler> scheduler, asio
       most_wanted_{std::clamp<std::size_t>(scheduler_->max_backlog() / 2, 1, 4096)},
       wanted_{std::min<std::size_t>(8, most_wanted_)} {}
 
-DISTWORK_DECL std::shared_ptr<GroupFlow> GroupFlow::self() {
-    return std::static_pointer_cast<GroupFlow>(shared_from_this());
+DISTWORK_DECL std::shared_ptr<GroupFlow> GroupFlow::self() noexcept {
+    auto owner = owner_.lock();
+    return owner ? std::shared_ptr<GroupFlow>{std::move(owner), this} : nullptr;
 }
 
 DISTWORK_DECL void GroupFlow::add(const std::shared_ptr<Addition>& addition) noexcept {
@@ -39,6 +40,7 @@ DISTWORK_DECL void GroupFlow::add(const std::shared_ptr<Addition>& addition) noe
         if (unsettled_ + unread + additions_.size() + beginning_ >= max_unread_)
             throw Error::with_text(Errc::too_many_unread,
                                    "the group holds as many works and outcomes as GroupOptions::max_unread allows");
+        ++expected_;
         begins = additions_.empty() && elements_.empty() && has_room();
         if (begins) return void(++beginning_);
         DISTWORK_MARK(group_addition_waited);
@@ -56,16 +58,32 @@ DISTWORK_DECL void GroupFlow::cancel(const std::shared_ptr<Addition>& addition) 
         const auto found = std::find(additions_.begin(), additions_.end(), addition);
         if (found == additions_.end()) return;
         additions_.erase(found);
+        --expected_;
     }
     addition->fail(exception_of([] { throw Error{Errc::cancelled, "adding a work to a group"}; }));
     tell_of_end();
 }
 
-DISTWORK_DECL void GroupFlow::add(std::unique_ptr<LazyWorks> elements) {
+DISTWORK_DECL void GroupFlow::add(std::unique_ptr<LazyWorks> elements, std::size_t size) {
     {
         const std::lock_guard lock{mutex_};
         if (is_closed_) throw Error::with_text(Errc::stopped, "the group is closed: nothing is added to it any more");
         elements_.push_back(std::move(elements));
+        is_hungry_ = true;
+        expected_ += size;
+        if (size == 0) has_unsized_ = true;
+    }
+    begin_to_pump();
+}
+
+DISTWORK_DECL void GroupFlow::add_again(std::unique_ptr<LazyWorks> elements, std::size_t size) noexcept {
+    std::list<std::unique_ptr<LazyWorks>> one = surely([] { return std::list<std::unique_ptr<LazyWorks>>(1); });
+    one.front() = std::move(elements);
+    {
+        const std::lock_guard lock{mutex_};
+        under_way_elements_ -= std::min(size, under_way_elements_);
+        if (is_cancelled_) return;
+        elements_.splice(elements_.begin(), one);
         is_hungry_ = true;
     }
     begin_to_pump();
@@ -108,7 +126,7 @@ DISTWORK_DECL void GroupFlow::cancel() noexcept {
     tell_of_end();
 }
 
-DISTWORK_DECL void GroupFlow::submit(const std::shared_ptr<GroupSubmission>& work) {
+DISTWORK_DECL void GroupFlow::submit(const std::shared_ptr<GroupSubmission>& work, bool is_encoded) {
     bool is_cancelled = false;
     {
         const std::lock_guard lock{mutex_};
@@ -118,7 +136,9 @@ DISTWORK_DECL void GroupFlow::submit(const std::shared_ptr<GroupSubmission>& wor
             free_positions_.push_back(under_way_.size() - 1);
         }
         work->source = self();
-        work->index = submitted_++;
+        if (work->index == GroupSubmission::no_index) work->index = submitted_++;
+        if (begun_ == std::chrono::steady_clock::time_point{}) begun_ = scheduler_->now();
+        under_way_elements_ += work->elements();
         work->position = free_positions_.back();
         free_positions_.pop_back();
         under_way_[work->position] = work;
@@ -126,7 +146,10 @@ DISTWORK_DECL void GroupFlow::submit(const std::shared_ptr<GroupSubmission>& wor
         is_cancelled = is_cancelled_;
     }
     ++unsent_;
-    scheduler_->submit(work);
+    unsent_elements_ += work->elements();
+    unsent_bytes_ += chunk_bytes(*work);
+    if (is_encoded) scheduler_->submit_encoded(work);
+    else scheduler_->submit(work);
     if (is_cancelled) scheduler_->cancel(work);
 }
 
@@ -137,14 +160,49 @@ DISTWORK_DECL void GroupFlow::release(GroupSubmission& work) noexcept {
         free_positions_.push_back(work.position);
     }
     if (work.was_sent || DISTWORK_PLANTED(forget_what_was_unsent)) return;
-    if (--unsent_ <= wanted_ / 2 && is_hungry_) begin_to_pump();
+    if (no_longer_unsent(work)) begin_to_pump();
+}
+
+DISTWORK_DECL void GroupFlow::came(std::size_t outcomes, std::size_t errors) noexcept {
+    const std::lock_guard lock{mutex_};
+    unread_ += static_cast<std::ptrdiff_t>(outcomes);
+    under_way_elements_ -= std::min(outcomes, under_way_elements_);
+    done_ += outcomes;
+    failed_ += errors;
+}
+
+DISTWORK_DECL void GroupFlow::note_text(std::string_view text) noexcept {
+    const std::lock_guard lock{mutex_};
+    static_cast<void>(exception_of([&] { text_.assign(text); }));
+}
+
+DISTWORK_DECL GroupProgress GroupFlow::progress() const {
+    GroupProgress all;
+    std::vector<std::weak_ptr<GroupSubmission>> works;
+    const auto now = scheduler_->now();
+    {
+        const std::lock_guard lock{mutex_};
+        const bool has_ended = is_closed_ && elements_.empty() && additions_.empty() && unsettled_ == 0;
+        all.done = done_;
+        all.failed = failed_;
+        all.waiting = std::min<std::size_t>(unsent_elements_, under_way_elements_);
+        all.running = under_way_elements_ - all.waiting;
+        all.total = has_ended ? done_ : std::max(expected_, done_ + under_way_elements_);
+        all.may_grow = !has_ended && (!is_closed_ || (has_unsized_ && !elements_.empty()));
+        all.text = text_;
+        if (begun_ != std::chrono::steady_clock::time_point{}) all.elapsed = now - begun_;
+        works = under_way_;
+    }
+    for (const auto& weak : works)
+        if (const auto work = weak.lock()) all.reported += work->reported();
+    all.reported = std::min(all.reported, static_cast<double>(all.running));
+    return all;
 }
 
 DISTWORK_DECL void GroupFlow::settled() noexcept {
     {
         const std::lock_guard lock{mutex_};
         --unsettled_;
-        ++unread_;
     }
     tell_of_end();
 }
@@ -198,9 +256,15 @@ DISTWORK_DECL void GroupFlow::begin_to_pump() noexcept {
     post_surely(executor(), [self = self()] { self->pump(); });
 }
 
-DISTWORK_DECL void GroupFlow::was_sent(HungrySources& hungry) noexcept {
-    // `pump_one` sets is_hungry_ before it reads unsent_, so that one of the two sees what the other did.
-    if (--unsent_ <= wanted_ / 2 && is_hungry_ && !DISTWORK_PLANTED(let_a_group_sleep)) hungry.add(*this);
+DISTWORK_DECL void GroupFlow::was_sent(const Submission& work, HungrySources& hungry) noexcept {
+    if (no_longer_unsent(work) && !DISTWORK_PLANTED(let_a_group_sleep)) hungry.add(*this);
+}
+
+DISTWORK_DECL bool GroupFlow::no_longer_unsent(const Submission& work) noexcept {
+    // `pump_one` sets is_hungry_ before it reads these, so that one of the two sees what the other did.
+    unsent_elements_ -= work.elements();
+    unsent_bytes_ -= chunk_bytes(work);
+    return --unsent_ <= wanted_ / 2 && is_hungry_;
 }
 
 DISTWORK_DECL bool GroupFlow::may_go_on() const noexcept {
@@ -218,7 +282,8 @@ DISTWORK_DECL void GroupFlow::pump() noexcept {
 
 DISTWORK_DECL bool GroupFlow::pump_one() noexcept {
     std::shared_ptr<Addition> addition;
-    LazyWorks* elements = nullptr;
+    std::list<std::unique_ptr<LazyWorks>>::iterator elements;
+    bool has_elements = false;
     std::list<std::unique_ptr<LazyWorks>> dropped;  // a user's: destroyed without the lock
     {
         const std::lock_guard lock{mutex_};
@@ -231,13 +296,14 @@ DISTWORK_DECL bool GroupFlow::pump_one() noexcept {
             additions_.pop_front();
             ++beginning_;
         } else if (is_pumping_) {
-            elements = elements_.front().get();
+            elements = elements_.begin();
+            has_elements = true;
         }
     }
     if (addition) return begin(*addition), true;
-    if (!elements) return dropped.clear(), tell_of_end(), false;
+    if (!has_elements) return dropped.clear(), tell_of_end(), false;
     bool has_more = false;
-    auto failure = exception_of([&] { has_more = elements->add_next(); });
+    auto failure = exception_of([&] { has_more = (*elements)->add_next(); });
     if (has_more) return true;
     // Told while the elements are still there: the group cannot have ended before.
     if (failure) {
@@ -248,7 +314,7 @@ DISTWORK_DECL bool GroupFlow::pump_one() noexcept {
         changed_();
     }
     const std::lock_guard lock{mutex_};
-    dropped.splice(dropped.end(), elements_, elements_.begin());
+    dropped.splice(dropped.end(), elements_, elements);
     return true;
 }
 

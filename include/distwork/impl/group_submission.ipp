@@ -20,14 +20,21 @@ DISTWORK_DECL void GroupSubmission::note_sending(const Socket& to, std::chrono::
                                                  HungrySources& hungry) noexcept {
     if (!peer_) {
         waited_ = now - submitted_;
-        source->was_sent(hungry);
+        source->was_sent(*this, hungry);
     }
+    reported_.store(0, std::memory_order_relaxed);
     peer_ = to.peer;
     socket_ = to.information.id;
 }
 
 DISTWORK_DECL void GroupSubmission::note_execution(std::chrono::nanoseconds time) noexcept {
     executed_ = time;
+}
+
+DISTWORK_DECL void GroupSubmission::note_progress(const ProgressBody& progress) noexcept {
+    if (elements() != 1) return;  // of which of them?
+    reported_.store(progress.millionths, std::memory_order_relaxed);
+    if (!progress.text.empty()) source->note_text(progress.text);
 }
 
 DISTWORK_DECL void GroupSubmission::describe(AnyOutcome& outcome) const {

@@ -42,8 +42,9 @@ public:
         for (const std::string& label : options_.labels) {
             if (label.find(',') != std::string::npos)
                 throw Error::with_text(Errc::bad_option, "the label \"" + label + "\" has a comma");
-            mark_.labels += (mark_.labels.empty() ? "" : ",") + label;
+            mark_.labels.push_back(label);
         }
+        mark_.limits = options_.limits;
         if (ChildMark::is_there())
             throw Error::with_text(
                 Errc::bad_option,
@@ -117,7 +118,8 @@ private:
         std::shared_ptr<LastLines> last_lines;
         std::chrono::steady_clock::time_point begun{};
         bool was_connected = false;
-        unsigned short_lives = 0;  // in a row
+        std::optional<std::error_code> why_closed;  // its connection
+        unsigned short_lives = 0;                   // in a row
     };
 
     static std::vector<std::string> own_arguments() {
@@ -132,6 +134,7 @@ private:
         auto child = std::make_shared<ChildProcess>(options_.arguments, variables_, mark_);
         process.last_lines = std::make_shared<LastLines>();
         process.was_connected = false;
+        process.why_closed.reset();
         process.begun = std::chrono::steady_clock::now();
         relay_->add(std::move(child->output), STDOUT_FILENO, nullptr);
         relay_->add(std::move(child->errors), STDERR_FILENO, process.last_lines);
@@ -147,6 +150,9 @@ private:
             constexpr int most_milliseconds = 50;  // its descriptors are closed just before it has ended
             if (!child->wait(most_milliseconds)) return std::string{};
             return "process " + std::to_string(child->id()) + ' ' + child->how_ended().value_or("ended");
+        };
+        watch.closed = [core = weak_from_this(), at = &process, weak = std::weak_ptr{child}](std::error_code why) {
+            if (const auto there = core.lock()) there->closed(*at, weak.lock(), why);
         };
         watch.handshake_timeout = std::chrono::hours{24 * 365};  // its end is noticed otherwise
         if (const auto master = master_.lock()) master->adopt(child->socket.release(), std::move(watch));
@@ -168,13 +174,26 @@ private:
         policy_.connected();
     }
 
-    void ended(Supervised& process) {
+    void closed(Supervised& process, const std::shared_ptr<ChildProcess>& child, std::error_code why) {
+        const std::lock_guard lock{mutex_};
+        if (!is_ending_ && process.child == child) process.why_closed = why;
+    }
+
+    /// The process has ended; `is_final`: its connection is not waited for.
+    void ended(Supervised& process, bool is_final = false) {
         std::string line;
         std::string reason;  // why none is started again
         {
             const std::lock_guard lock{mutex_};
             if (is_ending_ || !process.child || is_master_done()) return;
+            if (!process.why_closed && !is_final) return look_again(process);
+            if (process.why_closed == make_error_code(Errc::draining)) return give_up(process);  // it was let go
             const std::string how = process.child->how_ended().value_or("ended");
+            // It has drained, because of its limits or of a SIGTERM.
+            if (process.why_closed == make_error_code(Errc::connection_closed) && how == ChildProcess::regular_end) {
+                give_up(process);
+                return begin_later(process);
+            }
             line = "Local slave " + std::to_string(process.child->id()) + ' ' + how;
             give_up(process);
             const auto lived = std::chrono::steady_clock::now() - process.begun;
@@ -193,6 +212,15 @@ private:
         }
         log_(LogLevel::warning, line);
         if (!reason.empty()) end_without_slaves(reason + process.last_lines->text());
+    }
+
+    /// It may have been let go: the reason comes with the end of its connection.
+    void look_again(Supervised& process) {
+        process.timer.expires_after(std::chrono::milliseconds{100});
+        process.timer.async_wait([core = weak_from_this(), at = &process](std::error_code cancelled) {
+            const auto there = core.lock();
+            if (there && !cancelled) there->ended(*at, true);
+        });
     }
 
     /// If no slave can come from elsewhere, nothing will ever be executed.

@@ -16,6 +16,7 @@
 #include <thread>
 #include <utility>
 
+#include "../base/console.hpp"
 #include "../base/log_queue.hpp"
 #include "../program/child_mark.hpp"
 #include "../program/program_core.hpp"
@@ -43,7 +44,7 @@ struct CurrentProgram {
     }
 };
 
-DISTWORK_DECL ProgramCore::ProgramCore(const ProgramOptions& options) {
+DISTWORK_DECL ProgramCore::ProgramCore(const ProgramOptions& options) : progress_{options.progress} {
     const Log log = ConsoleLog{options.log};
     MasterOptions master;
     master.address = options.listen_address;
@@ -83,7 +84,9 @@ DISTWORK_DECL void ProgramCore::watch_signals() {
         if (cancelled) return;
         stop_by(first);
         signals_.async_wait([](std::error_code no, int second) {
-            if (!no) ::_exit(128 + second);
+            if (no) return;
+            static_cast<void>(exception_of([] { show_status({}); }));
+            ::_exit(128 + second);
         });
     });
 }
@@ -106,6 +109,7 @@ DISTWORK_DECL void ProgramCore::end() noexcept {
 }
 
 DISTWORK_DECL void ProgramCore::end_once() noexcept {
+    static_cast<void>(exception_of([] { show_status({}); }));
     const bool is_own_thread = std::this_thread::get_id() == thread_.get_id();
     if (!is_own_thread) {
         // Says bye, so that the slaves end by themselves. What still runs on them is not waited for.
@@ -119,6 +123,7 @@ DISTWORK_DECL void ProgramCore::end_once() noexcept {
     has_ended_ = true;
     if (is_own_thread) return thread_.detach();  // exit() was called on it: the process ends
     thread_.join();
+    static_cast<void>(exception_of([] { show_status({}); }));
     std::error_code ignored;
     static_cast<void>(signals_.clear(ignored));  // a later Ctrl-C ends the process, as without a program
     io_.restart();

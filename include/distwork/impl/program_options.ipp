@@ -52,6 +52,14 @@ inline LogLevel level_named(const std::string& value) {
     throw_bad_value(value, "one of debug, info, warning, error");
 }
 
+inline ProgressStyle style_named(const std::string& value) {
+    if (value == "auto") return ProgressStyle::automatic;
+    if (value == "bar") return ProgressStyle::bar;
+    if (value == "lines") return ProgressStyle::lines;
+    if (value == "none") return ProgressStyle::none;
+    throw_bad_value(value, "one of auto, bar, lines, none");
+}
+
 inline constexpr ProgramOption program_options[] = {
     {"slaves", "N", "slave processes on this machine; default: one for each processor",
      [](ProgramOptions& options, const std::string& value) {
@@ -77,6 +85,8 @@ inline constexpr ProgramOption program_options[] = {
      [](ProgramOptions& options, const std::string& value) { options.name = value; }},
     {"labels", "LABEL[,...]", "what the slaves offer: works with a label go only where it is",
      [](ProgramOptions& options, const std::string& value) { options.labels = comma_list(value); }},
+    {"progress", "STYLE", "shows how far a map is: auto, bar, lines or none; default: auto, a bar on a terminal",
+     [](ProgramOptions& options, const std::string& value) { options.progress = style_named(value); }},
     {"log", "LEVEL", "writes lines from this level on: debug, info, warning or error; default: warning",
      [](ProgramOptions& options, const std::string& value) { options.log = level_named(value); }},
     {"insecure-plaintext", "",

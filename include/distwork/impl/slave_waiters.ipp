@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -19,9 +21,10 @@ DISTWORK_DECL void SlaveWaiters::add(const std::shared_ptr<AnyWaiter>& waiter) n
     else surely([&] { waiters_.push_back(waiter); });
 }
 
-DISTWORK_DECL void SlaveWaiters::wake(std::size_t connected) noexcept {
-    std::erase_if(waiters_, [connected](const auto& waiter) {
-        if (waiter->count > connected) return false;
+DISTWORK_DECL void SlaveWaiters::wake(std::size_t connected,
+                                      const std::function<bool(std::uint64_t)>& has_left) noexcept {
+    std::erase_if(waiters_, [&](const auto& waiter) {
+        if (waiter->count > connected || (waiter->socket != 0 && !has_left(waiter->socket))) return false;
         waiter->complete(nullptr);
         return true;
     });

@@ -22,6 +22,7 @@
 #include "ready_set.ipp"
 #include "registry.ipp"
 #include "slave_waiters.ipp"
+#include "start_works.ipp"
 #include "submission.ipp"
 #include "type_name.ipp"
 #include "wire_archive.ipp"
@@ -34,6 +35,7 @@
 #include "output_relay.ipp"
 #include "program_core.ipp"
 #include "program_options.ipp"
+#include "progress_bar.ipp"
 #include "run_slave.ipp"
 #endif
 

@@ -29,6 +29,19 @@ DISTWORK_DECL bool Submission::may_go_again(const std::string& slave) {
     return true;
 }
 
+DISTWORK_DECL Submission::Past Submission::past() const {
+    if (!history_) return {.attempts = attempts};
+    return {attempts, history_->losses, history_->retries, history_->slaves};
+}
+
+DISTWORK_DECL void Submission::continues(const Past& past) {
+    attempts = past.attempts;
+    if (past.losses == 0 && past.retries == 0) return;
+    history().losses = past.losses;
+    history().retries = past.retries;
+    history().slaves = past.slaves;
+}
+
 DISTWORK_DECL std::chrono::nanoseconds Submission::pause_after_loss(std::uint64_t random) const noexcept {
     const unsigned losses = history_ ? history_->losses : 0;
     if (losses == 0) return {};

@@ -50,9 +50,9 @@ public:
     /// Queues a call and enters it into the table. Beyond the peer's window, the call is held back until answers come.
     ///
     /// *Errors*: `Errc::lost` after `give_up`; `unknown_type`, `shape_differs` or `foreign_type` if the peer cannot be
-    /// sent the type; `version_mismatch` if the peer does not know submissions of works; `too_many_waiting` if another
-    /// work waits for the call, and the window is full; `too_large`; `outbox_full`. It may throw std::bad_alloc. In all
-    /// these cases the call is not taken.
+    /// sent the type; `version_mismatch` if the peer does not know chunks, or submissions of works; `too_many_waiting` if
+    /// another work waits for the call, and the window is full; `too_large`; `outbox_full`. It may throw std::bad_alloc.
+    /// In all these cases the call is not taken.
     Sent send(const std::shared_ptr<Call>& call) {
         const std::lock_guard lock{mutex_};
         if (given_up_) return {Errc::lost};
@@ -60,7 +60,8 @@ public:
         if (number >= PeerTypes::unknown) return {types_.why_unknown(call->type())};
         const std::uint32_t timeout = timeout_of(*call);
         const std::size_t bytes = frame_bytes(*call, timeout);
-        if (call->parent_id != 0 && version_ < 2) return {Errc::version_mismatch};
+        if ((call->parent_id != 0 && version_ < 2) || (call->elements() != 1 && version_ < 3))
+            return {Errc::version_mismatch};
         // A call that a work waits for must not wait for calls that other works wait for.
         if (call->is_awaited && calls_.size() >= window_) return {Errc::too_many_waiting};
         if (bytes - frame_header_bytes > max_body_bytes_) return {Errc::too_large};
@@ -278,6 +279,7 @@ private:
             detail::store(prefix + prefix_bytes, call->parent_id);
             prefix_bytes += parent_bytes;
         }
+        if (call->elements() != 1) header.flags |= flag_chunk;
         const std::span<const std::byte> before{prefix, prefix_bytes};
         if (call->body_bytes() >= large_body_bytes) outbox_.append_large(header, call->shared_body(), before);
         else outbox_.append(header, call->body(), before);

@@ -41,6 +41,7 @@ public:
     void add_work(Frame&& frame, const WorkType& type, Session<Transport>& session,
                   SessionHandler<Transport>& handler) {
         WorkBatch::Item item{frame.header.id, &type, frame.body};
+        item.is_chunk = (frame.header.flags & flag_chunk) != 0;
         if (frame.header.flags & flag_timeout) {
             item.timeout_ms = detail::load<std::uint32_t>(frame.body.data());
             item.body = frame.body.subspan(timeout_bytes);
@@ -74,7 +75,8 @@ public:
         answer.own = std::move(frame.own);
         answer.reply.goes_on = frame.header.flags == flag_goes_on && !DISTWORK_PLANTED(free_a_slot_that_is_taken);
         const bool broken{decode(frame.header.kind, frame.body, answer.reply)};
-        if (!broken && (!answer.reply.goes_on || answer.reply.error == Errc::execution_timeout)) return true;
+        if (!broken && (!answer.reply.goes_on || answer.is_partial() || answer.reply.error == Errc::execution_timeout))
+            return true;
         answers_.pop_back();
         return false;
     }
@@ -83,7 +85,7 @@ public:
     template <class Visit>
     void for_each_reply(Visit visit) const {
         for (const Answer& answer : answers_)
-            if (answer.what == Answer::What::reply) visit(answer.id);
+            if (answer.what == Answer::What::reply && !answer.is_partial()) visit(answer.id);
     }
 
     /// Adds an answer without a body: a work comes back, or its slot changes.

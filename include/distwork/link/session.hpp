@@ -55,7 +55,7 @@ public:
 
     /// Tells the peer the reason, and ends the session when everything that waits has left. `text`, which must be a
     /// literal, explains the reason.
-    void leave(Errc reason, const char* text = "") noexcept {
+    void leave(Errc reason, const char* text) noexcept override {
         post([this, reason, text] {
             protocol_.part(reason, text);
             flush();

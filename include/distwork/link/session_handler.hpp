@@ -29,7 +29,7 @@ inline std::string why_ended(std::error_code reason, const std::string& detail) 
 
 /// Whether a session that ends with `reason` ended regularly: one of the peers left.
 inline bool is_clean_end(std::error_code reason) noexcept {
-    return !reason || reason == Errc::stopped || reason == Errc::connection_closed;
+    return !reason || reason == Errc::stopped || reason == Errc::draining || reason == Errc::connection_closed;
 }
 
 template <class Transport>

@@ -17,6 +17,7 @@
 #include "../wire/frame.hpp"
 #include "../wire/frame_reader.hpp"
 #include "../wire/handshake.hpp"
+#include "../wire/progress_body.hpp"
 #include "../wire/reply.hpp"
 #include "../wire/slave_state_body.hpp"
 #include "liveness.hpp"
@@ -147,6 +148,7 @@ private:
             case FrameKind::recall: return on_recall(frame);
             case FrameKind::returned: return on_returned(frame);
             case FrameKind::credit: return on_credit(frame);
+            case FrameKind::progress: return on_progress(frame);
             case FrameKind::ping: return on_ping(frame);
             case FrameKind::pong: return on_pong(frame);
             case FrameKind::drain: return on_drain();
@@ -206,6 +208,8 @@ private:
             return part(Errc::protocol_violation,
                         "the peer exceeded the advertised window of " + std::to_string(settings_.window) + " works");
         if (frame.header.flags & flag_submission) return on_submission(std::move(frame), *type);
+        const bool is_chunk = (frame.header.flags & flag_chunk) != 0;
+        if (is_chunk && (handshake_.version() < 3 || settings_.role != Role::slave)) return on_nonsense(frame.header);
         if (handler_->accepts(*type)) batch_.add_work(std::move(frame), *type, session_, *handler_);
         else
             session_.reply({.kind = FrameKind::error, .id = frame.header.id},
@@ -226,6 +230,8 @@ private:
 
     bool on_reply(Frame&& frame) {
         const FrameHeader header = frame.header;
+        const bool is_partial = header.kind == FrameKind::answer && header.flags != 0;  // an answer to a chunk
+        if (is_partial && (handshake_.version() < 3 || settings_.role != Role::master)) return on_nonsense(header);
         return batch_.add_answer(std::move(frame)) || on_nonsense(header);
     }
 
@@ -260,6 +266,15 @@ private:
             return on_nonsense(frame.header);
         if (id == 0) handler_->slot_freed(session_.shared_from_this());
         else batch_.add(is_taken ? Answer::What::takes_slot : Answer::What::gives_slot, id);
+        return true;
+    }
+
+    bool on_progress(const Frame& frame) {
+        ProgressBody progress;
+        if (handshake_.version() < 3 || settings_.role != Role::master || decode(frame.body, progress))
+            return on_nonsense(frame.header);
+        const auto call = session_.multiplexer().look_up(frame.header.id);
+        if (call && !call->claimed()) call->note_progress(progress);
         return true;
     }
 

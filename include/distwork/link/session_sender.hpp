@@ -12,6 +12,7 @@
 
 #include "../base/asio.hpp"
 #include "../calls/call.hpp"
+#include "../calls/locals.hpp"
 #include "../calls/peer.hpp"
 #include "../transport.hpp"
 #include "../types/peer_types.hpp"
@@ -50,6 +51,11 @@ public:
         if (multiplexer_.cancel(call)) wake_writer();
     }
 
+    Locals* locals() noexcept override { return distributes() ? &locals_ : nullptr; }
+
+    bool takes_chunks() const noexcept override { return version_ >= 3; }
+    std::size_t max_answer_bytes() const noexcept override { return max_answer_bytes_; }
+
     bool distributes() const noexcept override { return settings_->role == Role::slave; }
 
     bool recall(const Call& call) override {
@@ -63,6 +69,13 @@ public:
         if (version_ < 2 || settings_->role != Role::slave) return;
         const std::uint8_t flags = is_taken ? flag_takes_slot : std::uint8_t{0};
         if (multiplexer_.send({.kind = FrameKind::credit, .flags = flags, .id = id})) wake_writer();
+    }
+
+    void tell_progress(std::uint64_t id, const ProgressBody& progress) noexcept override {
+        if (version_ < 3 || !distributes() || !takes_answers()) return;
+        static_cast<void>(exception_of([&] {
+            if (multiplexer_.send({.kind = FrameKind::progress, .id = id}, encode(progress))) wake_writer();
+        }));
     }
 
     asio::ip::tcp::endpoint remote_endpoint() const override { return endpoint_; }
@@ -171,6 +184,7 @@ private:
 
     const std::shared_ptr<const SessionSettings> settings_;
     Multiplexer multiplexer_;
+    Locals locals_;
 
     // session strand
     OwnTypes types_;

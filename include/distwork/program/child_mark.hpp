@@ -6,8 +6,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "../base/separate.hpp"
+#include "../process_limits.hpp"
 
 namespace distwork::detail {
 
@@ -18,10 +20,11 @@ struct ChildMark {
     static constexpr int socket = 3;        ///< its end of the connection to its master
     static constexpr int parent_lives = 4;  ///< the reading end of a pipe that nobody writes; its end is the parent's
 
-    std::string labels;  ///< separated by commas
+    ProcessLimits limits{};
+    std::vector<std::string> labels{};  ///< without commas
 
-    /// `DISTWORK_CHILD=labels`
-    std::string text() const { return std::string{variable} + '=' + labels; }
+    /// `DISTWORK_CHILD=`, then the limits and the labels, separated by commas.
+    std::string text() const;
 
     /// The mark of this process; none if it was not started as a slave. The variable is gone afterwards.
     static std::optional<ChildMark> take();

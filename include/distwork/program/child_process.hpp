@@ -57,6 +57,9 @@ public:
     /// Sends a signal to all of its process group.
     void signal(int number) const noexcept;
 
+    /// What how_ended says of a process that has returned 0.
+    static constexpr const char* regular_end = "ended with status 0";
+
     /// Ends it, and waits for its end.
     void end() const noexcept;
 

@@ -5,14 +5,17 @@
 #include <cstddef>
 #include <exception>
 #include <iterator>
+#include <list>
 #include <memory>
-#include <optional>
 #include <utility>
 #include <vector>
 
 #include "../base/surely.hpp"
 #include "../error.hpp"
+#include "../groups/group_readers.hpp"
+#include "../groups/map_source.hpp"
 #include "../outcome.hpp"
+#include "../progress_bar.hpp"
 #include "../submit_options.hpp"
 #include "../work_group.hpp"
 #include "program_core.hpp"
@@ -29,14 +32,14 @@ public:
         using value_type = Outcome<R>;
         using difference_type = std::ptrdiff_t;
 
-        Outcome<R>& operator*() const { return *loop_->current_; }
-        Outcome<R>* operator->() const { return &*loop_->current_; }
+        Outcome<R>& operator*() const { return loop_->outcomes_.front(); }
+        Outcome<R>* operator->() const { return &loop_->outcomes_.front(); }
         Iterator& operator++() {
             loop_->advance();
             return *this;
         }
         void operator++(int) { ++*this; }
-        bool operator==(std::default_sentinel_t) const { return !loop_->current_; }
+        bool operator==(std::default_sentinel_t) const { return loop_->outcomes_.empty(); }
 
     private:
         friend MapLoop;
@@ -47,7 +50,8 @@ public:
     explicit MapLoop(std::shared_ptr<ProgramCore> core)
         : core_{std::move(core)},
           context_{std::make_shared<asio::io_context>()},
-          group_{core_->master(), group_options(*context_)} {}
+          group_{core_->master(), group_options(*context_)},
+          bar_{core_->executor(), group_, core_->progress()} {}
 
     MapLoop(MapLoop&&) noexcept = default;
     MapLoop& operator=(MapLoop&&) = delete;
@@ -63,7 +67,7 @@ public:
 
     template <auto F, class Range>
     void add(Range&& range, SubmitOptions options) {
-        group_.template add_all<F>(std::forward<Range>(range), std::move(options));
+        add_elements<F>(PartsOf::core(group_), elements_of(std::forward<Range>(range)), std::move(options));
         group_.close();
     }
 
@@ -99,8 +103,10 @@ private:
     }
 
     void advance() {
-        do read();
-        while (current_ && is_omitted(*current_));
+        do {
+            if (!outcomes_.empty()) outcomes_.pop_front();
+            if (outcomes_.empty()) read();
+        } while (!outcomes_.empty() && is_omitted(outcomes_.front()));
     }
 
     /// What a stop kept from being sent.
@@ -112,16 +118,19 @@ private:
     struct Read {
         bool is_done = false;
         std::exception_ptr failure;
-        std::optional<Outcome<R>> outcome;
+        std::list<Outcome<R>> outcomes;
     };
 
+    /// Reads the outcomes that there are, at least one; none at the end.
     void read() {
+        constexpr std::size_t most = 1024;
         const auto read = std::make_shared<Read>();
-        group_.async_next([read](std::exception_ptr error, std::optional<Outcome<R>> outcome) {
-            read->is_done = true;
-            read->failure = std::move(error);
-            read->outcome = std::move(outcome);
-        });
+        async_read<std::list<Outcome<R>>>(PartsOf::core(group_), most,
+                                          [read](std::exception_ptr error, std::list<Outcome<R>> outcomes) {
+                                              read->is_done = true;
+                                              read->failure = std::move(error);
+                                              read->outcomes = std::move(outcomes);
+                                          });
         context_->restart();
         while (!read->is_done) {
             const std::size_t done = context_->run_one_for(std::chrono::milliseconds{100});
@@ -129,13 +138,14 @@ private:
         }
         context_->poll_one();  // takes elements that there is room for
         if (read->failure) std::rethrow_exception(read->failure);
-        current_ = std::move(read->outcome);
+        outcomes_ = std::move(read->outcomes);
     }
 
     std::shared_ptr<ProgramCore> core_;
     std::shared_ptr<asio::io_context> context_;
     WorkGroup<R> group_;
-    std::optional<Outcome<R>> current_;
+    ProgressBar bar_;                 // drawn on the I/O thread, also while the body of the loop runs
+    std::list<Outcome<R>> outcomes_;  // the first one is the current one
 };
 
 }  // namespace distwork::detail

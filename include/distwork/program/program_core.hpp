@@ -32,6 +32,7 @@ public:
     asio::any_io_executor executor() { return io_.get_executor(); }
     std::stop_token stop_token() const noexcept { return stop_.get_token(); }
     int status() const noexcept { return status_; }
+    ProgressStyle progress() const noexcept { return progress_; }
 
     /// *Errors*: throws Error (on_io_thread).
     void check_thread() const;
@@ -49,6 +50,7 @@ private:
     const int process_ = process_id();
     asio::io_context io_;
     std::optional<asio::executor_work_guard<asio::io_context::executor_type>> busy_{io_.get_executor()};
+    const ProgressStyle progress_;
     std::stop_source stop_;
     std::atomic<int> status_{0};
     std::optional<Master<>> master_;

@@ -11,6 +11,7 @@
 
 #include "../base/separate.hpp"
 #include "../log_level.hpp"
+#include "../progress_bar.hpp"
 #include "../role_options.hpp"
 
 namespace distwork::detail {
@@ -24,6 +25,7 @@ struct ProgramOptions {
     std::vector<MasterAddress> slave_of;  ///< not empty: this process is a slave of one of these masters
     std::string name;
     std::vector<std::string> labels;
+    ProgressStyle progress = ProgressStyle::automatic;
     LogLevel log = LogLevel::warning;
     bool insecure_plaintext = false;
     bool help = false;

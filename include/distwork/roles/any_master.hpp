@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "../statistics.hpp"
 #include "../types/registry.hpp"
 #include "../version.hpp"
+#include "../work.hpp"
 #include "any_role.hpp"
 #include "any_scheduler.hpp"
 #include "slave_waiters.hpp"
@@ -28,6 +30,9 @@ public:
     virtual void accept_work(const WorkType& type) = 0;
     virtual void accept_submission(const WorkType& type) = 0;
 
+    /// Each slave executes this work before all others, also one that connects later. *Errors*: as StartWorks::add.
+    virtual void on_start(std::shared_ptr<const IWork> work) = 0;
+
     // Its slaves
 
     /// Takes over a connection whose other end is a slave. *Errors*: Error (bad_option: the transport cannot do this),
@@ -35,6 +40,10 @@ public:
     virtual void adopt(int handle, ConnectionWatch watch) = 0;
     /// Completes the waiter when as many slaves are connected as it wants. *Errors*: Error (stopped, cancelled).
     virtual void wait_for_slaves(const std::shared_ptr<SlaveWaiters::AnyWaiter>& waiter) noexcept = 0;
+    /// The slave finishes what it holds, and is told to leave.
+    virtual void drain(std::uint64_t socket) = 0;
+    /// The slave is told to leave at once. Returns false if there is no such slave.
+    virtual bool disconnect(std::uint64_t socket) noexcept = 0;
     virtual void stop_waiting(const std::shared_ptr<SlaveWaiters::AnyWaiter>& waiter) noexcept = 0;
 
     // What it knows
@@ -49,12 +58,14 @@ protected:
     ~AnyMaster() = default;
 };
 
-/// Completes `handler` when at least `count` slaves are connected. *Errors*: Error (stopped, cancelled).
+/// Completes `handler` when at least `count` slaves are connected, and, if `leaver` is not 0, that slave has left.
+/// *Errors*: Error (stopped, cancelled).
 template <class Handler>
-void wait_for_slaves(const std::shared_ptr<AnyMaster>& master, std::size_t count, Handler& handler) {
+void wait_for_slaves(const std::shared_ptr<AnyMaster>& master, std::size_t count, std::uint64_t leaver,
+                     Handler& handler) {
     const auto slot = asio::get_associated_cancellation_slot(handler);
     const auto waiter =
-        std::make_shared<SlaveWaiters::Waiter<Handler>>(count, handler, master->scheduler()->executor());
+        std::make_shared<SlaveWaiters::Waiter<Handler>>(count, leaver, handler, master->scheduler()->executor());
     cancel_through(slot, [master = std::weak_ptr{master}, waiting = std::weak_ptr{waiter}] {
         const auto there = master.lock();
         if (const auto still = waiting.lock(); there && still) there->stop_waiting(still);

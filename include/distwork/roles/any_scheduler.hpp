@@ -1,6 +1,7 @@
 #pragma once
 
 #include <any>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -34,6 +35,10 @@ public:
     /// Admits nothing more, and fails what waits for a slave. What was sent goes on, and is not sent again.
     virtual void interrupt(const Error& why) noexcept = 0;
 
+    /// While the result exists, a master that stops goes on: works are to be submitted that were admitted before. *Errors*:
+    /// std::bad_alloc.
+    virtual std::shared_ptr<void> hold_open() = 0;
+
     /// Where calls complete whose handlers have no associated executor.
     virtual const asio::any_io_executor& executor() const noexcept = 0;
     virtual const ArchiveLimits& limits() const noexcept = 0;
@@ -42,6 +47,9 @@ public:
     virtual std::size_t connected_slave_count() const = 0;
     virtual std::size_t backlog_size() const = 0;
     virtual std::size_t max_backlog() const noexcept = 0;
+    /// The bytes of a chunk that every slave takes; 0 if some take none.
+    virtual std::size_t max_chunk_bytes() const = 0;
+    virtual std::chrono::steady_clock::time_point now() const = 0;
     /// Whether the backlog has room for a work of `bytes` for each of the sockets.
     virtual bool has_room_for_all(const std::vector<std::uint64_t>& sockets, const WorkType& type,
                                   std::size_t bytes) const = 0;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "../base/asio.hpp"
+#include "../execution/slave_activity.hpp"
 #include "../role_options.hpp"
 #include "../version.hpp"
 #include "any_role.hpp"
@@ -16,6 +17,7 @@ namespace distwork::detail {
 class AnySlave : public AnyRole {
 public:
     virtual bool is_connected() const noexcept = 0;
+    virtual SlaveActivity activity() const = 0;
     virtual const asio::any_io_executor& executor() const noexcept = 0;
 
 protected:

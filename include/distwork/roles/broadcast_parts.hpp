@@ -108,6 +108,7 @@ public:
             part->set_body(body);
             part->options = options;
             part->pinned = outcomes_[i].socket;
+            part->is_part = true;
             outcomes_[i].index = i;
             parts.push_back(std::move(part));
         }
@@ -160,6 +161,7 @@ void broadcast(const std::shared_ptr<AnyScheduler>& scheduler, Whole& whole, con
         }
         type = &scheduler->registry().own(*type);
         scheduler->enumerate_sockets([&](const SocketInformation& socket) {
+            if (options.slave() != 0 && options.slave() != socket.id) return;
             const auto& wanted = options.labels();
             if (!std::includes(socket.labels.begin(), socket.labels.end(), wanted.begin(), wanted.end())) return;
             auto& outcome = outcomes.emplace_back();

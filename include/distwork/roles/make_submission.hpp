@@ -22,6 +22,7 @@ std::shared_ptr<Base> make_submission(const std::shared_ptr<AnyScheduler>& sched
     std::shared_ptr<Base> call = std::make_shared<TypedCall<Base, Kept, Handler, Delivered>>(
         std::move(work), handler, scheduler->executor(), scheduler->executor());
     call->options = std::move(options);
+    call->pinned = call->options.slave();
     return call;
 }
 template <class Base, class Kept, class Handler>

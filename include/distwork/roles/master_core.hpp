@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <string>
@@ -66,8 +67,18 @@ public:
 
     void accept_work(const WorkType& type) override { sessions_->accept_work(type); }
     void accept_submission(const WorkType& type) override { sessions_->accept_submission(type); }
+    void on_start(std::shared_ptr<const IWork> work) override { sessions_->on_start(std::move(work)); }
     void wait_for_slaves(const WaiterPtr& waiter) noexcept override { sessions_->wait_for_slaves(waiter); }
     void stop_waiting(const WaiterPtr& waiter) noexcept override { sessions_->stop_waiting(waiter); }
+    void drain(std::uint64_t socket) override { sessions_->drain(socket); }
+    bool disconnect(std::uint64_t socket) noexcept override {
+        const auto session = scheduler_->container().peer(socket);
+        if (!session) return false;
+        scheduler_->container().drain(socket);  // from now on it gets nothing
+        scheduler_->notice();
+        session->leave(Errc::draining, "the master disconnects it");
+        return true;
+    }
     void socket_selector(Selector selector) { scheduler_->socket_selector(std::move(selector)); }
 
     std::vector<Waiting> waiting() const override {

@@ -38,6 +38,7 @@
 #include "no_slave_alarm.hpp"
 #include "outcome_counts.hpp"
 #include "role_log.hpp"
+#include "settling.hpp"
 
 namespace distwork::detail {
 
@@ -73,6 +74,8 @@ public:
     std::size_t connected_slave_count() const override { return container_.size(); }
     std::size_t backlog_size() const override { return container_.backlog_size(); }
     std::size_t max_backlog() const noexcept override { return max_backlog_; }
+    std::size_t max_chunk_bytes() const override { return container_.max_chunk_bytes(); }
+    std::chrono::steady_clock::time_point now() const override { return transport_.now(); }
     bool has_room_for_all(const std::vector<std::uint64_t>& sockets, const WorkType& type,
                           std::size_t bytes) const override {
         return container_.has_room_for_all(sockets, type, bytes);
@@ -110,17 +113,12 @@ public:
 
     void cancel(const SubmissionPtr& call) noexcept override { end(call, Errc::cancelled); }
 
-    void interrupt(const Error& why) noexcept override {
-        container_.close();
-        {
-            const Settling settling{*this};
-            for (const SubmissionPtr& work : container_.take_waiting())
-                if (work->claim(Errc::stopped))
-                    fail(work, exception_of([&] {
-                             throw Error::with_text(why.code(), std::string{work->name()} + ": " + why.what());
-                         }));
-        }
-        notice();
+    void interrupt(const Error& why) noexcept override { fail_waiting(why, false); }
+
+    std::shared_ptr<void> hold_open() override {
+        begin_settling();
+        const auto release = [all = this->shared_from_this()](void*) { all->end_settling(), all->notice(); };
+        return {static_cast<void*>(this), release};
     }
 
     Statistics statistics() const override {
@@ -174,17 +172,8 @@ public:
         deliver_all(executor_, std::move(calls));
     }
 
-    /// Exists from before works are removed from the container until their outcomes are counted. A drain that finds the
-    /// container quiet must wait for that, too. The owner must call `notice` afterwards.
-    class Settling {
-    public:
-        explicit Settling(Scheduler& all) noexcept : all_{all} { all_.begin_settling(); }
-        Settling(const Settling&) = delete;
-        ~Settling() { all_.end_settling(); }
-
-    private:
-        Scheduler& all_;
-    };
+    /// While it exists, the scheduler is not quiet. The owner must call `notice` afterwards.
+    Settling settle() noexcept { return Settling{settling_}; }
     void begin_settling() noexcept { ++settling_; }
     void end_settling() noexcept { --settling_; }
 
@@ -199,7 +188,7 @@ public:
     /// Settles all works that wait. From now on no work is sent again.
     void abandon_waiting() noexcept {
         timers_->stop();
-        interrupt(surely([] { return Error::with_text(Errc::stopped, "the master stopped"); }));
+        fail_waiting(surely([] { return Error::with_text(Errc::stopped, "the master stopped"); }), true);
     }
 
     /// Reports the events that happened under the container's lock. Must be called after each function that may cause
@@ -229,14 +218,12 @@ private:
         notice();
     }
 
-    static bool is_admission(Admission admission) noexcept {
-        return admission == Admission::sent || admission == Admission::queued;
-    }
-
     void tell(News news) noexcept {
         if (news.look) look_later();
         news.hungry.wake_all();
+        for (const auto& slave : news.leaving) slave->leave(Errc::draining, "the master lets it go");
         for (const auto& work : news.admitted) work->admitted();
+        for (const auto& chunk : news.to_split) settle_waiting(chunk, nullptr);
         static_cast<void>(exception_of([&] { log_news(news); }));  // on allocation failure only a line is lost
     }
 
@@ -300,7 +287,7 @@ private:
 
     void expire(const SubmissionPtr& call) noexcept {
         {
-            const Settling settling{*this};
+            const Settling settling{settling_};
             auto error = error_of(*call, Errc::queue_timeout, [&] {
                 return over("queue_timeout", call->options.queue_timeout()) + container_.why(*call);
             });
@@ -316,32 +303,48 @@ private:
 
     void send_later(const SubmissionPtr& work, std::chrono::nanoseconds pause) noexcept {
         auto error = exception_of([&] { set(work->timers().next_attempt, pause, work, &Scheduler::send_again); });
-        if (error) fail_waiting(work, std::move(error));
+        if (error) settle_waiting(work, std::move(error));
     }
 
     void send_again(const SubmissionPtr& work) noexcept {
+        if (work->is_to_split()) return settle_waiting(work, nullptr);
         ByteBuffer room;
         auto error = exception_of([&] {
             work->encode(room, limits());
             static_cast<void>(container_.send_again(work));
         });
-        // The object has changed since it was first encoded and does not encode any more; or an allocation failed.
-        if (error) fail_waiting(work, std::move(error));
+        // The object has changed since it was first encoded and does not encode any more; or an allocation failed. The
+        // works of a chunk are tried one by one.
+        if (error) settle_waiting(work, work->elements() == 1 ? std::move(error) : nullptr);
         else notice();
     }
 
-    /// Fails a work that was to be sent again and cannot.
-    void fail_waiting(const SubmissionPtr& work, std::exception_ptr error) noexcept {
-        if (!work->claim(Errc::malformed)) return;
+    /// Completes a work that waits and is not to be sent. `error`: why not; null: it is a chunk, which is split.
+    void settle_waiting(const SubmissionPtr& work, std::exception_ptr error) noexcept {
+        if (!work->claim(error ? Errc::malformed : Errc{})) return;
         {
-            const Settling settling{*this};
+            const Settling settling{settling_};
             container_.cancel(*work);
+            if (!error) work->split();
             fail(work, std::move(error));
         }
         notice();
     }
 
     // How submissions end here
+
+    /// Admits nothing more, and fails what waits; if `is_over`, start works, too.
+    void fail_waiting(const Error& why, bool is_over) noexcept {
+        const Errc code = errc_of(why.code(), Errc::stopped);
+        container_.close();
+        {
+            const Settling settling{settling_};
+            for (const SubmissionPtr& work : container_.take_waiting(is_over))
+                if (work->claim(Errc::stopped))
+                    fail(work, error_of(*work, code, [&] { return std::string{why.what()}; }));
+        }
+        notice();
+    }
 
     void end(const SubmissionPtr& call, Errc reason) noexcept {
         auto error = error_of(*call, reason, [&] {
@@ -354,7 +357,7 @@ private:
         }
         if (reason == Errc::deadline) DISTWORK_MARK(deadline);
         {
-            const Settling settling{*this};
+            const Settling settling{settling_};
             container_.cancel(*call);
             if (!DISTWORK_PLANTED(drop_on_cancel)) fail(call, std::move(error));
         }

@@ -75,6 +75,7 @@ public:
     const asio::any_io_executor& executor() const noexcept override { return executor_; }
 
     bool is_connected() const noexcept override { return connected_; }
+    SlaveActivity activity() const override { return works_->activity(); }
 
     /// From now on until the end, tells the master about types that libraries register.
     void observe_registry() { settings_->types->observe(*this); }
@@ -232,7 +233,7 @@ private:
 
     bool is_last_session() const noexcept {
         return options_.reconnect == Reconnect::never ||
-               (options_.reconnect == Reconnect::until_bye && reason_ == Errc::stopped);
+               (options_.reconnect == Reconnect::until_bye && (reason_ == Errc::stopped || reason_ == Errc::draining));
     }
 
     /// One connection to one master, from its beginning to its end. Throws if no session was opened, if no later
@@ -298,10 +299,10 @@ private:
             if (reason == final) return false;
         return true;
     }
-    /// Whether a peer broke the protocol. Then the attempt counts as failed, so that the other masters of the list are
-    /// tried; else the first master would always be tried first again.
+    /// Whether a peer broke the protocol, or this slave could not be started. Then the attempt counts as failed, so that
+    /// the other masters of the list are tried, and pauses grow.
     static bool is_broken(std::error_code reason) noexcept {
-        return reason == Errc::protocol_violation || reason == Errc::frame_too_large;
+        return reason == Errc::protocol_violation || reason == Errc::frame_too_large || reason == Errc::start_failed;
     }
     static bool passes(const std::exception_ptr& failed) {
         try {

@@ -16,6 +16,7 @@
 
 #include "../base/asio.hpp"
 #include "../base/surely.hpp"
+#include "../base/type_name.hpp"
 #include "../calls/call.hpp"
 #include "../calls/deliver.hpp"
 #include "../dispatch/socket_container.hpp"
@@ -34,6 +35,7 @@
 #include "scheduler.hpp"
 #include "session_set.hpp"
 #include "slave_waiters.hpp"
+#include "start_works.hpp"
 
 namespace distwork::detail {
 
@@ -60,10 +62,14 @@ public:
           log_{settings_->log},
           scheduler_{std::move(scheduler)},
           container_{scheduler_->container()},
-          accepted_{transport_, options.work_executor, options.slots} {}
+          accepted_{transport_, options.work_executor, options.slots},
+          starts_{std::make_shared<StartWorks>(scheduler_, start_actions())} {}
 
     void accept_work(const WorkType& type) { accepted_.accept(settings_->types->registry().own(type)); }
     void accept_submission(const WorkType& type) { submitted_.insert(settings_->types->registry().own(type)); }
+
+    /// Each slave executes this work before all others. *Errors*: as StartWorks::add.
+    void on_start(std::shared_ptr<const IWork> work) { starts_->add(std::move(work)); }
 
     /// From now on until `forget_registry`, tells slaves about types that libraries register.
     void observe_registry() { settings_->types->observe(*this); }
@@ -76,7 +82,7 @@ public:
     void wait_for_slaves(const std::shared_ptr<SlaveWaiters::AnyWaiter>& waiter) noexcept {
         post_surely(strand_, [self = self(), waiter] {
             self->waiters_.add(waiter);
-            self->waiters_.wake(self->container_.size());
+            self->wake_waiters();
         });
     }
     void stop_waiting(const std::shared_ptr<SlaveWaiters::AnyWaiter>& waiter) noexcept {
@@ -84,6 +90,12 @@ public:
     }
     /// Master's strand. Completes all who wait for slaves with Errc::stopped.
     void end_waiting() noexcept { waiters_.end(); }
+
+    /// The slave finishes what it holds, and is told to leave.
+    void drain(std::uint64_t socket) {
+        container_.let_leave(socket);
+        scheduler_->notice();
+    }
 
     /// The works of slaves that wait for a slot of this master.
     std::vector<Waiting> waiting() const {
@@ -115,7 +127,7 @@ public:
 
     /// Settles everything, tells all slaves that the master leaves, and ends their sessions. None begins any more.
     void leave() noexcept {
-        end([](Session<Transport>& session) { session.leave(Errc::stopped); });
+        end([](Session<Transport>& session) { session.leave(Errc::stopped, ""); });
     }
     /// The same at once.
     void close() noexcept {
@@ -143,12 +155,15 @@ public:
         information.slots = std::clamp<std::size_t>(peer.slots, 1, std::min(peer.window, slave_window));
         information.connected_since = transport_.now();
         information.last_heard = information.connected_since;
+        information.starting = true;
         session->tag = container_.add_socket(session, std::move(information), types.known(), peer.window,
                                              peer.max_frame_bytes, peer.held_slots);
         log_(LogLevel::info, [&] { return "Connected from: " + session->description(); });
         scheduler_->notice();
-        if (session->watched_by.opened) session->watched_by.opened();
-        post_surely(strand_, [self = self()] { self->waiters_.wake(self->container_.size()); });
+        starts_->begin(session->tag, [watch = session->watched_by] {
+            if (watch.opened) watch.opened();
+        });
+        post_surely(strand_, [self = self()] { self->wake_waiters(); });
     }
 
     void types_changed(const SessionPtr& session, const PeerTypes& types) override {
@@ -230,7 +245,7 @@ public:
         const bool is_loss = session->tag && (!is_clean_end(reason) || !unanswered.empty());
         std::size_t again = 0;
         {
-            const typename Works::Settling settling{*scheduler_};
+            const Settling settling = scheduler_->settle();
             LostWorks lost;
             if (session->tag) {
                 lost = container_.remove_socket(session->tag, unanswered, session->description(), session->traffic());
@@ -243,6 +258,11 @@ public:
             again = lost.again.size();
         }
         sessions_.remove(*session);
+        if (const auto& closed = session->watched_by.closed) static_cast<void>(exception_of([&] { closed(reason); }));
+        if (session->tag) {
+            starts_->forget(session->tag);
+            post_surely(strand_, [self = self()] { self->wake_waiters(); });
+        }
         scheduler_->notice();
         log_(is_loss ? LogLevel::warning : LogLevel::info, [&] {
             return "Disconnected from: " + session->description() + ": " + text +
@@ -251,6 +271,36 @@ public:
     }
 
 private:
+    typename StartWorks::Actions start_actions() {
+        StartWorks::Actions actions;
+        actions.hold = [scheduler = scheduler_](std::uint64_t socket) { scheduler->container().start(socket); };
+        actions.release = [scheduler = scheduler_](std::uint64_t socket) { scheduler->container().started(socket); };
+        actions.notice = [scheduler = scheduler_] { scheduler->notice(); };
+        actions.fail = [scheduler = scheduler_](std::uint64_t socket, const std::exception_ptr& error) {
+            const auto slave = scheduler->container().peer(socket);
+            if (!slave || is_stopped(error)) return;
+            static_cast<void>(exception_of(
+                [&] { scheduler->log(LogLevel::error, slave->name() + " could not be started: " + what_of(error)); }));
+            slave->leave(Errc::start_failed, "");
+        };
+        return actions;
+    }
+
+    static bool is_stopped(const std::exception_ptr& error) noexcept {
+        try {
+            std::rethrow_exception(error);
+        } catch (const Error& failure) {
+            return failure.code() == Errc::stopped;
+        } catch (...) {
+            return false;
+        }
+    }
+
+    /// Master's strand.
+    void wake_waiters() noexcept {
+        waiters_.wake(container_.size(), [this](std::uint64_t socket) { return container_.peer(socket) == nullptr; });
+    }
+
     std::shared_ptr<SlaveSessions> self() { return this->shared_from_this(); }
 
     /// When this returns, every submission is settled, even if no strand ever runs again.
@@ -283,6 +333,7 @@ private:
     SlaveWaiters waiters_;  // strand_
 
     AcceptedTypes<Transport> accepted_;
+    const std::shared_ptr<StartWorks> starts_;
     TypeSet submitted_;                  // types that works on slaves may submit
     std::atomic<std::size_t> seats_{0};  // slaves that were admitted and have not left
     SessionSet<Transport> sessions_;

@@ -67,6 +67,7 @@ public:
 
     Network& network() noexcept { return network_; }
     TimePoint now() const noexcept { return timeline_.now(); }
+    const SimulationOptions& options() const noexcept { return options_; }
     /// Random numbers for the test itself.
     Random& random() noexcept { return seeds_; }
 

@@ -22,7 +22,7 @@ enum class FrameKind : std::uint8_t {
                     ///< 2
     credit = 11,    ///< the work `id` releases its slot while it waits, or takes one again; `id` 0: a work of an
                     ///< earlier session has ended, and its slot is free; since version 2
-    progress = 12,  ///< reserved: the progress of the work `id`
+    progress = 12,  ///< how far the running work `id` is: millionths u32, text; since version 3
     ping = 13,      ///< asks for a pong with the same `id`
     pong = 14,      ///< answers a ping
     drain = 15,     ///< from a slave: send no new works; from a master: no more works follow
@@ -35,7 +35,7 @@ enum class FrameKind : std::uint8_t {
 /// | --- | --- | --- | --- |
 /// | 0 | 4 | length | bytes of the body that follows |
 /// | 4 | 1 | kind | FrameKind |
-/// | 5 | 1 | flags | work, error, credit: a sum of the flags below; else 0 |
+/// | 5 | 1 | flags | work, answer, error, credit: a sum of the flags below; else 0 |
 /// | 6 | 2 | type | work: the receiver's number of the work type; else 0 |
 /// | 8 | 8 | id | see below; 0 in frames of other kinds |
 ///
@@ -57,7 +57,8 @@ inline constexpr std::size_t frame_header_bytes = 16;
 inline constexpr std::uint8_t flag_timeout = 1;
 inline constexpr std::size_t timeout_bytes = 4;
 
-/// A flag of error frames: the work took too long and is still executed. Another answer releases its slot.
+/// A flag of error frames: the work took too long and is still executed. Another answer releases its slot. A flag of
+/// answer frames, since version 3: some works of a chunk were executed, and others are still to be.
 inline constexpr std::uint8_t flag_goes_on = 1;
 
 /// A flag of credit frames: the work takes a slot again after it released one.
@@ -68,12 +69,18 @@ inline constexpr std::uint8_t flag_takes_slot = 1;
 inline constexpr std::uint8_t flag_submission = 2;
 inline constexpr std::size_t parent_bytes = 8;
 
+/// A flag of work frames to a slave: the body is a chunk, which is several works of the type: see wire/chunk.hpp. It
+/// has no timeout. Since version 3.
+inline constexpr std::uint8_t flag_chunk = 4;
+
 /// Whether a frame of this kind and length may have these flags.
 constexpr bool has_known_flags(const FrameHeader& header) noexcept {
     if (header.flags == 0) return true;
-    if (header.kind == FrameKind::error) return header.flags == flag_goes_on;
+    if (header.kind == FrameKind::error || header.kind == FrameKind::answer) return header.flags == flag_goes_on;
     if (header.kind == FrameKind::credit) return header.flags == flag_takes_slot;
-    if (header.kind != FrameKind::work || (header.flags & ~(flag_timeout | flag_submission)) != 0) return false;
+    if (header.kind != FrameKind::work) return false;
+    if (header.flags == flag_chunk) return true;
+    if ((header.flags & ~(flag_timeout | flag_submission)) != 0) return false;
     const std::size_t prefix =
         (header.flags & flag_timeout ? timeout_bytes : 0) + (header.flags & flag_submission ? parent_bytes : 0);
     return header.length >= prefix;

@@ -82,13 +82,16 @@ inline ByteBuffer error_body(std::chrono::nanoseconds time, const std::exception
     }
 }
 
+/// The text of Errc::too_large for an answer.
+inline std::string too_large_answer(std::size_t bytes, std::size_t max_bytes) {
+    return "its answer of " + std::to_string(bytes) +
+           " bytes is beyond LinkOptions::max_frame_bytes of one end, which is " + std::to_string(max_bytes);
+}
+
 /// Replaces an answer that is too long for a frame by an error.
 inline void bound_answer(FrameKind& kind, ByteBuffer& body, std::size_t max_bytes) {
     if (body.size() <= max_bytes) return;
-    body = error_body({}, Errc::too_large, "",
-                      "its answer of " + std::to_string(body.size()) +
-                          " bytes is beyond LinkOptions::max_frame_bytes of one end, which is " +
-                          std::to_string(max_bytes));
+    body = error_body({}, Errc::too_large, "", too_large_answer(body.size(), max_bytes));
     kind = FrameKind::error;
 }
 

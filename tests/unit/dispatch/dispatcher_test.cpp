@@ -38,6 +38,54 @@ TEST_CASE("works go to each slave in turn, and beyond its free slots to nobody b
     CHECK_FALSE(master.container.quiet());
 }
 
+TEST_CASE("a chunk goes to slaves that take chunks, and is split when only others are left", "[unit]") {
+    Distributor<> master;
+    const auto old = master.connect({.takes_chunks = false});
+    const auto young = master.connect();
+    CHECK(master.container.max_chunk_bytes() == 0);
+    const auto chunk = [](int number) {
+        auto made = numbered(number);
+        made->elements(10);
+        return made;
+    };
+    CHECK(master.submit(chunk(1)) == Admission::sent);
+    CHECK(master.sent == Distributor<>::Sent{{young, 1}});
+    CHECK(master.submit(chunk(2)) == Admission::queued);
+    CHECK(master.submit(numbered(3)) == Admission::sent);  // it does not wait behind chunks
+    CHECK(master.sent.back() == std::pair{old, 3});
+    CHECK_FALSE(master.container.has_news());
+    master.disconnect(young);
+    auto news = master.container.take_news();
+    REQUIRE(news.to_split.size() == 1);
+    CHECK(number_of(*news.to_split.front()) == 2);
+    CHECK(news.to_split.front()->stage == Stage::done);
+    CHECK(master.container.backlog_size() == 0);
+}
+
+TEST_CASE("a chunk waits while no slave is connected, and is split when one connects that takes none", "[unit]") {
+    Distributor<> master;
+    auto chunk = numbered(1);
+    chunk->elements(10);
+    CHECK(master.submit(chunk) == Admission::queued);
+    static_cast<void>(master.container.take_news());
+    master.connect({.takes_chunks = false});
+    CHECK(master.container.take_news().to_split.size() == 1);
+    CHECK(master.container.quiet());
+}
+
+TEST_CASE("the estimate of a chunk is that of all its works", "[unit]") {
+    Distributor<> master;
+    const auto slave = master.connect();
+    auto chunk = numbered(1);
+    chunk->elements(10);
+    master.submit(chunk);
+    CHECK(master.container.max_chunk_bytes() == detail::max_chunk_bytes);
+    SlaveTable table;
+    table.times.measure(chunk->type(), 5us);
+    CHECK(table.estimate(*chunk) == 50us);
+    static_cast<void>(slave);
+}
+
 TEST_CASE("an answer gives credit back, to the work that has waited the longest", "[unit]") {
     Distributor<> master;
     for (int i = 0; i < 3; ++i) master.connect();

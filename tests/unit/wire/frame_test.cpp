@@ -34,7 +34,7 @@ TEST_CASE("any sixteen bytes are a header, and come back", "[unit]") {
     }
 }
 
-TEST_CASE("a flag means something in error frames, and in work frames that are long enough for it", "[unit]") {
+TEST_CASE("a flag means something in answers, and in work frames that are long enough for it", "[unit]") {
     for (unsigned kind = 0; kind < 256; ++kind) {
         for (unsigned flags = 0; flags < 256; ++flags) {
             FrameHeader header{.length = 12,
@@ -43,8 +43,9 @@ TEST_CASE("a flag means something in error frames, and in work frames that are l
                                .type = 0,
                                .id = 0};
             CAPTURE(kind, flags);
-            // Of errors and credit one, of works two, of which each wants bytes.
-            const bool always = flags == 0 || (flags == 1 && (kind == 7 || kind == 11));
+            // Of answers, errors and credit one, of works three; two of these want bytes.
+            const bool always =
+                flags == 0 || (flags == 1 && (kind == 6 || kind == 7 || kind == 11)) || (flags == 4 && kind == 5);
             const auto work = [&](unsigned most) { return always || (kind == 5 && flags <= most); };
             REQUIRE(has_known_flags(header) == work(3));
             header.length = 11;
