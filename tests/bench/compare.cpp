@@ -278,6 +278,63 @@ json run_instructions(const Options& options) {
     return result;
 }
 
+/// What groups and maps cost: a map beside threads, in rounds; works that are made as they are asked for; and what a
+/// group adds to a bare call.
+json run_groups(const Options& options) {
+    const std::string program = "timeout 300 " + quoted(options.programs / "bench_groups") + ' ';
+    std::vector<Row> rows;
+    std::map<std::string, std::string> units;
+    const auto add = [&](const std::string& variant, const std::string& unit, double value) {
+        const auto same = [&](const Row& row) { return row.contender.variant == variant; };
+        auto row = std::find_if(rows.begin(), rows.end(), same);
+        if (row == rows.end()) row = rows.insert(row, Row{{"distwork", variant, 1, ""}, {}, {}});
+        row->figures.push_back(value);
+        units[variant] = unit;
+    };
+    const auto gather = [&](const std::string& arguments) {
+        std::istringstream lines{output_of(program + arguments)};
+        for (std::string line; std::getline(lines, line);) {
+            const json figure = json::parse(line);
+            add(figure["variant"], figure["figure"], figure["value"]);
+        }
+    };
+    for (int round = 0; round < options.rounds; ++round) {
+        gather("map " + std::to_string(options.seconds) + " --distwork-slaves=2");
+        gather("first");
+    }
+    gather("lazy 10000000");
+    const fs::path file = fs::temp_directory_path() / ("distwork-bench-" + std::to_string(getpid()) + ".out");
+    std::map<std::string, double> ends;
+    for (const std::string how : {"call", "next", "reduce"})
+        for (const auto& [works, sign] : {std::pair{30'000, 1}, {10'000, -1}}) {
+            output_of("valgrind -q --tool=callgrind --callgrind-out-file=" + quoted(file) + ' ' +
+                      quoted(options.programs / "bench_groups") + " overhead " + how + ' ' + std::to_string(works) +
+                      " 2>/dev/null");
+            ends[how] += sign * instructions(file);
+        }
+    fs::remove(file);
+    for (const std::string how : {"next", "reduce"})
+        add("async_" + how + " beside a bare call", "instr/work", (ends[how] - ends["call"]) / 20'000);
+
+    json result = to_json(Benchmark{"groups", "see the variant", "", 1, {}}, options, rows);
+    for (json& row : result["rows"]) {
+        const std::string variant = row["variant"];
+        row["ratio"] = json::object();
+        const std::string map = "async_map, ";
+        if (variant.rfind(map, 0) == 0) {
+            const auto figures = [&](const std::string& of) {
+                return std::find_if(rows.begin(), rows.end(),
+                                    [&](const Row& one) { return one.contender.variant == of; })
+                    ->figures;
+            };
+            row["ratio"]["threads"] = median_ratio(figures(variant), figures("threads, " + variant.substr(map.size())));
+        }
+        row["variant"] = variant + " (" + units[variant] + ')';
+    }
+    print(result);
+    return result;
+}
+
 /// CPU seconds that a command takes.
 double cpu_seconds(const std::string& command) {
     const auto used = [] {
@@ -357,6 +414,7 @@ int compare(const Options& options) {
     if (wanted("selection")) results.push_back(run_selection(options));
     if (wanted("compile")) results.push_back(run_compile(options));
     if (wanted("instructions")) results.push_back(run_instructions(options));
+    if (wanted("groups")) results.push_back(run_groups(options));
     if (!options.json_file.empty()) {
         std::ofstream file{options.json_file};
         file << (results.size() == 1 ? results[0] : results).dump(2) << '\n';
@@ -372,7 +430,7 @@ int main(int argc, char** argv) {
     CLI::App app{"Compares distwork with its peers on this machine."};
     app.add_option("benchmark", options.benchmark)
         ->check(CLI::IsMember({"throughput", "latency", "bandwidth", "connections", "selection", "threads", "compile",
-                               "instructions", "all"}));
+                               "instructions", "groups", "all"}));
     app.add_option("--pin", options.pin, "same: both ends on one core; split: one each; free: wherever")
         ->check(CLI::IsMember({"same", "split", "free"}));
     app.add_option("--rounds", options.rounds)->check(CLI::Range(1, 1000));
