@@ -1,29 +1,25 @@
 // The first program of the README.
-#include <distwork.hpp>
+#include <complex>
+#include <distwork/program.hpp>
 #include <iostream>
+#include <ranges>
+#include <string>
 
-double area(double width, double height) {
-    return width * height;
+std::string render(int row) {  // a line of the picture
+    std::string line;
+    for (int column = 0; column < 60; ++column) {
+        const std::complex<double> c{column / 22.0 - 2.1, row / 4.0 - 1.0};
+        std::complex<double> z;
+        int steps = 0;
+        while (std::norm(z) < 4 && ++steps < 100) z = z * z + c;
+        line += steps == 100 ? '#' : steps > 8 ? '+' : steps > 4 ? '.' : ' ';
+    }
+    return line + "|\n";
 }
-DISTWORK_REGISTER_FUNCTION(area)
+DISTWORK_REGISTER_FUNCTION(render)
 
-asio::awaitable<void> ask(distwork::Master<>& master) {
-    const double twelve = co_await master.async_call<area>(3.0, 4.0);
-    std::cout << "3 x 4 = " << twelve << '\n';
-}
-
-int main() {
-    asio::io_context io;
-    distwork::Master master{io.get_executor(), 12345};
-    master.start();
-
-    // Usually in another process: a program that has the same functions registered.
-    distwork::Slave slave{io.get_executor(), "127.0.0.1", 12345};
-    slave.start();
-
-    asio::co_spawn(io, ask(master), [&](std::exception_ptr error) {
-        io.stop();
-        if (error) std::rethrow_exception(error);
-    });
-    io.run();
+int main(int argc, char** argv) {
+    distwork::Program program{argc, argv};  // a process that was started as a slave ends in here
+    for (const std::string& line : program.map<render>(std::views::iota(0, 9)).values()) std::cout << line;
+    return program.status();
 }
