@@ -129,6 +129,13 @@ std::exception_ptr exception_of(Action&& action) noexcept {
     }
 }
 
+namespace detail {
+
+/// The code of a std::system_error, such as an Error; no error for any other exception.
+DISTWORK_DECL std::error_code error_code_of(const std::exception_ptr& error) noexcept;
+
+}  // namespace detail
+
 /// The exception that distwork throws and completes operations with. `code()` is an Errc, or the system's code if a
 /// slave could not connect. `what()` is one sentence that names the work, the slave, the option or the address.
 class Error : public std::system_error {

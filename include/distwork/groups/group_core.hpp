@@ -118,17 +118,8 @@ private:
 
     /// The master admits nothing more.
     void drop_elements_if_stopped(const AnyOutcome& outcome) noexcept {
-        if (outcome.error && outcome.attempt == 0 && is_stopped(outcome.error)) flow_.drop_elements();
-    }
-
-    static bool is_stopped(const std::exception_ptr& error) noexcept {
-        try {
-            std::rethrow_exception(error);
-        } catch (const Error& failure) {
-            return failure.code() == Errc::stopped;
-        } catch (...) {
-            return false;
-        }
+        if (outcome.error && outcome.attempt == 0 && error_code_of(outcome.error) == Errc::stopped)
+            flow_.drop_elements();
     }
 
     void flow_changed() noexcept {

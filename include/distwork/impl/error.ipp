@@ -69,6 +69,16 @@ DISTWORK_DECL std::string ErrorCategory::message(int value) const {
     return "unknown distwork error " + std::to_string(value);
 }
 
+DISTWORK_DECL std::error_code error_code_of(const std::exception_ptr& error) noexcept {
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::system_error& failure) {
+        return failure.code();
+    } catch (...) {
+        return {};
+    }
+}
+
 }  // namespace detail
 
 DISTWORK_DECL Error::Error(Errc error)

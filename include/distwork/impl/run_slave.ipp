@@ -137,13 +137,7 @@ inline void end_with_parent() {
         Slave<> slave{Tcp::over(io.get_executor(), ChildMark::socket), "127.0.0.1", 1, std::move(options)};
         status = run_to_its_end(io, slave, mark.limits, [](const std::exception_ptr& error) {
             // If the parent has closed the connection before it was one, nobody wants to know.
-            std::error_code code;
-            try {
-                std::rethrow_exception(error);
-            } catch (const std::system_error& failure) {
-                code = failure.code();
-            } catch (...) {
-            }
+            const std::error_code code = error_code_of(error);
             const bool is_closed = code.category() != error_category() || code == Errc::connection_closed;
             if (!is_closed) ConsoleLog{}(LogLevel::error, "Slave: " + what_of(error));
         });

@@ -304,15 +304,8 @@ private:
     static bool is_broken(std::error_code reason) noexcept {
         return reason == Errc::protocol_violation || reason == Errc::frame_too_large || reason == Errc::start_failed;
     }
-    static bool passes(const std::exception_ptr& failed) {
-        try {
-            std::rethrow_exception(failed);
-        } catch (const std::system_error& error) {
-            return passes(error.code());
-        } catch (...) {  // for example an allocation failure
-            return true;
-        }
-    }
+    /// So it may after an exception without a code, for example an allocation failure.
+    static bool passes(const std::exception_ptr& failed) noexcept { return passes(error_code_of(failed)); }
 
     /// A random pause from half of `pause` to `pause`: slaves that lost one master do not all connect again at once.
     Milliseconds jittered(Milliseconds pause) const {

@@ -278,22 +278,12 @@ private:
         actions.notice = [scheduler = scheduler_] { scheduler->notice(); };
         actions.fail = [scheduler = scheduler_](std::uint64_t socket, const std::exception_ptr& error) {
             const auto slave = scheduler->container().peer(socket);
-            if (!slave || is_stopped(error)) return;
+            if (!slave || error_code_of(error) == Errc::stopped) return;
             static_cast<void>(exception_of(
                 [&] { scheduler->log(LogLevel::error, slave->name() + " could not be started: " + what_of(error)); }));
             slave->leave(Errc::start_failed, "");
         };
         return actions;
-    }
-
-    static bool is_stopped(const std::exception_ptr& error) noexcept {
-        try {
-            std::rethrow_exception(error);
-        } catch (const Error& failure) {
-            return failure.code() == Errc::stopped;
-        } catch (...) {
-            return false;
-        }
     }
 
     /// Master's strand.
