@@ -44,6 +44,8 @@ enum class Errc : std::uint16_t {
                           ///< name first
     too_many_suspended = 24,  ///< `max_suspended` works on the slave await calls already
     not_started = 25,         ///< no on_start function has left an object of that type on this slave
+    needs_key = 26,           ///< a group with a journal cannot tell the work from others: its bytes may differ from
+                              ///< run to run, and it has no SubmitOptions::key
     // why a session ended
     connection_closed = 32,   ///< the peer closed the connection
     peer_silent = 33,         ///< no byte came from the peer for longer than `dead_after`
@@ -71,6 +73,7 @@ enum class Errc : std::uint16_t {
     bad_option = 70,         ///< an option is out of its range
     already_running = 71,    ///< `start` or `async_run` was called twice; or the process has a Program already
     on_io_thread = 72,       ///< a function of Program that blocks was called on the program's I/O thread
+    journal_failed = 73,     ///< the file of a Journal is of no use: of another program, in use, or not writable
 };
 
 }  // namespace distwork

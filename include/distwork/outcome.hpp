@@ -19,7 +19,8 @@ struct AnyOutcome {
     unsigned attempt = 0;               ///< how many attempts it had; 0: it was not sent
     std::chrono::nanoseconds waited{};  ///< from its submission until it was sent first; zero: it was not
     std::chrono::nanoseconds executed{};  ///< the time of its last execution, as the slave measured it; zero: unknown
-    std::exception_ptr error;             ///< null if it succeeded
+    bool is_kept = false;      ///< its value is of an earlier run, from a Journal: it was not executed now
+    std::exception_ptr error;  ///< null if it succeeded
 
     /// Whether it has a value.
     explicit operator bool() const noexcept { return !error; }

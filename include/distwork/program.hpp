@@ -86,12 +86,17 @@ public:
     /// it is a tuple, pair or array, whose members are the arguments.
     ///
     /// The loop blocks for the next outcome. After a Ctrl-C it ends early: what was not sent is omitted. Leaving the loop
-    /// cancels the rest.
+    /// cancels the rest. With a `journal`, a Journal, values of earlier runs are not computed again: see GroupOptions.
     template <auto F, class Range>
-    auto map(Range&& range, SubmitOptions options = SubmitOptions{}) {
-        detail::MapLoop<typename FunctionWork<F>::result_type> loop{core_};
+    auto map(Range&& range, SubmitOptions options = SubmitOptions{}, std::shared_ptr<detail::ValueStore> journal = {}) {
+        detail::MapLoop<typename FunctionWork<F>::result_type> loop{core_, std::move(journal)};
         loop.template add<F>(std::forward<Range>(range), std::move(options));
         return loop;
+    }
+    /// The same with the default options.
+    template <auto F, class Range>
+    auto map(Range&& range, std::shared_ptr<detail::ValueStore> journal) {
+        return map<F>(std::forward<Range>(range), SubmitOptions{}, std::move(journal));
     }
 
     /// Has each slave call a function before it executes anything else, those that come later, too: see

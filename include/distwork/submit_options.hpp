@@ -68,6 +68,12 @@ public:
         rare().slave = id;
         return *this;
     }
+    /// What a group with a Journal knows the work by: works of one type with the same key are one. Default: by its bytes,
+    /// and by how many works with the same bytes were added before.
+    SubmitOptions& key(std::string value) {
+        rare().key = std::move(value);
+        return *this;
+    }
     /// The name in errors and log lines. Default: the name of the work's type.
     SubmitOptions& name(std::string value) {
         rare().name = std::move(value);
@@ -121,12 +127,14 @@ public:
     const std::vector<std::string>& labels() const noexcept { return set().labels; }  ///< sorted, each once
     std::uint64_t slave() const noexcept { return rare_ ? rare_->slave : 0; }         ///< 0: any slave
     const std::string& name() const noexcept { return set().name; }  ///< empty: its type's name is used
+    const std::string& key() const noexcept { return set().key; }    ///< empty: its bytes are used
 
 private:
     /// Options that few submissions set. They are behind a pointer, so that the other submissions are cheap to copy.
     struct Rare {
         std::vector<std::string> labels;
         std::string name;
+        std::string key;
         std::uint64_t slave = 0;
         RetryPolicy retry;
         std::chrono::milliseconds queue_timeout{};

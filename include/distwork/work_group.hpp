@@ -17,6 +17,8 @@
 #include "groups/group_core.hpp"
 #include "groups/group_readers.hpp"
 #include "groups/lazy_works.hpp"
+#include "groups/map_source.hpp"
+#include "groups/value_store.hpp"
 #include "master.hpp"
 #include "outcome.hpp"
 #include "submit_options.hpp"
@@ -31,6 +33,9 @@ struct GroupOptions {
     /// Where ranges are evaluated, and where completions run whose handlers have no executor. Empty: the master's. Its
     /// context must live until the group was destroyed and its works have ended.
     asio::any_io_executor executor{};
+    /// A Journal (journal.hpp): values that it has are not computed again, and others are kept in it before the outcome is
+    /// read. The group fails if it fails. Empty: none.
+    std::shared_ptr<detail::ValueStore> journal{};
 };
 
 /// Many works of one job, and their outcomes as they complete.
@@ -57,7 +62,8 @@ public:
     /// A group of works of this master.
     template <class Selector, class Transport>
     explicit WorkGroup(Master<Selector, Transport>& master, GroupOptions options = GroupOptions{})
-        : core_{Core::make(detail::PartsOf::scheduler(master), std::move(options.executor), options.max_unread)} {}
+        : core_{Core::make(detail::PartsOf::scheduler(master), std::move(options.executor), options.max_unread,
+                           std::move(options.journal))} {}
 
     /// A group that was moved from may only be destroyed or assigned to.
     ///@{
@@ -125,16 +131,22 @@ public:
     /// make them wait. A range that is an lvalue must live until its last element was taken.
     ///
     /// What the range throws ends it, and the next function that reads completes with it. *Errors*: throws Error
-    /// (stopped) if the group is closed.
+    /// (stopped) if the group is closed; Error (bad_option) if the options have a key, which is of one work.
     template <class Works>
     void add_all(Works&& works, SubmitOptions options = SubmitOptions{}) {
-        add_elements(std::forward<Works>(works), detail::MakeWork{}, std::move(options));
+        detail::check_no_key(options);
+        auto elements = detail::elements_of(std::forward<Works>(works));
+        using All = detail::LazyElements<R, decltype(elements)>;
+        const std::size_t size = elements.size();
+        core_->flow().add(std::make_unique<All>(core_, std::move(elements), std::move(options)), size);
     }
     /// The same for calls of a registered function. An element is the argument of a function that has one; or it is a
-    /// tuple, pair or array, whose members are the arguments.
+    /// tuple, pair or array, whose members are the arguments. Short calls travel together: see async_map.
     template <auto F, class Arguments>
     void add_all(Arguments&& arguments, SubmitOptions options = SubmitOptions{}) {
-        add_elements(std::forward<Arguments>(arguments), detail::MakeCall<F>{}, std::move(options));
+        static_assert(std::is_same_v<typename FunctionWork<F>::result_type, R>,
+                      "distwork: the result of this function is not the result type of the group");
+        detail::add_elements<F>(core_, detail::elements_of(std::forward<Arguments>(arguments)), std::move(options));
     }
 
     /// Nothing is added any more, apart from the elements of ranges that were added. `async_next` completes with nothing
@@ -188,14 +200,6 @@ public:
     void cancel() { core_->flow().cancel(); }
 
 private:
-    template <class Source, class Make>
-    void add_elements(Source&& source, Make make, SubmitOptions options) {
-        auto elements = detail::elements_of(std::forward<Source>(source));
-        using All = detail::LazyElements<R, decltype(elements), Make>;
-        const std::size_t size = elements.size();
-        core_->flow().add(std::make_unique<All>(core_, std::move(elements), std::move(make), std::move(options)), size);
-    }
-
     friend struct detail::PartsOf;
 
     std::shared_ptr<Core> core_;

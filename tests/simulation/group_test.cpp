@@ -80,7 +80,7 @@ TEST_CASE("in simulation, a group completes with its values in the order of addi
     REQUIRE(values.size() == 5000);
     for (int i = 0; i < 5000; ++i) REQUIRE(values[static_cast<std::size_t>(i)] == 2 * i);
     farm.check_counts();
-    CHECK(farm.master->statistics().succeeded == 5000);
+    CHECK(farm.master->statistics().succeeded < 5000);  // they are short, so several travel as one work
 }
 
 TEST_CASE("in simulation, outcomes tell the slave, the attempts and the times") {
@@ -131,7 +131,7 @@ TEST_CASE("in simulation, outcomes that nobody reads hold up the elements of ran
         [&made]() -> std::optional<int> { return made == 100'000 ? std::nullopt : std::optional{made++}; });
     farm.run(10s);
     const int held = made;
-    CHECK(held < 20'000);
+    CHECK(held < 50'000);
     farm.run(10s);
     CHECK(made == held);
     group.close();

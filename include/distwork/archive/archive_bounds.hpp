@@ -143,11 +143,15 @@ public:
         }
         // The first thing that a container writes is its count, so the last class entered is the container.
         if constexpr (std::is_class_v<T> && !is_size_tag<T>) elements_ = &elements<T>;
+        if constexpr (requires { typename T::hasher; }) is_canonical_ = false;
     }
     template <class T>
     void leave() noexcept {
         if constexpr (is_nesting<T>) --depth_;
     }
+
+    /// Whether equal values have equal bytes: no container was entered whose order depends on hashes.
+    bool is_canonical() const noexcept { return is_canonical_; }
 
     /// Whether the elements of the container that was entered last may take no bytes.
     bool elements_may_take_none() const noexcept { return elements_->may_take_none; }
@@ -199,6 +203,7 @@ private:
     std::uint64_t beyond_ = 0;  // elements for which there were no bytes
     const Elements* elements_ = &no_elements;
     std::size_t depth_ = 0;
+    bool is_canonical_ = true;
 };
 
 }  // namespace distwork::detail

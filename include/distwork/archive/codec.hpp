@@ -37,17 +37,19 @@ inline void decode(std::span<const std::byte> body, T& value, const ArchiveLimit
     }
 }
 
-/// Appends the bytes of one value. Throws Error (too_large; shared_pointer; malformed, with the exception of cereal
-/// nested in it), and what the class itself throws.
+/// Appends the bytes of one value. Returns whether equal values have equal bytes. Throws Error (too_large;
+/// shared_pointer; malformed, with the exception of cereal nested in it), and what the class itself throws.
 template <class T>
-void encode_value(const T& value, ByteBuffer& body, const ArchiveLimits& limits) {
+bool encode_value(const T& value, ByteBuffer& body, const ArchiveLimits& limits) {
     if constexpr (needs_no_archive<T>) {
         std::memcpy(body.extend(sizeof value), &value, sizeof value);
+        return true;
     } else {
         try {
             WireOutputArchive archive{body, limits};
             archive(value);
             archive.finish();
+            return archive.bounds().is_canonical();
         } catch (const cereal::Exception&) {
             rethrow_malformed();
         }

@@ -73,17 +73,19 @@ public:
     // sends it, and `keep_body` copies it only if the call has to wait.
 
     /// Encodes the work into `room`, which must live until the call was sent, kept or given up. A large body is moved
-    /// out of `room` and owned by the call. Throws Error (too_large, shared_pointer, malformed) that names the work,
-    /// and what the work's own serialization throws.
-    void encode(ByteBuffer& room, const ArchiveLimits& limits) {
+    /// out of `room` and owned by the call. Returns whether equal works have equal bytes. Throws Error (too_large,
+    /// shared_pointer, malformed) that names the work, and what the work's own serialization throws.
+    bool encode(ByteBuffer& room, const ArchiveLimits& limits) {
+        bool is_canonical = true;
         try {
-            encode_work(room, limits);
+            is_canonical = encode_work(room, limits);
         } catch (const Error&) {
             rethrow_named();
         }
         if (room.size() >= large_body_bytes) [[unlikely]]
-            return set_large_body(std::move(room));
-        set_body({room.view(), nullptr});
+            set_large_body(std::move(room));
+        else set_body({room.view(), nullptr});
+        return is_canonical;
     }
 
     /// Sets a body that was encoded already and that others may share: a broadcast is encoded once.
@@ -164,7 +166,10 @@ protected:
     void outcome(Errc value) noexcept { outcome_ = value; }
 
     /// Appends what is sent: the encoded work, or a chunk. Throws as WorkOperations::encode.
-    virtual void encode_work(ByteBuffer& room, const ArchiveLimits& limits) { own_type_.encode(work(), room, limits); }
+    /// Returns whether equal works have equal bytes.
+    virtual bool encode_work(ByteBuffer& room, const ArchiveLimits& limits) {
+        return own_type_.encode(work(), room, limits);
+    }
 
 private:
     std::atomic<bool> claimed_{false};

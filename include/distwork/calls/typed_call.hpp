@@ -72,6 +72,7 @@ public:
                 if constexpr (boxed) value_.value = std::make_shared<Result>();
                 decode(value, result(), peer->limits());
             }
+            if constexpr (requires { this->note_value(value); }) this->note_value(value);
             if constexpr (returns)
                 if (!by_pointer || this->own_type().execute_return) peer_ = peer;
         } catch (...) {

@@ -57,8 +57,8 @@ struct WorkFunctions {
         return work;
     }
 
-    static void encode(const IWork& work, ByteBuffer& body, const ArchiveLimits& limits) {
-        encode_value(static_cast<const Work&>(work), body, limits);
+    static bool encode(const IWork& work, ByteBuffer& body, const ArchiveLimits& limits) {
+        return encode_value(static_cast<const Work&>(work), body, limits);
     }
 
     static std::exception_ptr execute(std::span<const std::byte> body, Context& peer, ByteBuffer& answer,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <exception>
@@ -11,6 +12,7 @@
 #include "../base/asio.hpp"
 #include "../base/completion.hpp"
 #include "../base/surely.hpp"
+#include "../wire/byte_buffer.hpp"
 #include "../calls/kept_work.hpp"
 #include "../context.hpp"
 #include "../outcome.hpp"
@@ -19,6 +21,8 @@
 #include "../submit_options.hpp"
 #include "group_flow.hpp"
 #include "outcome_queue.hpp"
+#include "stored_works.hpp"
+#include "value_store.hpp"
 
 namespace distwork::detail {
 
@@ -26,8 +30,10 @@ namespace distwork::detail {
 template <class R>
 struct MapResult {
     std::size_t index = 0;
+    bool is_kept = false;  ///< it was executed in an earlier run
     std::exception_ptr error;
-    [[no_unique_address]] Value<R> value;
+    std::unique_ptr<StoredValue> stored{};  // the value, if it is to be kept
+    [[no_unique_address]] Value<R> value{};
 };
 
 /// The implementation of a WorkGroup: the flow of its works to the master, and the queue of their outcomes.
@@ -39,25 +45,36 @@ public:
     using Queue = OutcomeQueue<R>;
 
     static std::shared_ptr<GroupCore> make(std::shared_ptr<AnyScheduler> scheduler, asio::any_io_executor executor,
-                                           std::size_t max_unread) {
-        auto core = std::make_shared<GroupCore>(std::move(scheduler), std::move(executor), max_unread);
+                                           std::size_t max_unread, std::shared_ptr<ValueStore> store) {
+        auto core =
+            std::make_shared<GroupCore>(std::move(scheduler), std::move(executor), max_unread, std::move(store));
         core->flow_.owned_by(core);
         return core;
     }
-    GroupCore(std::shared_ptr<AnyScheduler> scheduler, asio::any_io_executor executor, std::size_t max_unread)
-        : flow_{std::move(scheduler), std::move(executor), max_unread, [this] { flow_changed(); }} {}
+    GroupCore(std::shared_ptr<AnyScheduler> scheduler, asio::any_io_executor executor, std::size_t max_unread,
+              std::shared_ptr<ValueStore> store)
+        : store_{std::move(store)},
+          flow_{std::move(scheduler), std::move(executor), max_unread, [this] { flow_changed(); }} {}
 
     GroupFlow& flow() noexcept { return flow_; }
     Queue& outcomes() noexcept { return outcomes_; }
     const asio::any_io_executor& executor() const noexcept { return flow_.executor(); }
 
-    /// Submits a work. Returns its number. *Errors*: std::bad_alloc, and what moving the work throws.
+    /// Null without a journal.
+    ValueStore* store() const noexcept { return store_.get(); }
+
+    /// Keeps an object as long as this one, which works under way keep.
+    void keep_alive(std::shared_ptr<void> object) noexcept { alive_ = std::move(object); }
+
+    /// Submits a work, unless its value was kept. Returns its number. *Errors*: Error (needs_key), std::bad_alloc; what
+    /// moving the work throws, and with a journal, as Call::encode.
     template <class Work>
     std::size_t submit(Work&& work, SubmitOptions options) {
         Handler handler{this->shared_from_this(), typename Queue::Outcomes(1)};
         const auto call =
             make_submission<GroupSubmission, R>(flow_.scheduler(), std::move(work), handler, std::move(options));
-        flow_.submit(call);
+        if (store_) look_for(call);
+        else flow_.submit(call);
         return call->index;
     }
 
@@ -69,20 +86,40 @@ public:
     void take(const GroupSubmission* work, std::vector<MapResult<R>>& results,
               std::chrono::nanoseconds executed) noexcept {
         typename Queue::Outcomes outcomes;
+        typename Queue::Outcomes to_keep;
+        std::vector<StoredValue> values;
         for (MapResult<R>& result : results) {
-            Outcome<R>& outcome = surely([&]() -> Outcome<R>& { return outcomes.emplace_back(); });
+            const bool is_to_keep = result.stored && !result.error;
+            if (is_to_keep) surely([&] { values.push_back(std::move(*result.stored)); });
+            auto& among = is_to_keep ? to_keep : outcomes;
+            Outcome<R>& outcome = surely([&]() -> Outcome<R>& { return among.emplace_back(); });
             if (work) surely([&] { work->describe(outcome); });
             outcome.index = result.index;
             outcome.executed = executed;
+            outcome.is_kept = result.is_kept;
             outcome.error = std::move(result.error);
             if constexpr (!std::is_void_v<R>) outcome.result = std::move(result.value.value);
             drop_elements_if_stopped(outcome);
         }
+        if (!outcomes.empty()) tell(std::move(outcomes));
+        if (!to_keep.empty()) keep(std::move(to_keep), std::move(values));
+    }
+
+    /// Hands these outcomes over to the readers.
+    void tell(typename Queue::Outcomes outcomes) noexcept {
         std::size_t errors = 0;
         for (const auto& outcome : outcomes) errors += outcome.error ? 1 : 0;
+        const std::size_t count = outcomes.size();
         const std::size_t given = outcomes_.push(std::move(outcomes));
-        flow_.came(results.size(), errors);
+        flow_.came(count, errors);
         if (given != 0) flow_.were_read(given);
+    }
+
+    /// The store failed: cancels the group, and the next reader gets the error.
+    void fail(std::exception_ptr error) noexcept {
+        if (has_failed_.exchange(true)) return;
+        outcomes_.fail(std::move(error));
+        flow_.cancel();
     }
 
     void abandon() noexcept {
@@ -94,10 +131,12 @@ private:
     /// The handler of a work.
     struct Handler {
         std::shared_ptr<GroupCore> core;
-        typename Queue::Outcomes node;  // one outcome, which moves to its reader without an allocation
+        typename Queue::Outcomes node;        // one outcome, which moves to its reader without an allocation
+        std::unique_ptr<StoredValue> stored{};  // its value, if it is to be kept
 
         void take_note(GroupSubmission& work) noexcept {
             surely([&] { work.describe(node.front()); });
+            stored = std::move(work.stored);
             core->flow_.release(work);
         }
         template <class... Value>
@@ -108,13 +147,40 @@ private:
             if constexpr (sizeof...(Value) != 0)
                 if (!outcome.error)
                     outcome.error = exception_of([&] { outcome.result = (std::forward<Value>(value), ...); });
-            const std::size_t errors = outcome.error ? 1 : 0;
-            const std::size_t given = core->outcomes_.push(std::move(node));
-            core->flow_.came(1, errors);
+            if (stored && !outcome.error) {
+                std::vector<StoredValue> values;
+                surely([&] { values.push_back(std::move(*stored)); });
+                core->keep(std::move(node), std::move(values));
+            } else {
+                core->tell(std::move(node));
+            }
             core->flow_.settled();
-            if (given != 0) core->flow_.were_read(given);
         }
     };
+
+    /// Submits the work if the store does not find its value.
+    void look_for(const std::shared_ptr<GroupSubmission>& work) {
+        AnyScheduler& scheduler = *flow_.scheduler();
+        work->enter(scheduler.registry());
+        ByteBuffer room;
+        const bool is_canonical = work->encode(room, scheduler.limits());
+        auto request = std::make_unique<WorkLookup<R>>(this->shared_from_this(), work);
+        request->values.push_back(
+            {stored_id(*store_, work->own_type(), work->options.key(), work->body(), is_canonical)});
+        work->keep_body();
+        work->index = flow_.take_numbers(1);
+        flow_.look_for(1, work->body_bytes());
+        store_->find(std::move(request));
+    }
+
+    /// Hands these outcomes over to the readers once their values are kept.
+    void keep(typename Queue::Outcomes outcomes, std::vector<StoredValue> values) noexcept {
+        auto request = surely([&] { return std::make_unique<KeptOutcomes<R>>(this->shared_from_this()); });
+        request->outcomes = std::move(outcomes);
+        request->values = std::move(values);
+        flow_.keep(request->values.size(), request->bytes());
+        store_->keep(std::move(request));
+    }
 
     /// The master admits nothing more.
     void drop_elements_if_stopped(const AnyOutcome& outcome) noexcept {
@@ -127,6 +193,9 @@ private:
         if (flow_.has_ended()) outcomes_.end();
     }
 
+    std::shared_ptr<void> alive_;
+    const std::shared_ptr<ValueStore> store_;
+    std::atomic<bool> has_failed_{false};
     Queue outcomes_;
     GroupFlow flow_;
 };

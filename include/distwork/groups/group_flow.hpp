@@ -85,6 +85,23 @@ public:
     /// *Errors*: std::bad_alloc.
     void submit(const std::shared_ptr<GroupSubmission>& work, bool is_encoded = false);
 
+    /// The number of the next of `count` elements or works.
+    std::size_t take_numbers(std::size_t count) noexcept;
+
+    // With a journal, elements are looked for before they are works, and their values are kept before they are outcomes.
+
+    /// Elements whose bodies have so many bytes are looked for.
+    void look_for(std::size_t elements, std::size_t bytes) noexcept;
+    /// They are no longer: they have outcomes, or were submitted.
+    void looked_for(std::size_t elements, std::size_t bytes) noexcept;
+    /// Begins the addition of elements that were not found as soon as there is room, before all others. It fails if the
+    /// group is cancelled. They count as looked for until the addition says that they are not.
+    void add_missing(const std::shared_ptr<Addition>& addition) noexcept;
+    /// Values of so many bytes are being kept.
+    void keep(std::size_t elements, std::size_t bytes) noexcept;
+    /// Their outcomes were handed over to the readers.
+    void kept(std::size_t elements, std::size_t bytes) noexcept;
+
     // How works end
 
     /// The work has its outcome.
@@ -115,6 +132,17 @@ private:
     static constexpr std::size_t most_unsent_elements = 65'536;
     /// Nor while chunks of more bytes do: the backlog, which others use, too, must have room for them.
     static constexpr std::size_t most_unsent_bytes = 16 * 1024 * 1024;
+    /// Nor while more elements or bytes than these are with the store.
+    static constexpr std::size_t most_looked_for = 8192;
+    static constexpr std::size_t most_being_kept = 65'536;
+    static constexpr std::size_t most_stored_bytes = 16 * 1024 * 1024;
+
+    /// Elements that are with the store, and their bytes.
+    struct AtStore {
+        std::size_t elements = 0;
+        std::size_t bytes = 0;
+        bool has_room(std::size_t most) const noexcept { return elements < most && bytes < most_stored_bytes; }
+    };
 
     void pump() noexcept;
     /// Begins an addition, or submits a work of the first elements. Returns false if there is none, or no room.
@@ -128,6 +156,7 @@ private:
         return unsent_ < wanted_ && unsent_elements_ < most_unsent_elements && unsent_bytes_ < most_unsent_bytes;
     }
     bool may_go_on() const noexcept;
+    bool is_over() const noexcept;
     /// Keeps the owner alive. Null if nobody does any more.
     std::shared_ptr<GroupFlow> self() noexcept;
     /// Returns whether others are to be made.
@@ -151,13 +180,16 @@ private:
     mutable std::mutex mutex_;
     // guarded by mutex_
     std::list<std::shared_ptr<Addition>> additions_;
+    std::list<std::shared_ptr<Addition>> missing_;  // were looked for, and not found
     std::list<std::unique_ptr<LazyWorks>> elements_;
     std::vector<std::weak_ptr<GroupSubmission>> under_way_;  // by position
     std::vector<std::size_t> free_positions_;
-    std::size_t submitted_ = 0;
+    std::size_t numbered_ = 0;
     std::size_t unsettled_ = 0;  // works without an outcome
     std::ptrdiff_t unread_ = 0;  // outcomes; below zero while one that was read is not counted yet
     std::size_t beginning_ = 0;  // additions that were taken, and whose works are not submitted yet
+    AtStore looked_for_;  // also those in missing_
+    AtStore being_kept_;
     std::exception_ptr failure_;
     bool is_pumping_ = false;
     bool is_closed_ = false;

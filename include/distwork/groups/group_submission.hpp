@@ -5,12 +5,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "../base/separate.hpp"
+#include "../base/surely.hpp"
 #include "../calls/peer.hpp"
 #include "../dispatch/submission.hpp"
 #include "../dispatch/submission_source.hpp"
 #include "../outcome.hpp"
+#include "value_store.hpp"
 
 namespace distwork::detail {
 
@@ -24,9 +27,17 @@ public:
                       HungrySources& hungry) noexcept override;
     void note_execution(std::chrono::nanoseconds time) noexcept override;
     void note_progress(const ProgressBody& progress) noexcept override;
+    /// It succeeded, with this value. Copies it, if it is to be kept.
+    void note_value(std::span<const std::byte> value) noexcept {
+        if (stored) [[unlikely]]
+            surely([&] { stored->bytes.append(value.data(), value.size()); });
+    }
 
     /// What is known of it, without its error. To be called when it has its outcome. Throws std::bad_alloc.
     void describe(AnyOutcome& outcome) const;
+
+    /// Its value, if it is to be kept.
+    std::unique_ptr<StoredValue> stored;
 
     // Set by the flow, before it is submitted
 

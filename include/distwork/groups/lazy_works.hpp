@@ -10,6 +10,7 @@
 
 #include "../archive/shape.hpp"
 #include "../calls/kept_work.hpp"
+#include "../error.hpp"
 #include "../function_work.hpp"
 #include "../submit_options.hpp"
 #include "../types/function_traits.hpp"
@@ -21,13 +22,6 @@ template <class R, class Work>
 constexpr void check_result() {
     static_assert(std::is_same_v<kept_result_t<Work>, R>,
                   "distwork: the result of this work is not the result type of the group");
-}
-
-/// Submits a work that was made of an element.
-template <class R, class Work>
-void submit_made(GroupCore<R>& core, Work work, const SubmitOptions& options) {
-    check_result<R, Work>();
-    core.submit(std::move(work), options);
 }
 
 /// The elements of a range.
@@ -96,37 +90,34 @@ auto elements_of(Source&& source) {
     }
 }
 
-/// Elements each of which `make` converts to a work of a group with results R.
-template <class R, class Elements, class Make>
+/// Throws Error (bad_option) if there is a key: all works of a range would be one.
+inline void check_no_key(const SubmitOptions& options) {
+    if (!options.key().empty())
+        throw Error::with_text(Errc::bad_option,
+                               "SubmitOptions::key is of one work: a range has many. Add works with keys by async_add");
+}
+
+/// Works of a group with results R.
+template <class R, class Elements>
 class LazyElements final : public LazyWorks {
 public:
-    LazyElements(std::weak_ptr<GroupCore<R>> core, Elements elements, Make make, SubmitOptions options)
-        : core_{std::move(core)},
-          elements_{std::move(elements)},
-          make_{std::move(make)},
-          options_{std::move(options)} {}
+    LazyElements(std::weak_ptr<GroupCore<R>> core, Elements elements, SubmitOptions options)
+        : core_{std::move(core)}, elements_{std::move(elements)}, options_{std::move(options)} {}
 
     bool add_next() override {
         const auto core = core_.lock();
         return core && elements_.next([&](auto&& element) {
-            submit_made(*core, make_(std::forward<decltype(element)>(element)), options_);
+            using Kept = kept_t<decltype(element)>;
+            check_result<R, Kept>();
+            require_registered(element);
+            core->submit(Kept(std::forward<decltype(element)>(element)), options_);
         });
     }
 
 private:
     const std::weak_ptr<GroupCore<R>> core_;  // which owns this object
     Elements elements_;
-    Make make_;
     const SubmitOptions options_;
-};
-
-/// Converts an element to a work: an element that is a work already.
-struct MakeWork {
-    template <class Element>
-    auto operator()(Element&& element) const {
-        require_registered(element);
-        return kept_t<Element>(std::forward<Element>(element));
-    }
 };
 
 /// Converts an element to a call of the function F: to its only argument, or a tuple-like element to its arguments.

@@ -38,7 +38,14 @@ namespace distwork::detail {
 template <auto F>
 struct MapElement {
     std::size_t index = 0;
+    StoredId id{};  // in a group with a journal
     FunctionWork<F> work;
+};
+
+/// Whether the values of a map may be kept.
+template <class Core>
+concept has_store = requires(const Core& core) {
+    core.store();
 };
 
 /// What all works of a map share.
@@ -151,14 +158,15 @@ public:
 
 protected:
     /// When it is sent again, or if it is one element.
-    void encode_work(ByteBuffer& room, const ArchiveLimits& limits) override {
+    bool encode_work(ByteBuffer& room, const ArchiveLimits& limits) override {
         const std::size_t first = done_;
         const std::size_t count = works_->size() - first;
-        if (count == 0) return;  // it was cancelled meanwhile
+        if (count == 0) return true;  // it was cancelled meanwhile
         elements_ = static_cast<std::uint32_t>(count);
         if (count == 1) return encode_value((*works_)[first].work, room, limits);
         for (std::size_t i = first; i != works_->size(); ++i)
             append_element(room, [&] { encode_value((*works_)[i].work, room, limits); });
+        return true;
     }
 
 private:
@@ -208,7 +216,7 @@ private:
         const std::size_t first = done_.exchange(works_->size());
         if (first == works_->size()) return;
         Results results;
-        decode_result(result_of(results, first), value, peer);
+        decode_result(result_of(results, first), first, value, peer);
         if (results.front().error) outcome(Errc::malformed);
         plan_->size.measured(1, executed_);
         core_->take(this, results, executed_);
@@ -242,7 +250,7 @@ private:
 
     void take_answer(std::size_t number, bool is_error, std::span<const std::byte> bytes, const Peer& peer,
                      Results& results, std::vector<std::size_t>& again) noexcept {
-        if (!is_error) return decode_result(result_of(results, number), bytes, peer);
+        if (!is_error) return decode_result(result_of(results, number), number, bytes, peer);
         Reply reply;
         if (decode(FrameKind::error, bytes, reply)) {
             result_of(results, number).error = malformed(peer);
@@ -256,7 +264,8 @@ private:
         }
     }
 
-    void decode_result(MapResult<R>& result, std::span<const std::byte> bytes, const Peer& peer) const noexcept {
+    void decode_result(MapResult<R>& result, std::size_t number, std::span<const std::byte> bytes,
+                       const Peer& peer) const noexcept {
         result.error = exception_of([&] {
             try {
                 if constexpr (!std::is_void_v<R>) detail::decode(bytes, result.value.value, peer.limits());
@@ -265,6 +274,13 @@ private:
                 rethrow_naming(std::string{name()} + " on " + peer.name() + ": its answer: ");
             }
         });
+        if constexpr (has_store<Core>) {
+            if (!core_->store() || result.error) return;
+            surely([&] {
+                result.stored = std::make_unique<StoredValue>(StoredValue{(*works_)[number].id});
+                result.stored->bytes.append(bytes.data(), bytes.size());
+            });
+        }
     }
 
     std::exception_ptr malformed(const Peer& peer) const noexcept {

@@ -15,6 +15,7 @@
 #include "chunk_size.hpp"
 #include "lazy_works.hpp"
 #include "map_chunk.hpp"
+#include "map_lookup.hpp"
 
 namespace distwork::detail {
 
@@ -37,8 +38,15 @@ public:
         const auto core = core_.lock();
         if (!core) return false;
         // Elements that were taken before the range threw are submitted first.
+        const std::size_t before = gathered_.size();
         if (!failure_) failure_ = exception_of([&] { gather(*core->flow().scheduler()); });
-        if (!gathered_.empty()) return Chunk::submit(core, plan_, gathered_), true;
+        std::size_t number = core->flow().take_numbers(gathered_.size() - before);
+        for (std::size_t i = before; i != gathered_.size(); ++i) gathered_[i].index = number++;
+        if (!gathered_.empty()) {
+            if (!is_looked_up(*core)) Chunk::submit(core, plan_, gathered_);
+            else if constexpr (has_store<Core>) MapLookup<F, Core>::begin(core, plan_, std::exchange(gathered_, {}));
+            return true;
+        }
         if (failure_) std::rethrow_exception(failure_);
         return false;
     }
@@ -50,6 +58,11 @@ private:
         return traits_of<F>::is_coroutine || options.max_attempts() == 1 || options.execution_timeout().count() != 0 ||
                options.queue_timeout().count() != 0 || options.deadline().count() != 0 ||
                options.when_unavailable() == WhenUnavailable::refuse;
+    }
+
+    static bool is_looked_up(const Core& core) noexcept {
+        if constexpr (has_store<Core>) return core.store() != nullptr;
+        else return false;
     }
 
     /// Takes the elements of one work. Those of a slow range do not wait for each other.
@@ -68,8 +81,7 @@ private:
     bool take_next() {
         if (is_at_end_) return false;
         is_at_end_ = !source_.next([&](auto&& element) {
-            gathered_.push_back({next_index_, make_(std::forward<decltype(element)>(element))});
-            ++next_index_;
+            gathered_.push_back({0, {}, make_(std::forward<decltype(element)>(element))});
         });
         return !is_at_end_;
     }
@@ -79,17 +91,17 @@ private:
     const MakeCall<F> make_{};
     const std::shared_ptr<MapPlan> plan_;
     const bool goes_alone_;
-    std::size_t next_index_ = 0;
     bool is_at_end_ = false;
     std::exception_ptr failure_;
     typename Chunk::Elements gathered_;
 };
 
 /// Adds elements (see elements_of) to a map. *Errors*: throws Error (unregistered_type, foreign_type;
-/// stopped: it is closed).
+/// bad_option; stopped: it is closed).
 template <auto F, class Core, class Elements>
 void add_elements(const std::shared_ptr<Core>& core, Elements elements, SubmitOptions options) {
     static_cast<void>(work_type<FunctionWork<F>>());
+    check_no_key(options);
     using Source = MapSource<F, Core, Elements>;
     const std::size_t size = elements.size();
     core->flow().add(std::make_unique<Source>(core, std::move(elements), std::move(options)), size);

@@ -41,6 +41,7 @@ DISTWORK_DECL std::string ErrorCategory::message(int value) const {
             return "the library that registered the work type has a registry of its own, or another library "
                    "registered its name first";
         case Errc::not_started: return "no on_start function has left an object of this type on the slave";
+        case Errc::needs_key: return "its bytes may differ from run to run: set SubmitOptions::key";
         case Errc::connection_closed: return "the peer closed the connection";
         case Errc::peer_silent: return "the peer has been silent for too long (dead_after)";
         case Errc::protocol_violation: return "the peer broke the protocol";
@@ -64,6 +65,7 @@ DISTWORK_DECL std::string ErrorCategory::message(int value) const {
         case Errc::unregistered_type: return "the work type is not registered (DISTWORK_REGISTER_WORK)";
         case Errc::bad_option: return "an option has an unusable value";
         case Errc::on_io_thread: return "it blocks, and was called on the program's I/O thread";
+        case Errc::journal_failed: return "the journal cannot be used";
         case Errc::already_running: return "the role was started before";
     }
     return "unknown distwork error " + std::to_string(value);

@@ -41,7 +41,8 @@ DISTWORK_DECL void GroupFlow::add(const std::shared_ptr<Addition>& addition) noe
             throw Error::with_text(Errc::too_many_unread,
                                    "the group holds as many works and outcomes as GroupOptions::max_unread allows");
         ++expected_;
-        begins = additions_.empty() && elements_.empty() && has_room();
+        begins = additions_.empty() && elements_.empty() && missing_.empty() && has_room() &&
+                 looked_for_.has_room(most_looked_for);
         if (begins) return void(++beginning_);
         DISTWORK_MARK(group_addition_waited);
         additions_.push_back(addition);
@@ -110,14 +111,17 @@ DISTWORK_DECL void GroupFlow::drop_elements() noexcept {
 DISTWORK_DECL void GroupFlow::cancel() noexcept {
     drop_elements();
     std::list<std::shared_ptr<Addition>> additions;
+    std::list<std::shared_ptr<Addition>> missing;
     std::vector<std::weak_ptr<GroupSubmission>> works;
     {
         const std::lock_guard lock{mutex_};
         additions.swap(additions_);
+        missing.swap(missing_);
         surely([&] { works = under_way_; });
     }
     for (const auto& addition : additions)
         addition->fail(exception_of([] { throw Error{Errc::cancelled, "adding a work to a group"}; }));
+    for (const auto& addition : missing) addition->fail(exception_of([] { throw Error{Errc::cancelled}; }));
     for (const auto& weak : works)
         if (const auto work = weak.lock()) {
             DISTWORK_MARK(group_cancelled);
@@ -136,7 +140,7 @@ DISTWORK_DECL void GroupFlow::submit(const std::shared_ptr<GroupSubmission>& wor
             free_positions_.push_back(under_way_.size() - 1);
         }
         work->source = self();
-        if (work->index == GroupSubmission::no_index) work->index = submitted_++;
+        if (work->index == GroupSubmission::no_index) work->index = numbered_++;
         if (begun_ == std::chrono::steady_clock::time_point{}) begun_ = scheduler_->now();
         under_way_elements_ += work->elements();
         work->position = free_positions_.back();
@@ -151,6 +155,56 @@ DISTWORK_DECL void GroupFlow::submit(const std::shared_ptr<GroupSubmission>& wor
     if (is_encoded) scheduler_->submit_encoded(work);
     else scheduler_->submit(work);
     if (is_cancelled) scheduler_->cancel(work);
+}
+
+DISTWORK_DECL std::size_t GroupFlow::take_numbers(std::size_t count) noexcept {
+    const std::lock_guard lock{mutex_};
+    return std::exchange(numbered_, numbered_ + count);
+}
+
+DISTWORK_DECL void GroupFlow::look_for(std::size_t elements, std::size_t bytes) noexcept {
+    const std::lock_guard lock{mutex_};
+    looked_for_.elements += elements;
+    looked_for_.bytes += bytes;
+}
+
+DISTWORK_DECL void GroupFlow::looked_for(std::size_t elements, std::size_t bytes) noexcept {
+    {
+        const std::lock_guard lock{mutex_};
+        looked_for_.elements -= elements;
+        looked_for_.bytes -= bytes;
+    }
+    begin_to_pump();
+    tell_of_end();
+}
+
+DISTWORK_DECL void GroupFlow::add_missing(const std::shared_ptr<Addition>& addition) noexcept {
+    auto one = surely([&] { return std::list<std::shared_ptr<Addition>>{addition}; });
+    {
+        const std::lock_guard lock{mutex_};
+        if (!is_cancelled_) {
+            missing_.splice(missing_.end(), one);
+            is_hungry_ = true;
+        }
+    }
+    if (one.empty()) begin_to_pump();
+    else addition->fail(exception_of([] { throw Error{Errc::cancelled}; }));
+}
+
+DISTWORK_DECL void GroupFlow::keep(std::size_t elements, std::size_t bytes) noexcept {
+    const std::lock_guard lock{mutex_};
+    being_kept_.elements += elements;
+    being_kept_.bytes += bytes;
+}
+
+DISTWORK_DECL void GroupFlow::kept(std::size_t elements, std::size_t bytes) noexcept {
+    {
+        const std::lock_guard lock{mutex_};
+        being_kept_.elements -= elements;
+        being_kept_.bytes -= bytes;
+    }
+    begin_to_pump();
+    tell_of_end();
 }
 
 DISTWORK_DECL void GroupFlow::release(GroupSubmission& work) noexcept {
@@ -182,7 +236,7 @@ DISTWORK_DECL GroupProgress GroupFlow::progress() const {
     const auto now = scheduler_->now();
     {
         const std::lock_guard lock{mutex_};
-        const bool has_ended = is_closed_ && elements_.empty() && additions_.empty() && unsettled_ == 0;
+        const bool has_ended = is_over() && unsettled_ == 0;
         all.done = done_;
         all.failed = failed_;
         all.waiting = std::min<std::size_t>(unsent_elements_, under_way_elements_);
@@ -223,8 +277,13 @@ DISTWORK_DECL std::exception_ptr GroupFlow::take_failure() noexcept {
 
 DISTWORK_DECL bool GroupFlow::has_ended() const noexcept {
     const std::lock_guard lock{mutex_};
-    return is_closed_ && beginning_ == 0 && additions_.empty() && elements_.empty() &&
-           (unsettled_ == 0 || DISTWORK_PLANTED(end_a_group_early));
+    return is_over() && beginning_ == 0 && (unsettled_ == 0 || DISTWORK_PLANTED(end_a_group_early));
+}
+
+/// Nothing is a work any more that is none yet, and nothing is with the store.
+DISTWORK_DECL bool GroupFlow::is_over() const noexcept {
+    return is_closed_ && additions_.empty() && missing_.empty() && elements_.empty() && looked_for_.elements == 0 &&
+           being_kept_.elements == 0;
 }
 
 DISTWORK_DECL void GroupFlow::tell_of_end() noexcept {
@@ -269,7 +328,11 @@ DISTWORK_DECL bool GroupFlow::no_longer_unsent(const Submission& work) noexcept 
 
 DISTWORK_DECL bool GroupFlow::may_go_on() const noexcept {
     if (!has_room()) return false;
-    return !additions_.empty() || (!elements_.empty() && (is_cancelled_ || unread_ < most_unread_of_elements));
+    if (!missing_.empty()) return true;
+    if (!looked_for_.has_room(most_looked_for)) return false;
+    if (!additions_.empty()) return true;
+    return !elements_.empty() &&
+           (is_cancelled_ || (unread_ < most_unread_of_elements && being_kept_.has_room(most_being_kept)));
 }
 
 /// Others that share the executor have their turn in between.
@@ -288,12 +351,13 @@ DISTWORK_DECL bool GroupFlow::pump_one() noexcept {
     {
         const std::lock_guard lock{mutex_};
         if (is_cancelled_ && !DISTWORK_PLANTED(keep_the_elements)) dropped.swap(elements_);
-        is_hungry_ = !additions_.empty() || !elements_.empty();
+        is_hungry_ = !missing_.empty() || !additions_.empty() || !elements_.empty();
         is_pumping_ = may_go_on();
         if (is_hungry_ && !is_pumping_) DISTWORK_MARK(group_waited);
-        if (is_pumping_ && !additions_.empty()) {
-            addition = std::move(additions_.front());
-            additions_.pop_front();
+        auto& waiting = missing_.empty() ? additions_ : missing_;
+        if (is_pumping_ && !waiting.empty()) {
+            addition = std::move(waiting.front());
+            waiting.pop_front();
             ++beginning_;
         } else if (is_pumping_) {
             elements = elements_.begin();

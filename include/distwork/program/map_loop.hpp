@@ -47,11 +47,13 @@ public:
         MapLoop* loop_;
     };
 
-    explicit MapLoop(std::shared_ptr<ProgramCore> core)
+    MapLoop(std::shared_ptr<ProgramCore> core, std::shared_ptr<ValueStore> journal)
         : core_{std::move(core)},
           context_{std::make_shared<asio::io_context>()},
-          group_{core_->master(), group_options(*context_)},
-          bar_{core_->executor(), group_, core_->progress()} {}
+          group_{core_->master(), group_options(*context_, std::move(journal))},
+          bar_{core_->executor(), group_, core_->progress()} {
+        PartsOf::core(group_)->keep_alive(context_);
+    }
 
     MapLoop(MapLoop&&) noexcept = default;
     MapLoop& operator=(MapLoop&&) = delete;
@@ -96,9 +98,10 @@ public:
     }
 
 private:
-    static GroupOptions group_options(asio::io_context& context) {
+    static GroupOptions group_options(asio::io_context& context, std::shared_ptr<ValueStore> journal) {
         GroupOptions options;
         options.executor = context.get_executor();
+        options.journal = std::move(journal);
         return options;
     }
 

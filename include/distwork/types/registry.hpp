@@ -35,9 +35,9 @@ struct WorkOperations {
     /// The shapes of the class and of its result. The fingerprint combines theirs.
     std::array<const TypeShape*, 2> (*shapes)() = nullptr;
 
-    /// Appends the work's bytes. Throws Error (too_large; shared_pointer; malformed for an exception of cereal), and
-    /// what the class itself throws.
-    void (*encode)(const IWork& work, ByteBuffer& body, const ArchiveLimits& limits) = nullptr;
+    /// Appends the work's bytes. Returns whether equal works have equal bytes. Throws Error (too_large; shared_pointer;
+    /// malformed for an exception of cereal), and what the class itself throws.
+    bool (*encode)(const IWork& work, ByteBuffer& body, const ArchiveLimits& limits) = nullptr;
 
     /// Makes an object from its bytes. Throws Error (malformed, too_large).
     std::unique_ptr<IWork> (*decode)(std::span<const std::byte> body, const ArchiveLimits& limits) = nullptr;
