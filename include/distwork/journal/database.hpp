@@ -20,11 +20,11 @@ class Database {
 public:
     explicit Database(std::string path) : path_{std::move(path)} {
         sqlite3* opened = nullptr;
-        const int result =
-            sqlite3_open_v2(path_.c_str(), &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                            nullptr);
+        const int result = sqlite3_open_v2(path_.c_str(), &opened,
+                                           SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
         handle_.reset(opened);
         check(result);
+        if (sqlite3_db_readonly(opened, "main") == 1) fail("it cannot be written");
         sqlite3_extended_result_codes(opened, 1);
     }
 
@@ -63,21 +63,23 @@ public:
     Statement() noexcept = default;
     Statement(const Database& database, std::string_view sql) : database_{&database} {
         sqlite3_stmt* made = nullptr;
-        database.check(
-            sqlite3_prepare_v2(database.get(), sql.data(), static_cast<int>(sql.size()), &made, nullptr));
+        database.check(sqlite3_prepare_v2(database.get(), sql.data(), static_cast<int>(sql.size()), &made, nullptr));
         handle_.reset(made);
     }
 
     /// Bytes and text are referred to until the statement was executed.
     ///@{
     Statement& bind(int place, std::span<const std::byte> bytes) {
+        reset();  // something may have thrown since its last step
         // A null pointer would be bound as NULL.
-        return bound(sqlite3_bind_blob64(handle_.get(), place, bytes.empty() ? "" : static_cast<const void*>(bytes.data()),
-                                         bytes.size(), SQLITE_STATIC));
+        return bound(sqlite3_bind_blob64(handle_.get(), place,
+                                         bytes.empty() ? "" : static_cast<const void*>(bytes.data()), bytes.size(),
+                                         SQLITE_STATIC));
     }
     Statement& bind(int place, std::string_view text) {
-        return bound(sqlite3_bind_text64(handle_.get(), place, text.empty() ? "" : text.data(), text.size(), SQLITE_STATIC,
-                                         SQLITE_UTF8));
+        reset();
+        return bound(sqlite3_bind_text64(handle_.get(), place, text.empty() ? "" : text.data(), text.size(),
+                                         SQLITE_STATIC, SQLITE_UTF8));
     }
     ///@}
 
@@ -124,7 +126,9 @@ private:
 /// A transaction, which is undone unless it is committed.
 class Transaction {
 public:
-    explicit Transaction(const Database& database) : database_{database} { database_.execute("BEGIN"); }
+    explicit Transaction(const Database& database, const char* begin = "BEGIN") : database_{database} {
+        database_.execute(begin);
+    }
     Transaction(const Transaction&) = delete;
     ~Transaction() {
         if (!is_committed_ && sqlite3_get_autocommit(database_.get()) == 0)

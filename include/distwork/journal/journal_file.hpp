@@ -4,9 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "../base/sip_hash.hpp"
@@ -36,13 +38,10 @@ public:
     JournalFile(const std::string& path, std::string_view version, const Log& log) : database_{checked(path)} {
         sqlite3_busy_timeout(database_.get(), 1000);  // another program, or this one, may just be closing it
         database_.execute("PRAGMA locking_mode=EXCLUSIVE");
-        check_kind();
+        create();
         set_journal_mode(log);
         // Memory for pages is bounded; the table of occurrences overflows into a file of its own.
         database_.execute("PRAGMA cache_size=-32768; PRAGMA temp.cache_size=-16384");
-        database_.execute("BEGIN EXCLUSIVE");
-        database_.execute(create);
-        database_.execute("COMMIT");
         begin_version(version, log);
         merge();
         find_ = Statement{database_, "SELECT value FROM outcomes WHERE id = ?"};
@@ -86,7 +85,7 @@ public:
     }
 
 private:
-    static constexpr const char* create =
+    static constexpr const char* tables =
         "CREATE TABLE IF NOT EXISTS about (version TEXT NOT NULL, hash_key BLOB NOT NULL);"
         "INSERT INTO about SELECT '', randomblob(16) WHERE NOT EXISTS (SELECT * FROM about);"
         "CREATE TABLE IF NOT EXISTS outcomes (id BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
@@ -123,9 +122,19 @@ private:
         return statement.step() ? statement.number(0) : 0;
     }
 
+    /// All of it, or nothing: not through the write-ahead log, before which the file would be one of no kind.
+    void create() const {
+        Transaction transaction{database_, "BEGIN EXCLUSIVE"};
+        check_kind();
+        database_.execute(tables);
+        transaction.commit();
+    }
+
     void check_kind() const {
-        if (pragma("page_count") == 0) return;  // new
-        if (pragma("application_id") != application_id) database_.fail("it is a database of another kind");
+        std::error_code ignored;
+        // A file of some bytes would also be a new database to SQLite.
+        if (std::filesystem::file_size(database_.path(), ignored) == 0) return;
+        if (pragma("application_id") != application_id) database_.fail("it is a file of another kind");
         if (pragma("user_version") != 1) database_.fail("a newer version of distwork wrote it");
     }
 
@@ -135,10 +144,10 @@ private:
         const bool has_log = statement.step() && statement.text(0) == "wal";
         statement.run();
         if (!has_log)
-            log(LogLevel::warning,
-                escaped("journal " + database_.path() +
-                        (is_remote ? ": it is on a network file system" : ": its file system allows no write-ahead log") +
-                        ", so outcomes are kept more slowly"));
+            log(LogLevel::warning, escaped("journal " + database_.path() +
+                                           (is_remote ? ": it is on a network file system"
+                                                      : ": its file system allows no write-ahead log") +
+                                           ", so outcomes are kept more slowly"));
         database_.execute("PRAGMA synchronous=FULL");  // a commit survives the end of the machine
     }
 
