@@ -25,8 +25,8 @@ namespace distwork {
 /// other in the same order in each run. When it cannot be written, its groups are cancelled, and their next reader gets
 /// Error (journal_failed); what was read before is kept.
 ///
-/// *Thread-safety*: all functions. *Lifetime*: groups keep what they need. The destructor of the last copy waits until
-/// the values that it was given are kept.
+/// *Thread-safety*: all functions. *Lifetime*: a group keeps the file open until it is destroyed, and waits then until
+/// its values are kept.
 class Journal {
 public:
     /// Opens or creates the file. Outcomes of another `version` are dropped: name a new one when the functions return

@@ -48,7 +48,7 @@ struct GroupOptions {
 /// the group's, one element at a time. *Thread-safety*: all functions but the destructor and moving. None blocks.
 /// *Lifetime*: the group may outlive the master: its works then complete with Errc::stopped. The context of the master's
 /// executor must outlive the group. The destructor cancels what the group still has, at the slaves too; whoever still
-/// reads gets Errc::cancelled.
+/// reads gets Errc::cancelled. With a journal it waits until that has kept what it was given.
 ///
 /// An R is moved without exceptions; else put it behind a std::unique_ptr.
 template <class R>

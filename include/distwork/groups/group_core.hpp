@@ -12,15 +12,16 @@
 #include "../base/asio.hpp"
 #include "../base/completion.hpp"
 #include "../base/surely.hpp"
-#include "../wire/byte_buffer.hpp"
 #include "../calls/kept_work.hpp"
 #include "../context.hpp"
 #include "../outcome.hpp"
 #include "../roles/any_scheduler.hpp"
 #include "../roles/make_submission.hpp"
 #include "../submit_options.hpp"
+#include "../wire/byte_buffer.hpp"
 #include "group_flow.hpp"
 #include "outcome_queue.hpp"
+#include "store_gate.hpp"
 #include "stored_works.hpp"
 #include "value_store.hpp"
 
@@ -53,7 +54,7 @@ public:
     }
     GroupCore(std::shared_ptr<AnyScheduler> scheduler, asio::any_io_executor executor, std::size_t max_unread,
               std::shared_ptr<ValueStore> store)
-        : store_{std::move(store)},
+        : store_{store ? std::make_unique<StoreGate>(std::move(store)) : nullptr},
           flow_{std::move(scheduler), std::move(executor), max_unread, [this] { flow_changed(); }} {}
 
     GroupFlow& flow() noexcept { return flow_; }
@@ -61,7 +62,7 @@ public:
     const asio::any_io_executor& executor() const noexcept { return flow_.executor(); }
 
     /// Null without a journal.
-    ValueStore* store() const noexcept { return store_.get(); }
+    StoreGate* store() const noexcept { return store_.get(); }
 
     /// Keeps an object as long as this one, which works under way keep.
     void keep_alive(std::shared_ptr<void> object) noexcept { alive_ = std::move(object); }
@@ -122,16 +123,18 @@ public:
         flow_.cancel();
     }
 
+    /// With a journal it blocks until nothing is with the store.
     void abandon() noexcept {
         outcomes_.abandon();
         flow_.cancel();
+        if (store_) store_->close();
     }
 
 private:
     /// The handler of a work.
     struct Handler {
         std::shared_ptr<GroupCore> core;
-        typename Queue::Outcomes node;        // one outcome, which moves to its reader without an allocation
+        typename Queue::Outcomes node;          // one outcome, which moves to its reader without an allocation
         std::unique_ptr<StoredValue> stored{};  // its value, if it is to be kept
 
         void take_note(GroupSubmission& work) noexcept {
@@ -166,7 +169,7 @@ private:
         const bool is_canonical = work->encode(room, scheduler.limits());
         auto request = std::make_unique<WorkLookup<R>>(this->shared_from_this(), work);
         request->values.push_back(
-            {stored_id(*store_, work->own_type(), work->options.key(), work->body(), is_canonical)});
+            {stored_id(store_->hash_key(), work->own_type(), work->options.key(), work->body(), is_canonical)});
         work->keep_body();
         work->index = flow_.take_numbers(1);
         flow_.look_for(1, work->body_bytes());
@@ -194,7 +197,7 @@ private:
     }
 
     std::shared_ptr<void> alive_;
-    const std::shared_ptr<ValueStore> store_;
+    const std::unique_ptr<StoreGate> store_;
     std::atomic<bool> has_failed_{false};
     Queue outcomes_;
     GroupFlow flow_;

@@ -138,7 +138,7 @@ private:
                 failed.back().error = std::move(error);
                 continue;
             }
-            values.push_back({stored_id(*core_->store(), type, {}, room.view(), is_canonical)});
+            values.push_back({stored_id(core_->store()->hash_key(), type, {}, room.view(), is_canonical)});
             bytes_ += room.size();
             if (&element != &elements_[kept]) elements_[kept] = std::move(element);
             ++kept;

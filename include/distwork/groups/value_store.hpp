@@ -59,19 +59,22 @@ public:
     virtual void find(std::unique_ptr<Request> request) noexcept = 0;
     /// Keeps these values: when it is done, they survive the end of the process and of the machine.
     virtual void keep(std::unique_ptr<Request> request) noexcept = 0;
+    /// Blocks until the requests that came before were done, and were destroyed.
+    virtual void finish() noexcept = 0;
 
     /// The key of its hashes, which is another one for each file.
     virtual const SipHash::Key& hash_key() const noexcept = 0;
 };
 
 /// The id of a work. `is_canonical`: equal works have equal bodies. *Errors*: throws Error (needs_key).
-inline StoredId stored_id(const ValueStore& store, const WorkType& type, std::string_view key,
+inline StoredId stored_id(const SipHash::Key& hash_key, const WorkType& type, std::string_view key,
                           std::span<const std::byte> body, bool is_canonical) {
     if (key.empty() && !is_canonical)
-        throw Error::with_text(Errc::needs_key, type.name + " has an unordered container, whose bytes may differ from "
-                                                            "run to run: in a group with a journal, set "
-                                                            "SubmitOptions::key");
-    SipHash hash{store.hash_key()};
+        throw Error::with_text(Errc::needs_key, type.name +
+                                                    " has an unordered container, whose bytes may differ from "
+                                                    "run to run: in a group with a journal, set "
+                                                    "SubmitOptions::key");
+    SipHash hash{hash_key};
     hash.add(type.fingerprint());
     hash.add(type.name.size());
     hash.add(type.name);
