@@ -279,7 +279,7 @@ TEST_CASE("elements that are retried are kept once they succeed") {
         group.add_all<at_last>(std::views::iota(0, 100),
                                SubmitOptions{}.retry_on_error(RetryPolicy{1, std::chrono::milliseconds{1}}));
     };
-    for (const std::size_t kept : {0, 100}) {
+    for (const std::size_t kept : {std::size_t{0}, std::size_t{100}}) {
         const auto all = fixture.outcomes<int>(fill);
         CHECK(kept_of(all) == kept);
         for (const auto& outcome : all) CHECK(outcome.value() == static_cast<int>(outcome.index));
