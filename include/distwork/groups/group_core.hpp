@@ -109,10 +109,14 @@ public:
     /// Hands these outcomes over to the readers.
     void tell(typename Queue::Outcomes outcomes) noexcept {
         std::size_t errors = 0;
-        for (const auto& outcome : outcomes) errors += outcome.error ? 1 : 0;
+        std::size_t found = 0;
+        for (const auto& outcome : outcomes) {
+            errors += outcome.error ? 1 : 0;
+            found += outcome.is_kept ? 1 : 0;
+        }
         const std::size_t count = outcomes.size();
         const std::size_t given = outcomes_.push(std::move(outcomes));
-        flow_.came(count, errors);
+        flow_.came(count, errors, found);
         if (given != 0) flow_.were_read(given);
     }
 

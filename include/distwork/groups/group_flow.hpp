@@ -106,8 +106,8 @@ public:
 
     /// The work has its outcome.
     void release(GroupSubmission& work) noexcept;
-    /// So many outcomes were handed over to the readers, so many of them errors.
-    void came(std::size_t outcomes, std::size_t errors) noexcept;
+    /// So many outcomes were handed over to the readers, so many of them errors; so many were found in the store.
+    void came(std::size_t outcomes, std::size_t errors, std::size_t found) noexcept;
     /// Those of a work were, all of them.
     void settled() noexcept;
     /// So many outcomes were read.

@@ -37,7 +37,8 @@ DISTWORK_DECL void GroupFlow::add(const std::shared_ptr<Addition>& addition) noe
         const std::lock_guard lock{mutex_};
         if (is_closed_) throw Error::with_text(Errc::stopped, "the group is closed: nothing is added to it any more");
         const auto unread = static_cast<std::size_t>(std::max<std::ptrdiff_t>(unread_, 0));
-        if (unsettled_ + unread + additions_.size() + beginning_ >= max_unread_)
+        const std::size_t at_store = looked_for_.elements + being_kept_.elements;
+        if (unsettled_ + at_store + unread + additions_.size() + beginning_ >= max_unread_)
             throw Error::with_text(Errc::too_many_unread,
                                    "the group holds as many works and outcomes as GroupOptions::max_unread allows");
         ++expected_;
@@ -217,10 +218,10 @@ DISTWORK_DECL void GroupFlow::release(GroupSubmission& work) noexcept {
     if (no_longer_unsent(work)) begin_to_pump();
 }
 
-DISTWORK_DECL void GroupFlow::came(std::size_t outcomes, std::size_t errors) noexcept {
+DISTWORK_DECL void GroupFlow::came(std::size_t outcomes, std::size_t errors, std::size_t found) noexcept {
     const std::lock_guard lock{mutex_};
     unread_ += static_cast<std::ptrdiff_t>(outcomes);
-    under_way_elements_ -= std::min(outcomes, under_way_elements_);
+    under_way_elements_ -= std::min(outcomes - found, under_way_elements_);
     done_ += outcomes;
     failed_ += errors;
 }
