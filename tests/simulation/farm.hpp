@@ -69,6 +69,7 @@ public:
     }
     sim::TimePoint now() const { return simulation_.now(); }
     void run(sim::Duration time) { simulation_.run_for(time); }
+    void after(sim::Duration time, std::function<void()> event) { simulation_.after(time, std::move(event)); }
 
     /// Reads all outcomes of a group, one after the other.
     template <class R>
