@@ -14,6 +14,9 @@
 #include <cstdint>
 #include <cstdlib>
 #include <distwork.hpp>
+#if __has_include(<sqlite3.h>)
+#include <distwork/journal.hpp>
+#endif
 #include <distwork/local_slaves.hpp>
 #include <distwork/map.hpp>
 #include <distwork/on_start.hpp>
@@ -32,6 +35,15 @@
 #include <vector>
 
 using namespace std::chrono_literals;
+
+#if !__has_include(<sqlite3.h>)
+namespace distwork {
+/// As that of journal.hpp, which needs SQLite.
+struct Journal : std::shared_ptr<detail::ValueStore> {
+    Journal(const char* path, const char* version);
+};
+}  // namespace distwork
+#endif
 
 extern asio::io_context io;
 extern distwork::Master<> master;
