@@ -301,6 +301,7 @@ json run_groups(const Options& options) {
     for (int round = 0; round < options.rounds; ++round) {
         gather("map " + std::to_string(options.seconds) + " --distwork-slaves=2");
         gather("first");
+        gather("journal " + std::to_string(options.seconds) + " --distwork-slaves=2");
     }
     gather("lazy 10000000");
     const fs::path file = fs::temp_directory_path() / ("distwork-bench-" + std::to_string(getpid()) + ".out");
@@ -320,15 +321,17 @@ json run_groups(const Options& options) {
     for (json& row : result["rows"]) {
         const std::string variant = row["variant"];
         row["ratio"] = json::object();
+        const auto figures = [&](const std::string& of) {
+            return std::find_if(rows.begin(), rows.end(), [&](const Row& one) { return one.contender.variant == of; })
+                ->figures;
+        };
         const std::string map = "async_map, ";
-        if (variant.rfind(map, 0) == 0) {
-            const auto figures = [&](const std::string& of) {
-                return std::find_if(rows.begin(), rows.end(),
-                                    [&](const Row& one) { return one.contender.variant == of; })
-                    ->figures;
-            };
+        const std::string kept = "with a journal";
+        if (variant.rfind(map, 0) == 0)
             row["ratio"]["threads"] = median_ratio(figures(variant), figures("threads, " + variant.substr(map.size())));
-        }
+        else if (variant.ends_with(", " + kept))
+            row["ratio"]["without"] = median_ratio(
+                figures(variant), figures(variant.substr(0, variant.size() - kept.size()) + "without a journal"));
         row["variant"] = variant + " (" + units[variant] + ')';
     }
     print(result);

@@ -2,11 +2,14 @@
 //
 //   map SECONDS        a map of elements of 200 ns, 17 us and 20 ms by two slave processes, beside two threads that take
 //                      as many elements at a time from an atomic counter
+//   journal SECONDS    a group with and without a journal, by two slave processes: outcomes of short calls in a second,
+//                      and the time of calls of 1 ms. Nothing without SQLite
 //   lazy WORKS         a group of so many works that are made as slaves ask for them: time, and what the heap grew
 //   first              the time from the beginning of main to the first outcome of a map
 //   overhead HOW N     N works, 64 under way, by HOW = call (bare calls), next or reduce (a group): for callgrind
 
 #include <malloc.h>
+#include <unistd.h>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -14,10 +17,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <distwork.hpp>
+#ifdef BENCH_HAS_JOURNAL
+#include <distwork/journal.hpp>
+#endif
 #include <distwork/map.hpp>
 #include <distwork/program.hpp>
 #include <distwork/work_group.hpp>
 #include <exception>
+#include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -109,6 +116,49 @@ void measure_maps(distwork::Program& program, double seconds) {
         if (values != expected) throw std::runtime_error{"a map has other values"};
     }
 }
+
+#ifdef BENCH_HAS_JOURNAL
+asio::awaitable<std::uint64_t> sum_of(distwork::WorkGroup<std::uint64_t>& group) {
+    const auto add = [](std::uint64_t all, std::uint64_t value) { return all + value; };
+    co_return co_await group.async_reduce(std::uint64_t{0}, add);
+}
+
+/// Seconds that a group takes for so many calls, until the last outcome was read.
+double group_time(distwork::Program& program, std::uint64_t rounds, std::size_t count, bool keeps) {
+    const auto path = std::filesystem::temp_directory_path() / ("distwork-bench-" + std::to_string(getpid()) + ".db");
+    std::filesystem::remove(path);
+    distwork::GroupOptions options;
+    if (keeps) options.journal = distwork::Journal{path.string()};
+    const auto begun = Clock::now();
+    double time = 0;
+    {
+        distwork::WorkGroup<std::uint64_t> group{program.master(), options};
+        group.add_all<burn>(std::views::iota(std::size_t{1}, count + 1) |
+                            std::views::transform([rounds](std::size_t i) {
+                                return std::pair{rounds, static_cast<std::uint64_t>(i)};
+                            }));
+        program.run(sum_of(group));
+        time = seconds_since(begun);
+    }
+    options.journal.reset();
+    std::filesystem::remove(path);
+    return time;
+}
+
+void measure_journal(distwork::Program& program, double seconds) {
+    program.run(slaves_connect(program.master()));
+    const double round = calibrated();
+    const auto count = static_cast<std::size_t>(300'000 * seconds);
+    const auto of_1_ms = static_cast<std::uint64_t>(1e6 / round);
+    group_time(program, 1, count / 10, true);  // warms up
+    for (const bool keeps : {false, true}) {
+        const std::string with = keeps ? "with a journal" : "without a journal";
+        print("short calls, " + with, "outcomes/s", static_cast<double>(count) / group_time(program, 1, count, keeps));
+        print("calls of 1 ms, " + with, "s",
+              group_time(program, of_1_ms, static_cast<std::size_t>(2000 * seconds), keeps));
+    }
+}
+#endif
 
 /// A master, and a slave that executes in place, in one thread: what is left are the roles and their calls.
 struct Pair {
@@ -205,6 +255,11 @@ int run(int argc, char** argv) {
     } else if (mode == "map") {
         distwork::Program program{argc, argv};
         measure_maps(program, std::atof(argv[2]));
+    } else if (mode == "journal") {
+#ifdef BENCH_HAS_JOURNAL
+        distwork::Program program{argc, argv};
+        measure_journal(program, std::atof(argv[2]));
+#endif
     } else if (mode == "first") {
         distwork::Program program{argc, argv};
         for (auto& outcome : program.map<echo>(std::views::iota(0, 1000))) {
