@@ -17,6 +17,7 @@
 #include <distwork.hpp>
 #include <distwork/journal.hpp>
 #include <distwork/work_group.hpp>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,6 +25,7 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
@@ -55,6 +57,9 @@ void nothing(int) {
 std::vector<char> block(std::size_t size) {
     ++executions;
     return std::vector<char>(size, 'x');
+}
+int length(std::vector<char> bytes) {
+    return static_cast<int>(bytes.size());
 }
 /// Fails at its first execution.
 int at_last(int x) {
@@ -111,6 +116,7 @@ DISTWORK_REGISTER_FUNCTION(journal_group_test::twice)
 DISTWORK_REGISTER_FUNCTION(journal_group_test::number_of_execution)
 DISTWORK_REGISTER_FUNCTION(journal_group_test::nothing)
 DISTWORK_REGISTER_FUNCTION(journal_group_test::block)
+DISTWORK_REGISTER_FUNCTION(journal_group_test::length)
 DISTWORK_REGISTER_FUNCTION(journal_group_test::at_last)
 DISTWORK_REGISTER_FUNCTION(journal_group_test::size_of)
 DISTWORK_REGISTER_FUNCTION(journal_group_test::sizes_of)
@@ -420,6 +426,53 @@ TEST_CASE("a group and its journal may be destroyed before the context of their 
         group.reset();
         journal.reset();
     }
+}
+
+namespace {
+
+/// Fails each request, on a thread of its own, when the group has all with it that it may have.
+class FailingStore final : public detail::ValueStore {
+public:
+    void find(std::unique_ptr<Request> request) noexcept override { fail(std::move(request)); }
+    void keep(std::unique_ptr<Request> request) noexcept override { fail(std::move(request)); }
+    void finish() noexcept override {
+        for (auto& thread : threads_) thread.join();
+        threads_.clear();
+    }
+    const detail::SipHash::Key& hash_key() const noexcept override { return hash_key_; }
+
+private:
+    void fail(std::unique_ptr<Request> request) {
+        threads_.emplace_back([failed = std::move(request)]() mutable {
+            std::this_thread::sleep_for(std::chrono::milliseconds{300});
+            failed->done(std::make_exception_ptr(Error{Errc::journal_failed, "a store"}));
+            failed.reset();
+        });
+    }
+    const detail::SipHash::Key hash_key_{};
+    std::list<std::thread> threads_;
+};
+
+}  // namespace
+
+TEST_CASE("a generator is destroyed where it is called, also when the journal fails") {
+    Cluster<> cluster{1};
+    std::thread::id destroyed_by;
+    {
+        WorkGroup<int> group{cluster.master, {.journal = std::make_shared<FailingStore>()}};
+        std::shared_ptr<int> next{new int{0}, [&destroyed_by](int* number) {
+                                      destroyed_by = std::this_thread::get_id();
+                                      delete number;
+                                  }};
+        group.add_all<length>([next]() -> std::optional<std::vector<char>> { return std::vector<char>(4'000'000); });
+        next.reset();
+        std::error_code code;
+        run(cluster.io, Fixture::note(error_of(group.async_next(asio::use_awaitable)), code));
+        CHECK(code == Errc::journal_failed);
+        std::vector<Outcome<int>> rest;
+        run(cluster.io, Fixture::collect(group, rest));
+    }
+    CHECK(destroyed_by == std::this_thread::get_id());
 }
 
 TEST_CASE("a full disk ends a group with an error, and loses nothing that was read") {

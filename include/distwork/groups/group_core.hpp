@@ -124,7 +124,7 @@ public:
     void fail(std::exception_ptr error) noexcept {
         if (has_failed_.exchange(true)) return;
         outcomes_.fail(std::move(error));
-        flow_.cancel();
+        flow_.cancel(false);  // this is the store's thread
     }
 
     /// With a journal it blocks until nothing is with the store.

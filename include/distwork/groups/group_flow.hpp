@@ -77,9 +77,9 @@ public:
     /// Nothing is added any more.
     void close() noexcept;
     /// Drops the elements that are no works yet, and closes the group: the master admits nothing more.
-    void drop_elements() noexcept;
-    /// The same, and cancels all works.
-    void cancel() noexcept;
+    void drop_elements(bool here = true) noexcept;
+    /// The same, and cancels all works. `here`: elements may be destroyed in this thread; else on the executor.
+    void cancel(bool here = true) noexcept;
 
     /// For Addition and LazyWorks: submits a work, and numbers it unless it has a number. `is_encoded`: it has its body.
     /// *Errors*: std::bad_alloc.

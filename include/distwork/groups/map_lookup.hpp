@@ -36,8 +36,9 @@ public:
         const std::size_t before = elements_.size();
         auto error = exception_of([&] { Chunk::submit(core_, plan_, elements_); });
         if (error) return tell(error), no_longer(elements_.size());
-        if (!elements_.empty()) core_->flow().add_missing(this->shared_from_this());
         no_longer(before - elements_.size());
+        // Whoever cancels the group may call `fail` from here on.
+        if (!elements_.empty()) core_->flow().add_missing(this->shared_from_this());
     }
 
     /// They are no works yet, so they have no outcomes.
@@ -106,9 +107,8 @@ public:
         }
         const bool is_any_missing = !missing.empty();
         if (is_any_missing)
-            core_->flow().add_missing(surely([&] {
-                return std::make_shared<MissingElements<F, Core>>(core_, plan_, std::move(missing), bytes_);
-            }));
+            core_->flow().add_missing(surely(
+                [&] { return std::make_shared<MissingElements<F, Core>>(core_, plan_, std::move(missing), bytes_); }));
         if (results.empty()) return;
         core_->take(nullptr, results, {});
         core_->flow().looked_for(results.size(), is_any_missing ? 0 : bytes_);

@@ -99,18 +99,20 @@ DISTWORK_DECL void GroupFlow::close() noexcept {
     tell_of_end();
 }
 
-DISTWORK_DECL void GroupFlow::drop_elements() noexcept {
+DISTWORK_DECL void GroupFlow::drop_elements(bool here) noexcept {
     std::list<std::unique_ptr<LazyWorks>> elements;  // a user's: destroyed without the lock
     {
         const std::lock_guard lock{mutex_};
         is_closed_ = is_cancelled_ = true;
-        if (!is_pumping_) elements.swap(elements_);  // else the pump, which may be using them, drops them
+        // Else the pump, which may be using them, drops them.
+        if (here && !is_pumping_) elements.swap(elements_);
     }
+    if (!here) begin_to_pump();
     tell_of_end();
 }
 
-DISTWORK_DECL void GroupFlow::cancel() noexcept {
-    drop_elements();
+DISTWORK_DECL void GroupFlow::cancel(bool here) noexcept {
+    drop_elements(here);
     std::list<std::shared_ptr<Addition>> additions;
     std::list<std::shared_ptr<Addition>> missing;
     std::vector<std::weak_ptr<GroupSubmission>> works;
