@@ -119,7 +119,7 @@ public:
     /// Adds a call of a registered function: its arguments, then optionally SubmitOptions, then optionally the token.
     template <auto F, class... Rest>
     auto async_add(Rest&&... rest) {
-        return detail::call_function<F, true>(
+        return detail::call_function<F, true, std::size_t>(
             [this](FunctionWork<F> work, auto&&... more) {
                 return this->async_add(std::move(work), std::forward<decltype(more)>(more)...);
             },

@@ -161,6 +161,7 @@ struct CheckedCall {
                                std::tuple_element_t<I, typename Traits::Parameters>>::is_right &&
                 ... && true);
     }
+    template <class Value>
     static constexpr bool check_rest() {
         constexpr std::size_t rest = given - arity;
         if constexpr (rest == 0) {
@@ -172,14 +173,16 @@ struct CheckedCall {
             constexpr bool is_misplaced = rest > 1 && is_submit_options<Last>;
             if constexpr (is_misplaced) return OptionsBehindToken<First>::is_right;
             else if constexpr (rest > (has_options ? 2 : 1))
-                return SurplusArgument<F, arity + 1, First, typename Traits::Result, false>::is_right;
+                return SurplusArgument<F, arity + 1, First, Value, false>::is_right;
             else if constexpr (rest == 1 && has_options) return true;
-            else return SurplusArgument<F, given, Last, typename Traits::Result>::is_right;
+            else return SurplusArgument<F, given, Last, Value>::is_right;
         }
     }
+    /// `Value`: what the operation completes with.
+    template <class Value = typename Traits::Result>
     static constexpr bool is_right() {
         if constexpr (!CheckedFunction<F>::is_right() || given < arity) return false;
-        else return check_arguments(std::make_index_sequence<arity>{}) && check_rest();
+        else return check_arguments(std::make_index_sequence<arity>{}) && check_rest<Value>();
     }
 };
 

@@ -10,10 +10,10 @@
 namespace distwork::detail {
 
 /// Makes the FunctionWork of a call: `rest` is the function's arguments, then options and a token, if there are any.
-/// Passes the work, the options and the token to `initiate`, and returns its result.
-template <auto F, bool TakesOptions, class Initiate, class... Rest>
+/// Passes the work, the options and the token to `initiate`, and returns its result. `Value`: what it completes with.
+template <auto F, bool TakesOptions, class Value = typename traits_of<F>::Result, class Initiate, class... Rest>
 auto call_function(Initiate&& initiate, Rest&&... rest) {
-    if constexpr (CheckedCall<F, TakesOptions, Rest...>::is_right()) {
+    if constexpr (CheckedCall<F, TakesOptions, Rest...>::template is_right<Value>()) {
         constexpr std::size_t arity = traits_of<F>::arity;
         using Parameters = typename traits_of<F>::Parameters;
         auto all = std::forward_as_tuple(std::forward<Rest>(rest)...);
