@@ -116,7 +116,8 @@ elseif(CHECK STREQUAL "clocks")
   # Time and chance come from the Transport, or simulation could not replace them; a log line's time stamp decides
   # nothing.
   forbid("(steady_clock|system_clock|high_resolution_clock|Clock)::now|random_device"
-    "takes the time or chance from elsewhere than the Transport" ALLOWED_IN transport.hpp impl/log.ipp impl/local_slaves.ipp)
+    "takes the time or chance from elsewhere than the Transport" ALLOWED_IN transport.hpp impl/log.ipp impl/local_slaves.ipp
+    journal/journal_thread.hpp)
 elseif(CHECK STREQUAL "asio_version")
   forbid("ASIO_VERSION" "branches on Asio's version" ALLOWED_IN base/asio.hpp)
 elseif(CHECK STREQUAL "size")
