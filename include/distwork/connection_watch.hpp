@@ -19,6 +19,7 @@ struct ConnectionWatch {
     std::function<void(std::error_code)> closed{};  ///< called when the connection has ended, with the reason
     std::chrono::milliseconds handshake_timeout{};  ///< for the slave to introduce itself; zero:
                                                     ///< LinkOptions::handshake_timeout
+    std::string pool{};  ///< slaves with the same one have their SlaveOptions::amounts together; empty: alone
 };
 
 }  // namespace distwork

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <typeinfo>
 #include <utility>
+#include <vector>
 
 #include "base/asio.hpp"
 #include "base/completion.hpp"
@@ -58,6 +59,8 @@ public:
         virtual void report(double done, std::string_view text, detail::Peer& to) {
             static_cast<void>(done), static_cast<void>(text), static_cast<void>(to);
         }
+        /// The units of indexed resources that it was given, one bit each.
+        virtual std::uint64_t given_units() const noexcept { return 0; }
         /// Null if the work is no coroutine.
         virtual std::shared_ptr<Calls> calls() const { return nullptr; }
 
@@ -167,6 +170,20 @@ public:
     /// share a work with others.
     void progress(double done, std::string_view text = {}) const {
         if (execution_) execution_->report(done, text, *peer_);
+    }
+
+    /// Which units of an indexed resource this work was given, counted from 0, in ascending order: see
+    /// SlaveOptions::indexed. Of one of them it may have a part only. Empty if it asked for none.
+    std::vector<unsigned> indices(std::string_view name) const {
+        std::vector<unsigned> all;
+        const std::uint64_t given = execution_ ? execution_->given_units() : 0;
+        std::uint64_t first = 0;
+        for (const auto& [resource, units] : peer_->indexed_amounts()) {
+            for (std::uint64_t i = 0; resource == name && i != units; ++i)
+                if (given >> (first + i) & 1) all.push_back(static_cast<unsigned>(i));
+            first += units;
+        }
+        return all;
     }
 
     /// Tells the work to stop. That is requested when the caller cancels the work, its connection is lost, its time

@@ -19,6 +19,7 @@ struct GroupProgress {
     std::size_t failed = 0;   ///< those whose outcome is an error
     std::size_t running = 0;  ///< those at slaves
     std::size_t waiting = 0;  ///< works that wait for a slave; elements that are no works yet do not count
+    std::size_t doubled = 0;  ///< works that took too long, and were sent to a second slave
     double reported = 0;      ///< of those that run, the sum of what Context::progress has reported
     std::string text{};       ///< the latest text that was reported
     std::chrono::nanoseconds elapsed{};  ///< since the first work was submitted

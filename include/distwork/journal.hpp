@@ -32,7 +32,8 @@ public:
     /// Opens or creates the file. Outcomes of another `version` are dropped: name a new one when the functions return
     /// other values than before. Blocks. *Errors*: throws Error (journal_failed: another program or object uses it, it is
     /// of another kind, or cannot be written; bad_option: no path), std::system_error.
-    explicit Journal(const std::string& path, std::string_view version = {}, const Log& log = ConsoleLog{LogLevel::warning})
+    explicit Journal(const std::string& path, std::string_view version = {},
+                     const Log& log = ConsoleLog{LogLevel::warning})
         : store_{std::make_shared<detail::JournalThread>(path, version, log)} {}
 
     /// For GroupOptions::journal.

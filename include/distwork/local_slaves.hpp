@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,6 +17,9 @@ namespace distwork {
 struct LocalSlavesOptions {
     std::size_t count = 0;              ///< processes; 0: one for each processor that affinity and cgroups leave
     std::vector<std::string> labels{};  ///< SlaveOptions::labels of each; a label has no comma
+    /// SlaveOptions::amounts, of all processes together; a name has no comma.
+    std::map<std::string, double> amounts{};
+    std::vector<std::string> indexed{};  ///< SlaveOptions::indexed
     /// The arguments of the processes, the program's name first: those of `main`. Empty: those that this process was
     /// started with.
     std::vector<std::string> arguments{};

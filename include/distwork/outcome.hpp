@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "base/requirements.hpp"
+#include "base/type_name.hpp"
 
 namespace distwork {
 
@@ -19,8 +19,11 @@ struct AnyOutcome {
     unsigned attempt = 0;               ///< how many attempts it had; 0: it was not sent
     std::chrono::nanoseconds waited{};  ///< from its submission until it was sent first; zero: it was not
     std::chrono::nanoseconds executed{};  ///< the time of its last execution, as the slave measured it; zero: unknown
-    bool is_kept = false;      ///< its value is of an earlier run, from a Journal: it was not executed now
-    std::exception_ptr error;  ///< null if it succeeded
+    bool is_kept = false;                 ///< its value is of an earlier run, from a Journal: it was not executed now
+    std::exception_ptr error;             ///< null if it succeeded
+
+    /// The text of its error; empty if it succeeded. *Errors*: throws std::bad_alloc.
+    std::string what() const { return error ? detail::what_of(error) : std::string{}; }
 
     /// Whether it has a value.
     explicit operator bool() const noexcept { return !error; }

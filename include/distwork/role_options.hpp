@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -80,8 +81,15 @@ struct SlaveOptions {
     std::size_t max_suspended = 10'000;  ///< coroutine works that await calls at a time; any value; beyond it:
                                          ///< too_many_suspended
     std::vector<std::string> labels{};   ///< what the slave offers: see SubmitOptions::label
-    bool insecure_plaintext = false;     ///< must be true to connect to an address beyond loopback, else
-                                         ///< needs_credentials
+    /// Resources that works may ask for, each with how much there is of it: `{{"memory_mb", 16000}, {"gpu", 2}}`. From
+    /// 0.0001 to 10^12, in steps of 0.0001; at most 64 names of at most 256 bytes. Nothing but the master's count limits
+    /// what a work uses.
+    std::map<std::string, double> amounts{};
+    /// Those of `amounts` whose units are told apart, such as GPUs: whole numbers, 64 units in all. A work sees which it was
+    /// given: Context::indices.
+    std::vector<std::string> indexed{};
+    bool insecure_plaintext = false;  ///< must be true to connect to an address beyond loopback, else
+                                      ///< needs_credentials
     WorkExecutor work_executor = WorkExecutor::own_pool();  ///< executes the works
     Reconnect reconnect = Reconnect::always;                ///< when it connects again
     std::chrono::milliseconds reconnect_after{100};  ///< pause when no master of the list took it; positive; doubles,

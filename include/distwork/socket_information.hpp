@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,6 +46,9 @@ struct SocketInformation {
     std::string name;                                         ///< SlaveOptions::name
     asio::ip::tcp::endpoint endpoint;                         ///< the slave's end of the connection
     std::vector<std::string> labels;                          ///< SlaveOptions::labels, sorted
+    std::map<std::string, double> amounts;                    ///< SlaveOptions::amounts
+    std::vector<std::string> indexed;                         ///< SlaveOptions::indexed
+    std::string pool;                                         ///< slaves with the same one share `amounts`
     std::chrono::nanoseconds round_trip{};                    ///< zero until it is measured
     SlaveState state;                                         ///< as the slave reported it with its last heartbeat
     std::chrono::steady_clock::time_point connected_since{};  ///< by the clock of the master's transport

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/amounts.hpp"
 #include "base/backoff.hpp"
 #include "error.hpp"
 
@@ -68,6 +71,21 @@ public:
         rare().slave = id;
         return *this;
     }
+    /// Only a slave that has so much of this free gets the work, which takes it until it returns: see SlaveOptions::amounts.
+    /// Such a work waits for a free slot, too. When it has waited for a second, one slave is kept free for it: works of its
+    /// priority that came later take no amounts there. From 0.0001 to 10^12. May be called for several names.
+    SubmitOptions& amount(std::string name, double value) {
+        const auto units = detail::amount_units(value, "SubmitOptions::amount \"" + name + '"');
+        detail::set_amount(rare().amounts, std::move(name), units);
+        return *this;
+    }
+    /// Prefers the slave that had the last work with this key, for example because it has read a file then. If that slave
+    /// is busy, another one that is free gets the work, and is preferred from then on. While all are busy, a work may go
+    /// before up to 1,024 older ones of its priority to the slave that it prefers. 65,536 keys are remembered.
+    SubmitOptions& affinity(std::string_view key) {
+        rare().affinity = std::hash<std::string_view>{}(key) | 1;
+        return *this;
+    }
     /// What a group with a Journal knows the work by: works of one type with the same key are one. Default: by its bytes,
     /// and by how many works with the same bytes were added before.
     SubmitOptions& key(std::string value) {
@@ -125,17 +143,22 @@ public:
     std::chrono::milliseconds deadline() const noexcept { return time(&Rare::deadline); }  ///< zero: none
     WhenUnavailable when_unavailable() const noexcept { return when_unavailable_; }   ///< what was set, or the default
     const std::vector<std::string>& labels() const noexcept { return set().labels; }  ///< sorted, each once
-    std::uint64_t slave() const noexcept { return rare_ ? rare_->slave : 0; }         ///< 0: any slave
-    const std::string& name() const noexcept { return set().name; }  ///< empty: its type's name is used
-    const std::string& key() const noexcept { return set().key; }    ///< empty: its bytes are used
+    /// Units of 1/10,000, sorted by name.
+    const std::vector<std::pair<std::string, std::uint64_t>>& amounts() const noexcept { return set().amounts; }
+    std::uint64_t slave() const noexcept { return rare_ ? rare_->slave : 0; }        ///< 0: any slave
+    std::uint64_t affinity() const noexcept { return rare_ ? rare_->affinity : 0; }  ///< a hash of the key; 0: none
+    const std::string& name() const noexcept { return set().name; }                  ///< empty: its type's name is used
+    const std::string& key() const noexcept { return set().key; }                    ///< empty: its bytes are used
 
 private:
     /// Options that few submissions set. They are behind a pointer, so that the other submissions are cheap to copy.
     struct Rare {
         std::vector<std::string> labels;
+        detail::Amounts amounts;
         std::string name;
         std::string key;
         std::uint64_t slave = 0;
+        std::uint64_t affinity = 0;
         RetryPolicy retry;
         std::chrono::milliseconds queue_timeout{};
         std::chrono::milliseconds execution_timeout{};

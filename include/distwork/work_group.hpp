@@ -13,6 +13,7 @@
 #include "calls/call_function.hpp"
 #include "calls/initiation.hpp"
 #include "calls/kept_work.hpp"
+#include "error.hpp"
 #include "group_progress.hpp"
 #include "groups/group_core.hpp"
 #include "groups/group_readers.hpp"
@@ -36,6 +37,11 @@ struct GroupOptions {
     /// A Journal (journal.hpp): values that it has are not computed again, and others are kept in it before the outcome is
     /// read. The group fails if it fails. Empty: none.
     std::shared_ptr<detail::ValueStore> journal{};
+    /// A work that takes longer than this multiple of the median of the group's latest execution times, and 20 ms, is also
+    /// sent to another slave that has nothing to do: the first value of the two counts, and the other is cancelled. Not for
+    /// works with max_attempts(1) or slave(id). In such a group short calls do not share works, and statistics count a second
+    /// copy as a submission of its own. More than 1, such as 3; default 0: never.
+    double straggler_factor = 0;
 };
 
 /// Many works of one job, and their outcomes as they complete.
@@ -59,11 +65,11 @@ class WorkGroup {
     using Core = detail::GroupCore<R>;
 
 public:
-    /// A group of works of this master.
+    /// A group of works of this master. *Errors*: throws Error (bad_option), std::bad_alloc.
     template <class Selector, class Transport>
     explicit WorkGroup(Master<Selector, Transport>& master, GroupOptions options = GroupOptions{})
         : core_{Core::make(detail::PartsOf::scheduler(master), std::move(options.executor), options.max_unread,
-                           std::move(options.journal))} {}
+                           std::move(options.journal), checked(options.straggler_factor))} {}
 
     /// A group that was moved from may only be destroyed or assigned to.
     ///@{
@@ -200,6 +206,11 @@ public:
     void cancel() { core_->flow().cancel(); }
 
 private:
+    static double checked(double straggler_factor) {
+        if (straggler_factor == 0 || straggler_factor > 1) return straggler_factor;
+        throw Error::with_text(Errc::bad_option, "GroupOptions::straggler_factor must be more than 1, or 0");
+    }
+
     friend struct detail::PartsOf;
 
     std::shared_ptr<Core> core_;

@@ -8,6 +8,7 @@
 #include <distwork/work_group.hpp>
 #include <exception>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,6 +40,7 @@ public:
 
     explicit Farm(std::size_t slaves = 3, std::size_t slots = 2, MasterOptions options = {}) : simulation_{7} {
         sim::Host& host = simulation_.add_host("master");
+        master_host_ = &host;
         options.port = 12345;
         master = &host.make<Master>(host.transport(), options);
         master->start();
@@ -46,11 +48,20 @@ public:
         REQUIRE(run_until([&] { return master->connected_slave_count() == slaves; }));
     }
 
-    sim::Host& add_slave(std::size_t slots, Reconnect reconnect = Reconnect::always) {
+    /// The connection between this slave and the master is reset.
+    void cut(sim::Host& host) {
+        simulation_.network().reset(host, *master_host_);
+        simulation_.network().reset(*master_host_, host);
+    }
+
+    sim::Host& add_slave(std::size_t slots, Reconnect reconnect = Reconnect::always,
+                         std::map<std::string, double> amounts = {}, std::vector<std::string> indexed = {}) {
         sim::Host& host = simulation_.add_host("slave" + std::to_string(hosts.size()));
         SlaveOptions options;
         options.slots = slots;
         options.reconnect = reconnect;
+        options.amounts = std::move(amounts);
+        options.indexed = std::move(indexed);
         options.name = "slave " + std::to_string(hosts.size());
         host.work_time([this](std::string_view, sim::Random&) { return draw ? draw() : work_time; });
         auto& slave =
@@ -112,6 +123,7 @@ public:
 
 private:
     sim::Simulation simulation_;
+    sim::Host* master_host_ = nullptr;
 
 public:
     Master* master = nullptr;

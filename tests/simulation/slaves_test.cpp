@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <distwork.hpp>
 #include <distwork/on_start.hpp>
+#include <distwork/work_group.hpp>
 #include <exception>
+#include <functional>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -299,6 +301,61 @@ TEST_CASE("in simulation, a broadcast waits for the start of a slave") {
     REQUIRE(farm.run_until([&] { return outcomes.has_value(); }));
     REQUIRE(outcomes->size() == 2);
     for (const auto& outcome : *outcomes) CHECK(outcome.value() == 3);
+}
+
+/// How often a work with a key was executed by another slave than the work before it with this key.
+int moves(Farm& farm, bool with_keys) {
+    constexpr int keys = 20;
+    WorkGroup<int> group{*farm.master};
+    for (int i = 0; i != 1000; ++i) {
+        SubmitOptions how;
+        if (with_keys) how.affinity("file " + std::to_string(i % keys));
+        group.async_add<next_of>(i, how, [](const std::exception_ptr& error, std::size_t) { REQUIRE_FALSE(error); });
+    }
+    group.close();
+    auto all = farm.read_all(group);
+    REQUIRE(all.size() == 1000);
+    std::vector<std::uint64_t> latest(keys);
+    int count = 0;
+    for (const auto& outcome : all) {
+        auto& before = latest[outcome.index % keys];
+        if (before != 0 && before != outcome.socket) ++count;
+        before = outcome.socket;
+    }
+    return count;
+}
+
+TEST_CASE("in simulation, works with a key go to the slave that had it last") {
+    Farm with{4, 1};
+    Farm without{4, 1};
+    sim::Random random{3};
+    with.draw = without.draw = [&] { return random.between(1ms, 20ms); };
+    const int kept = moves(with, true);
+    const int lost = moves(without, false);
+    CHECK(kept < 150);
+    CHECK(lost > 500);
+}
+
+TEST_CASE("in simulation, a key keeps no slave idle, and no other work waiting for ever") {
+    Farm farm{2, 1};
+    farm.work_time = 10ms;
+    Calls calls{farm};
+    Calls others{farm};
+    // All works have one key: the slave that does not have it takes some nevertheless.
+    calls.begin(100, SubmitOptions{}.affinity("one"));
+    CHECK(farm.run_until([&] { return calls.succeeded == 100; }, 600ms));
+    // Works with keys that are added again and again do not keep others from their turn.
+    bool goes_on = true;
+    std::function<void()> add = [&] {
+        farm.master->async_call<next_of>(1, SubmitOptions{}.affinity("one"), [&](const std::exception_ptr&, int) {
+            if (goes_on) add();
+        });
+    };
+    for (int i = 0; i != 50; ++i) add();
+    others.begin(20);
+    CHECK(farm.run_until([&] { return others.succeeded == 20; }, 10s));
+    goes_on = false;
+    farm.check_counts();
 }
 
 }  // namespace slaves_test

@@ -185,6 +185,7 @@ private:
         options.slots = slots_[i];
         if (i % 2 == 1 || slave_count_ == 1) options.labels = {"rare"};
         options.link = link();
+        options.amounts = {{"gpu", 1.0 + static_cast<double>(random_.below(2))}};
         options.reconnect_at_most = 1000ms;
         if (random_.chance(0.2)) options.work_executor = distwork::WorkExecutor::in_place();
         hosts_[i] = &simulation_.add_host(options.name);
@@ -366,6 +367,8 @@ private:
         if (random_.chance(0.1)) options.execution_timeout(1ms + std::chrono::milliseconds{random_.below(1000)});
         if (random_.chance(0.1)) options.deadline(1ms + std::chrono::milliseconds{random_.below(5000)});
         const bool rare = random_.chance(0.1);
+        if (random_.chance(0.15)) options.amount("gpu", random_.chance(0.3) ? 1 : 0.25);
+        if (random_.chance(0.15)) options.affinity(std::to_string(random_.below(8)));
         if (rare) options.label("rare");
         else if (random_.chance(0.03)) options.label("nowhere").queue_timeout(500ms);
         if (has_favourites_ && random_.chance(0.4))
@@ -765,7 +768,8 @@ private:
     void look_at_the_idle(Master& master) {
         const auto sockets = master.sockets();
         const auto idle = std::find_if(sockets.begin(), sockets.end(), [](const auto& socket) {
-            return socket.in_flight == 0 && !socket.draining && !socket.suspected && !socket.starting;
+            return socket.in_flight == 0 && !socket.draining && !socket.suspected && !socket.starting &&
+                   !socket.amounts.empty();  // a stranger offers none
         });
         if (idle == sockets.end() || has_favourites_) return;
         for (const auto& kind : master.waiting())

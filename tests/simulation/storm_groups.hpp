@@ -67,7 +67,7 @@ public:
           host_{host},
           done_{std::move(done)},
           fail_{std::move(fail)},
-          group_{std::in_place, master} {}
+          group_{std::in_place, master, options_of(random_)} {}
 
     void begin() {
         using namespace std::chrono_literals;
@@ -119,6 +119,12 @@ private:
         });
     }
 
+    static distwork::GroupOptions options_of(distwork::sim::Random& random) {
+        distwork::GroupOptions options;
+        if (random.chance(0.3)) options.straggler_factor = 1.5;
+        return options;
+    }
+
     void add_one() {
         if (!group_ || is_cancelled_) return;
         if (made_ == count_) return group_->close();
@@ -148,7 +154,7 @@ private:
         if (outcome.index >= made_) return fail_("a group has an outcome of a work that it has not");
         if (seen_[outcome.index]) return fail_("a work of a group has two outcomes");
         seen_[outcome.index] = true;
-        if (outcome.attempt > (retries_ ? 5u : 3u))
+        if (outcome.attempt > (retries_ ? 6u : 4u))  // a second copy is one more
             fail_("a work of a group had " + std::to_string(outcome.attempt) + " attempts");
         try {
             if (outcome.value() != Member::value_of(outcome.index)) fail_("a work of a group has another's value");

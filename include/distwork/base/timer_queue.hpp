@@ -44,6 +44,15 @@ public:
         if (pending_.begin()->first == key) wait_later();
     }
 
+    /// The same with `action(Owner&)`, which does not keep the owner, and does not run without it.
+    template <class Owner, class Action>
+    void set(std::chrono::nanoseconds after, std::weak_ptr<Owner> owner, Action action, std::shared_ptr<void>& kept) {
+        const auto act = [owner = std::move(owner), action = std::move(action)] {
+            if (const auto there = owner.lock()) action(*there);
+        };
+        set(after, act, kept);
+    }
+
     /// Ends the wait if no action is left, so that the context may run out of work.
     void rest() noexcept {
         post_surely(strand_, [self = this->shared_from_this()] {

@@ -69,6 +69,9 @@ public:
     /// How long its execution may take at the peer; zero: no limit. A chunk has none.
     virtual std::chrono::milliseconds execution_timeout() const noexcept { return {}; }
 
+    /// The units of indexed resources that its execution is given, one bit each.
+    virtual std::uint64_t given_units() const noexcept { return 0; }
+
     // The body. Most works are copied into an outbox at once. So a small body stays in the buffer of the function that
     // sends it, and `keep_body` copies it only if the call has to wait.
 

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "../archive/wire_archive.hpp"
+#include "../base/amounts.hpp"
 #include "../base/asio.hpp"
 #include "../error.hpp"
 #include "../log.hpp"
@@ -59,6 +60,12 @@ public:
     /// Tells a master how far the running work `id` is. On an allocation failure it is not told.
     virtual void tell_progress(std::uint64_t id, const ProgressBody& progress) noexcept {
         static_cast<void>(id), static_cast<void>(progress);
+    }
+
+    /// What works of this session are given indices of: see SlaveOptions::indexed.
+    virtual const IndexedAmounts& indexed_amounts() const noexcept {
+        static const IndexedAmounts none;
+        return none;
     }
 
     /// What on_start functions have left for the works of this session; null: it is of no slave.

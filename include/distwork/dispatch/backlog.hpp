@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <list>
@@ -8,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "../base/amounts.hpp"
 #include "../types/registry.hpp"
 #include "submission.hpp"
 
@@ -16,8 +19,9 @@ namespace distwork::detail {
 /// Works that wait for a slave with credit: the deepest first, then by priority, then first in, first out. The user of
 /// this class bounds its size.
 ///
-/// Works of equal depth, priority, type, labels and pin form a lane; chunks have their own. If no slave has credit for the first work of a
-/// lane, none has credit for the others. So a round looks at each lane, not at each work.
+/// Works of equal depth, priority, type, labels, amounts and pin form a lane; chunks have their own, and so have works with an
+/// affinity, by a part of the hash of their key. Amounts are equal here if they are of one power of two. If no slave has credit for the first work of a lane, none has credit for
+/// the others. So a round looks at each lane, not at each work.
 class Backlog {
 public:
     enum class Verdict {
@@ -95,12 +99,19 @@ public:
         return removed;
     }
 
-    /// Offers each work to `offer(SubmissionPtr&)` once, in order. A lane ends when all its works were offered, or when
+    /// Offers each work to `offer(SubmissionPtr&)` once, in order. But a work with an affinity for which
+    /// `prefers(const SubmissionPtr&)` returns true, because its slave has credit, goes before up to `most_overtaken` older
+    /// ones of its depth and priority. A lane ends when all its works were offered, or when
     /// no slave has credit for it. The round ends when `any_credit()` returns false, because no slave has any credit.
     /// If `offer` throws, its work and all works that were not offered yet keep waiting.
-    template <class Offer, class AnyCredit>
-    void round(Offer offer, AnyCredit any_credit) {
-        for (const auto& lane : lanes_) lane->next = lane->works.begin(), lane->no_socket = false;
+    template <class Offer, class Prefers, class AnyCredit>
+    void round(Offer offer, Prefers prefers, AnyCredit any_credit) {
+        bool has_keys = false;
+        for (const auto& lane : lanes_) {
+            lane->next = lane->works.begin();
+            lane->no_socket = lane->prefers_nobody = false;
+            has_keys |= lane->affinity != 0;
+        }
         struct Finish {
             Backlog& backlog;
             ~Finish() {
@@ -111,11 +122,15 @@ public:
             }
         } finish{*this};
         while (any_credit()) {
-            Lane* const lane = first();
-            if (!lane) break;
+            Lane* const oldest = first();
+            if (!oldest) break;
+            Lane* const preferred = has_keys ? first_preferred(*oldest, prefers) : nullptr;
+            Lane* const lane = preferred ? preferred : oldest;
             SubmissionPtr& work = *lane->next;
+            lane->prefers_nobody = false;
             switch (offer(work)) {
                 case Verdict::sent:
+                    for (const auto& other : lanes_) other->prefers_nobody = false;
                     size_ -= 1;
                     bytes_ -= work->bytes();
                     lane->next = lane->works.erase(lane->next);
@@ -146,16 +161,22 @@ public:
     }
 
 private:
+    static constexpr std::uint64_t most_overtaken = 1024;
+    static constexpr std::uint64_t lanes_of_keys = 64;
+
     struct Lane {
         unsigned depth;
         int priority;
         const WorkType* type;
         std::uint64_t pinned;
+        std::uint64_t affinity;  // see affinity_of
         bool is_chunk;
         std::vector<std::string> labels;
+        Amounts amounts;
         std::list<SubmissionPtr> works;
         std::list<SubmissionPtr>::iterator next{};  // the next work to offer in this round; the end: none
         bool no_socket = false;                     // no slave has credit for a work of this lane
+        bool prefers_nobody = false;                // the slave of its next work, in this round, has no credit for it
         bool reported = false;                      // the log says that no slave can take works of this lane
     };
 
@@ -169,8 +190,9 @@ private:
     Lane* find_lane(const Submission& work) const noexcept {
         for (const auto& lane : lanes_)
             if (lane->depth == work.depth && lane->priority == work.options.priority() && lane->type == &work.type() &&
-                lane->pinned == work.pinned && lane->is_chunk == (work.elements() != 1) &&
-                lane->labels == work.options.labels())
+                lane->pinned == work.pinned && lane->affinity == affinity_of(work) &&
+                lane->is_chunk == (work.elements() != 1) && lane->labels == work.options.labels() &&
+                are_alike(lane->amounts, work.options.amounts()))
                 return lane.get();
         return nullptr;
     }
@@ -181,11 +203,43 @@ private:
                                                      work.options.priority(),
                                                      &work.type(),
                                                      work.pinned,
+                                                     affinity_of(work),
                                                      work.elements() != 1,
                                                      work.options.labels(),
+                                                     work.options.amounts(),
                                                      {}}));
         lanes_.back()->next = lanes_.back()->works.end();
         return *lanes_.back();
+    }
+
+    /// Else works that each ask for as much as they need would each have a lane.
+    static bool are_alike(const Amounts& one, const Amounts& other) noexcept {
+        return std::equal(one.begin(), one.end(), other.begin(), other.end(), [](const auto& a, const auto& b) {
+            return std::bit_width(a.second) == std::bit_width(b.second) && a.first == b.first;
+        });
+    }
+
+    /// A part of the hash of its key: keys share lanes, so that there are not too many. 0: it has none.
+    static std::uint64_t affinity_of(const Submission& work) noexcept {
+        const std::uint64_t key = work.options.affinity();
+        return key == 0 ? 0 : 1 + key / 2 % lanes_of_keys;
+    }
+
+    /// The first lane whose next work prefers a slave that takes it now, and may go before the next work of `oldest`.
+    template <class Prefers>
+    Lane* first_preferred(const Lane& oldest, Prefers prefers) {
+        Lane* best = nullptr;
+        const Submission& first = **oldest.next;
+        for (const auto& lane : lanes_) {
+            if (lane->affinity == 0 || lane->next == lane->works.end() || lane->prefers_nobody) continue;
+            const Submission& next = **lane->next;
+            if (next.depth != first.depth || next.options.priority() != first.options.priority() ||
+                next.sequence - first.sequence > most_overtaken || (best && !is_before(next, **best->next)))
+                continue;
+            lane->prefers_nobody = !prefers(*lane->next);
+            if (!lane->prefers_nobody) best = lane.get();
+        }
+        return best;
     }
 
     /// The lane with the first of all next works; null if no lane has a next work.

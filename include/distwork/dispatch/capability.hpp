@@ -17,13 +17,14 @@
 namespace distwork::detail {
 
 /// Why a slave cannot take a work, regardless of credit; `no`: it can.
-enum class Incapable { no, unknown_type, shape_differs, labels, too_large, version, draining };
+enum class Incapable { no, unknown_type, shape_differs, labels, amounts, too_large, version, draining };
 
 inline Incapable why_incapable(const SlaveTable& table, const Socket& socket, const Submission& work) {
     if (!table.knows(socket, work.type()))
         return socket.peer->why_unknown(work.type()) == Errc::shape_differs ? Incapable::shape_differs
                                                                             : Incapable::unknown_type;
     if (!table.has_labels(socket, work)) return Incapable::labels;
+    if (!table.has_amounts(socket, work)) return Incapable::amounts;
     if (work.bytes() > socket.max_body_bytes) return Incapable::too_large;
     if (work.elements() != 1 && !socket.takes_chunks) return Incapable::version;
     return socket.information.draining ? Incapable::draining : Incapable::no;
@@ -45,7 +46,7 @@ inline std::optional<Admission> why_refused(const SlaveTable& table, const Submi
         if (!socket) return Admission::gone;
         if (!table.knows(*socket, work.type())) return refusal_of_type(*socket, work.type());
         if (work.bytes() > socket->max_body_bytes) return Admission::too_large;
-        if (!table.has_labels(*socket, work)) return Admission::no_slave;
+        if (!table.has_labels(*socket, work) || !table.has_amounts(*socket, work)) return Admission::no_slave;
     }
     if (work.elements() == 1 && table.is_too_large(work.bytes())) return Admission::too_large;  // a chunk is split
     if (may_refuse && !table.anybody_can_take(work)) return Admission::no_slave;
@@ -59,7 +60,7 @@ inline std::string why_nobody(const SlaveTable& table, const Submission& work) {
         const Socket* first = nullptr;
         std::size_t slaves = 0;
     };
-    std::array<Reason, 7> reasons{};
+    std::array<Reason, 8> reasons{};
     for (const auto& socket : table.by_place()) {
         if (!socket || (work.pinned && work.pinned != socket->information.id)) continue;
         const Incapable why = why_incapable(table, *socket, work);
@@ -72,7 +73,7 @@ inline std::string why_nobody(const SlaveTable& table, const Submission& work) {
         const Reason& reason = reasons[static_cast<std::size_t>(why)];
         if (reason.slaves == 0) return;
         const SocketInformation& slave = reason.first->information;
-        text += (text.empty() ? "" : "; ") + what + slave.name + " (" + detail::to_string(slave.endpoint) + ')';
+        text += (text.empty() ? "" : "; ") + what + name_and_address(slave.name, slave.endpoint);
         if (reason.slaves != 1) text += " and " + std::to_string(reason.slaves - 1) + " more";
     };
     std::string labels;
@@ -80,6 +81,9 @@ inline std::string why_nobody(const SlaveTable& table, const Submission& work) {
     add(Incapable::unknown_type, "no type " + work.type().name + " is registered at ");
     add(Incapable::shape_differs, "the type " + work.type().name + " has another shape at ");
     add(Incapable::labels, (work.options.labels().size() > 1 ? "not all labels of" : "no label") + labels + " at ");
+    std::string amounts;
+    for (const auto& [name, units] : work.options.amounts()) amounts += ' ' + name;
+    add(Incapable::amounts, "not so much of" + amounts + " at ");
     add(Incapable::too_large, "a body of " + std::to_string(work.bytes()) + " bytes is too large for ");
     add(Incapable::version, "several elements of a map travel together, which is too new for ");
     add(Incapable::draining, "a drain is under way at ");

@@ -152,6 +152,8 @@ public:
     std::size_t free_slots() const noexcept { return slots_ - std::min(slots_, taken_); }
     bool has_free_slot() const noexcept { return taken_ < slots_; }
     bool has_waiting() const noexcept { return waiting_ != 0; }
+    /// Whether works of an earlier session occupy slots.
+    bool has_held() const noexcept { return held_ != 0; }
     /// Whether every slot is blocked. Then nobody knows how long the waiting works will wait.
     bool is_stuck() const noexcept { return blocked_ >= slots_; }
 

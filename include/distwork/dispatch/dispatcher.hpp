@@ -17,6 +17,8 @@
 #include "../calls/answer.hpp"
 #include "../statistics.hpp"
 #include "admission.hpp"
+#include "affinities.hpp"
+#include "answer_counts.hpp"
 #include "choice.hpp"
 #include "news.hpp"
 #include "recaller.hpp"
@@ -27,8 +29,7 @@
 
 namespace distwork::detail {
 
-/// Decides which slave gets which work, and when: the state machine of a SocketContainer, without its lock. No I/O, no
-/// clock: the caller sets `now`.
+/// Decides which slave gets which work: the state machine of a SocketContainer, without its lock. The caller sets `now`.
 ///
 /// An admitted work is always in exactly one place: it waits, or it is in flight on a socket. `quiet` means that there
 /// is no such work.
@@ -46,6 +47,7 @@ public:
     TimePoint now{};
     Statistics counted;  // without the outcomes
     News news;
+    Recaller recaller;
     bool closed = false;  // admits only works that other works submit
     bool ended = false;   // sends no work again either
 
@@ -87,6 +89,7 @@ public:
             if (DISTWORK_PLANTED(no_cancel_frame)) return;
             static_cast<void>(exception_of([&] { work.socket->peer->cancel(work); }));  // on bad_alloc it goes on
         } else if (waits_.cancel(work)) {
+            table.forget_shortage(work);
             dispatch();
         }
     }
@@ -138,8 +141,7 @@ public:
             }
             count(*socket, work, answer.reply);
             if (ended || !work.wants_retry(answer.reply.error)) continue;
-            // Allocation failure: no retry; its exception is its outcome.
-            if (exception_of([&] { work.note_retry(); })) continue;
+            if (exception_of([&] { work.note_retry(); })) continue;  // allocation failure: its exception is its outcome
             DISTWORK_MARK(retry);
             ++counted.retries;
             take_out(answer, again.retries);
@@ -175,7 +177,7 @@ public:
         });
         lost.again.sort([](const auto& one, const auto& other) { return one->sequence > other->sequence; });
         const std::uint64_t here = DISTWORK_PLANTED(resend_a_part_of_a_broadcast) ? 0 : id;
-        lost.waited = waits_.extract([here](const Submission& work) { return here != 0 && work.pinned == here; });
+        lost.waited = extract([here](const Submission& work) { return here != 0 && work.pinned == here; });
         in_flight_ -= socket.information.in_flight;
         counted.bytes_sent += socket.information.bytes_sent;
         counted.bytes_received += socket.information.bytes_received;
@@ -208,18 +210,10 @@ public:
     std::list<SubmissionPtr> end(bool is_over) noexcept {
         ended = true;
         is_over_ |= is_over;
-        return waits_.extract([&](const Submission& work) { return is_over || !work.is_start; });
+        return extract([&](const Submission& work) { return is_over || !work.is_start; });
     }
 
-    std::vector<std::unique_ptr<Socket>> clear() {
-        in_flight_ = 0;
-        return table.clear();
-    }
-
-    /// Recalls works that wait at their slaves for longer than necessary; see Recaller::look.
-    bool look() noexcept { return recaller_.look(table, now); }
-    bool is_looking() const noexcept { return recaller_.is_looking(); }
-    void forget_look() noexcept { recaller_.forget(); }
+    std::vector<std::unique_ptr<Socket>> clear() { return in_flight_ = 0, table.clear(); }
 
     // Choice
 
@@ -236,7 +230,10 @@ public:
             admit(*work);
             news.admitted.push_back(work);
         };
-        static_cast<void>(exception_of([&] { waits_.round(offers, any_credit, expect_admission, admitted); }));
+        const auto prefers = [this](const SubmissionPtr& work) {
+            return table.takes_now(affinities_.slave_of(work->options.affinity()), *work);
+        };
+        static_cast<void>(exception_of([&] { waits_.round(offers, prefers, any_credit, expect_admission, admitted); }));
     }
 
     const WaitingWorks& waits() const noexcept { return waits_; }
@@ -261,9 +258,17 @@ private:
     /// Where slaves differ, those that are left may take no chunks, or smaller ones only.
     void split_chunks() noexcept {
         if (table.size() == 0 || table.are_alike()) return;
-        news.to_split.splice(news.to_split.end(), waits_.extract([this](const Submission& work) {
-            return work.stage != Stage::returning && work.elements() != 1 && !table.anybody_can_take(work);
-        }));
+        news.to_split.splice(news.to_split.end(), extract([this](const Submission& work) {
+                                 return work.stage != Stage::returning && work.elements() != 1 &&
+                                        !table.anybody_can_take(work);
+                             }));
+    }
+
+    template <class Which>
+    std::list<SubmissionPtr> extract(Which which) noexcept {
+        auto works = waits_.extract(which);
+        table.forget_shortage(works);
+        return works;
     }
 
     using Verdict = WaitingWorks::Verdict;
@@ -273,10 +278,12 @@ private:
     Verdict offer(const SubmissionPtr& work) {
         for (;;) {
             const auto candidates = table.candidates(*work);
-            if (candidates.sockets.empty()) return Verdict::no_socket;
-            Socket* const socket = work->pinned ? table.find(work->pinned)
-                                                : choose(selector, table, *work, candidates, news.selector_error);
-            if (!socket) return Verdict::declined;
+            if (candidates.sockets.empty())
+                return table.note_shortage(*work, now) ? Verdict::no_socket : Verdict::declined;
+            Socket* const socket = work->pinned
+                                       ? table.find(work->pinned)
+                                       : choose(selector, table, affinities_, *work, candidates, news.selector_error);
+            if (!socket) return table.forget_shortage(*work), Verdict::declined;
             CreditWindow& held = socket->in_flight;
             if (!held.has_free_slot() && held.look(now)) {  // a slot became blocked: the candidates have changed
                 table.update(*socket);
@@ -284,7 +291,7 @@ private:
             }
             table.times.reserve(work->type());
             const Duration estimate = table.estimate(*work);
-            const std::error_code refused = socket->peer->send(work);
+            const std::error_code refused = socket->send(work);
             if (!refused) {
                 work->stage = Stage::in_flight;
                 work->socket = socket;
@@ -292,9 +299,11 @@ private:
                 ++counted.attempts;
                 work->was_sent = true;
                 held.push(*work, estimate, now);
-                if (held.has_waiting() && recaller_.sent_ahead()) news.look = true;
+                table.forget_shortage(*work);
+                if (held.has_waiting() && recaller.sent_ahead()) news.look = true;
                 ++socket->information.in_flight;
                 ++in_flight_;
+                if (const auto key = work->options.affinity()) affinities_.note(key, socket->information.id);
                 if (work->is_observed) work->note_sending(*socket, now, news.hungry);
                 table.update(*socket);
                 return Verdict::sent;
@@ -312,13 +321,13 @@ private:
     void note(Socket& socket, Submission& work, Answer& answer, std::list<SubmissionPtr>& recalled) noexcept {
         if (answer.what == Answer::What::takes_slot) {
             socket.in_flight.resume(work, now);
-            if (socket.in_flight.has_waiting() && recaller_.sent_ahead()) news.look = true;
+            if (socket.in_flight.has_waiting() && recaller.sent_ahead()) news.look = true;
         } else if (answer.what == Answer::What::gives_slot) {
             if (!DISTWORK_PLANTED(ignore_a_given_slot)) socket.in_flight.suspend(work, now);
         } else if (answer.what == Answer::What::returned) {
             come_back(answer, recalled);
         } else if (answer.is_partial()) {
-            measure(socket, work, answer.reply);
+            measure_answer(table, socket, work, answer.reply);
         } else {  // the execution_timeout is over, and the work still occupies its slot
             socket.in_flight.overrun(work);
         }
@@ -351,17 +360,7 @@ private:
 
     void count(Socket& socket, Submission& work, const Reply& reply) {
         take_back(work);
-        SocketInformation& information = socket.information;
-        ++(reply.error == Errc{} ? information.completed : information.failed);
-        information.last_finished = &work.type();
-        if (reply.error != Errc{} && reply.error != Errc::work_failed && reply.error != Errc::failed_no_retry)
-            return;  // the work was not executed
-        measure(socket, work, reply);
-    }
-
-    void measure(Socket& socket, Submission& work, const Reply& reply) {
-        if (work.is_observed && !work.claimed()) work.note_execution(reply.execution_time);
-        table.measure(socket, work, reply);
+        count_answer(table, socket, work, reply);
     }
 
     /// Notes that a work is no longer in flight. False: it was not.
@@ -369,6 +368,7 @@ private:
         if (work.stage != Stage::in_flight) return false;
         work.stage = Stage::done;
         work.socket->in_flight.remove(work, now);
+        if (work.socket->amounts) work.socket->amounts->give_back(work);
         --work.socket->information.in_flight;
         --in_flight_;
         tell_if_left(*work.socket);
@@ -389,9 +389,9 @@ private:
         if (waits_.enter_backlog(std::move(node), no_socket) && no_socket) look_for_stranded();
     }
 
+    Affinities affinities_;
     WaitingWorks waits_;
     WaitingReport report_;
-    Recaller recaller_;
     std::uint64_t last_sequence_ = 0;
     bool is_over_ = false;
     std::size_t in_flight_ = 0;  // on all sockets

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <span>
 #include <unordered_map>
@@ -17,61 +18,13 @@
 #include "../types/registry.hpp"
 #include "../wire/chunk.hpp"
 #include "../wire/reply.hpp"
+#include "amount_pool.hpp"
 #include "credit_window.hpp"
 #include "ready_set.hpp"
+#include "socket.hpp"
 #include "submission.hpp"
 
 namespace distwork::detail {
-
-/// The container's entry for the session of a connected slave.
-struct Socket {
-    /// `held`: slots that works of an earlier session still occupy.
-    Socket(SocketInformation what, std::shared_ptr<Peer> who, std::size_t window, std::size_t most_bytes,
-           std::size_t held)
-        : peer{std::move(who)},
-          in_flight{what.slots, window, information.running, held},
-          information{std::move(what)},
-          max_body_bytes{most_bytes},
-          takes_chunks{peer->takes_chunks()} {}
-
-    std::shared_ptr<Peer> peer;
-    bool is_leaving = false;  // it is told to leave when it holds no work any more
-    bool closing = false;     // its session refused a work: it gets no more until it has room, or is heard from
-    CreditWindow in_flight;
-    SocketInformation information;
-    std::vector<bool> knows;           // whether the slave has the type; by this end's number of the type
-    const std::size_t max_body_bytes;  // the largest body of a work that the slave accepts
-    const bool takes_chunks;
-};
-
-/// Mean execution times by type, over all slaves.
-class ExecutionTimes {
-public:
-    using Duration = std::chrono::nanoseconds;
-
-    /// The mean execution time of a type. Zero: none was measured yet.
-    Duration estimate(const WorkType& type) const noexcept {
-        return type.number < means_.size() ? means_[type.number] : Duration{};
-    }
-
-    /// The same, and makes room for a measurement, so that `measure` does not throw. *Errors*: std::bad_alloc.
-    Duration& reserve(const WorkType& type) {
-        if (type.number >= means_.size()) [[unlikely]]
-            means_.resize(type.number + std::size_t{1});
-        return means_[type.number];
-    }
-
-    void measure(const WorkType& type, Duration sample) { measure(reserve(type), sample); }
-
-    /// Adds a sample to an exponentially weighted mean: about the latest eight samples count. The mean is never zero
-    /// then.
-    static void measure(Duration& mean, Duration sample) noexcept {
-        mean = std::max(mean.count() == 0 ? sample : mean + (sample - mean) / 8, Duration{1});
-    }
-
-private:
-    std::vector<Duration> means_;  // by this end's number of the type
-};
 
 /// The sockets of all connected slaves, and which of them can take a work now. No lock, no selector.
 class SlaveTable {
@@ -112,7 +65,9 @@ public:
         const std::size_t place = free_place();
         information.id = ++last_id_;
         information.place = place;
+        auto pool = pool_of(information);
         auto added = std::make_unique<Socket>(std::move(information), std::move(peer), window, max_body_bytes, held);
+        added->amounts = std::move(pool);
         ready_.reserve(place + 1);
         free_.reserve(place + 1);
         fitting_.reserve(place + 1);
@@ -167,9 +122,8 @@ public:
     /// Must be called after each change of a socket: brings the sets of ready and free sockets up to date.
     void update(Socket& socket) {
         SocketInformation& information = socket.information;
-        const bool takes = !socket.closing && !information.draining && !information.suspected && !information.starting;
-        const bool has_credit = takes && socket.in_flight.has_credit();
-        const bool has_free_slot = takes && socket.in_flight.has_free_slot();
+        const bool has_credit = takes(socket) && socket.in_flight.has_credit();
+        const bool has_free_slot = takes(socket) && socket.in_flight.has_free_slot();
         greatest_worth_ = std::max(greatest_worth_, socket.in_flight.worth());
         information.free_slots = socket.in_flight.free_slots();
         const auto enter = [&information](ReadySet& set, bool in) {
@@ -198,6 +152,50 @@ public:
         const auto& has = socket.information.labels;
         const auto& wants = work.options.labels();
         return std::includes(has.begin(), has.end(), wants.begin(), wants.end());
+    }
+
+    bool has_amounts(const Socket& socket, const Submission& work) const noexcept {
+        const auto& wants = work.options.amounts();
+        return wants.empty() || (socket.amounts && socket.amounts->has(wants));
+    }
+
+    /// No slave takes the work now. If it asks for amounts and has waited for a second, a pool that lacks them is kept for
+    /// it; after two more seconds the next one, and so on: works there may take longer than those elsewhere.
+    /// Returns false if it asks for more than any slave has: works that ask for less need not wait for it.
+    bool note_shortage(Submission& work, std::chrono::steady_clock::time_point now) noexcept {
+        if (work.options.amounts().empty()) return true;
+        if (!anybody_can_take(work)) return false;
+        keep_pool_for(work, now);
+        return true;
+    }
+    void keep_pool_for(Submission& work, std::chrono::steady_clock::time_point now) noexcept {
+        constexpr Duration patience = std::chrono::seconds{1};
+        constexpr std::size_t most_doublings = 6;
+        Submission::Shortage& shortage = work.shortage;
+        if (shortage.until == std::chrono::steady_clock::time_point{}) shortage.until = now + patience;
+        if (now < shortage.until) return;
+        forget_shortage(work);
+        const std::size_t first = shortage.tries++;
+        shortage.until = now + patience * (std::int64_t{1} << std::min(shortage.tries, most_doublings));
+        for (std::size_t i = 0; i != by_place_.size(); ++i) {
+            const auto& socket = by_place_[(first + i) % by_place_.size()];
+            if (!socket || (work.pinned && work.pinned != socket->information.id) || !takes(*socket) ||
+                !is_capable(*socket, work) || socket->amounts->is_kept() ||
+                !socket->amounts->lacks(work.options.amounts()))
+                continue;
+            shortage.keeps_pool = true;
+            return socket->amounts->keep_for(work);
+        }
+    }
+
+    /// It was sent, or does not wait any more: no pool is kept for it.
+    void forget_shortage(Submission& work) noexcept {
+        if (!std::exchange(work.shortage.keeps_pool, false)) return;
+        for (const auto& socket : by_place_)
+            if (socket && socket->amounts && socket->amounts->is_kept_for(work)) socket->amounts->keep_for_nobody();
+    }
+    void forget_shortage(const std::list<SubmissionPtr>& works) noexcept {
+        for (const SubmissionPtr& work : works) forget_shortage(*work);
     }
 
     std::size_t count_without_credit(std::span<const std::uint64_t> ids, const WorkType& type,
@@ -248,8 +246,30 @@ public:
 
     /// Whether a slave with a free slot could execute the work.
     bool has_free_slot_for(const Submission& work) const {
-        return std::any_of(free_.sockets().begin(), free_.sockets().end(),
-                           [&](const auto* socket) { return is_capable(*by_place_[socket->place], work); });
+        return std::any_of(free_.sockets().begin(), free_.sockets().end(), [&](const auto* socket) {
+            const Socket& free = *by_place_[socket->place];
+            return is_capable(free, work) && has_amounts_free(free, work);
+        });
+    }
+
+    /// Whether this slave has credit for the work.
+    bool takes_now(std::uint64_t id, const Submission& work) const {
+        const Socket* const socket = id == 0 ? nullptr : find(id);
+        return socket && fits(*socket, work, estimate(work)) &&
+               (socket->in_flight.has_free_slot() || !has_free_slot_for(work));
+    }
+
+    /// Of the slaves with a free slot that could execute the work, the fastest one, apart from the one that has it; 0: there
+    /// is none.
+    std::uint64_t idle_slave_for(const Submission& work) const {
+        if (work.stage != Submission::Stage::in_flight) return 0;
+        const SocketInformation* best = nullptr;
+        for (const SocketInformation* socket : free_.sockets()) {
+            const Socket& free = *by_place_[socket->place];
+            if (&free == work.socket || !is_capable(free, work) || !has_amounts_free(free, work)) continue;
+            if (!best || socket->mean_execution_time < best->mean_execution_time) best = socket;
+        }
+        return best ? best->id : 0;
     }
 
     /// The sockets with a free slot that can take the work; if there is none, those with credit for it. Usually without
@@ -265,7 +285,8 @@ public:
         }
         // A free slot always comes first: else the work would wait behind others while a slave has nothing to do.
         const bool anybody_takes_it = work.bytes() <= CreditWindow::small_bytes && work.options.labels().empty() &&
-                                      known_by_all(work.type()) && (work.elements() == 1 || without_chunks_ == 0);
+                                      work.options.amounts().empty() && known_by_all(work.type()) &&
+                                      (work.elements() == 1 || without_chunks_ == 0);
         if (!free_.empty() && !(DISTWORK_PLANTED(wait_beside_a_free_slot) && time.count() != 0)) {
             if (anybody_takes_it) return {free_.sockets(), &free_};
             collect(free_, work, time);
@@ -275,7 +296,8 @@ public:
             // A work on a draining slave may wait for this child, and the drain of the slave waits for that work.
             for (const auto& socket : by_place_)
                 if (socket && socket->information.draining && !socket->information.starting && !socket->closing &&
-                    socket->in_flight.size() != 0 && socket->in_flight.has_free_slot() && is_capable(*socket, work))
+                    socket->in_flight.size() != 0 && socket->in_flight.has_free_slot() && is_capable(*socket, work) &&
+                    has_amounts_free(*socket, work))
                     fitting_.push_back(&socket->information);
             return {fitting_};
         }
@@ -288,6 +310,12 @@ public:
     }
 
 private:
+    /// Whether it gets works at all.
+    static bool takes(const Socket& socket) noexcept {
+        const SocketInformation& information = socket.information;
+        return !socket.closing && !information.draining && !information.suspected && !information.starting;
+    }
+
     /// Collects the sockets of a set that can take the work now.
     void collect(const ReadySet& set, const Submission& work, Duration time) {
         for (const SocketInformation* information : set.sockets())
@@ -296,7 +324,7 @@ private:
 
     bool fits(const Socket& socket, const Submission& work, Duration time) const {
         return ready_.contains(socket.information.place) && is_capable(socket, work) &&
-               socket.in_flight.has_credit_for(time, work.bytes()) &&
+               socket.in_flight.has_credit_for(time, work.bytes()) && has_amounts_free(socket, work) &&
                (work.depth == 0 || socket.in_flight.has_credit_for_child());
     }
 
@@ -307,7 +335,25 @@ private:
 
     bool is_capable(const Socket& socket, const Submission& work) const {
         return knows(socket, work.type()) && has_labels(socket, work) && work.bytes() <= socket.max_body_bytes &&
-               (work.elements() == 1 || socket.takes_chunks);
+               (work.elements() == 1 || socket.takes_chunks) && has_amounts(socket, work);
+    }
+
+    /// Amounts are taken only together with a free slot. What a work of an earlier session holds is not known.
+    static bool has_amounts_free(const Socket& socket, const Submission& work) noexcept {
+        return work.options.amounts().empty() ||
+               (socket.in_flight.has_free_slot() && !socket.in_flight.has_held() && socket.amounts->has_free(work));
+    }
+
+    /// Sockets that name the same pool share it.
+    std::shared_ptr<AmountPool> pool_of(const SocketInformation& information) const {
+        if (information.amounts.empty()) return nullptr;
+        if (!information.pool.empty())
+            for (const auto& socket : by_place_)
+                if (socket && socket->information.pool == information.pool && socket->amounts) return socket->amounts;
+        IndexedAmounts indexed;  // a peer may say what no option allows: then its units are not told apart
+        static_cast<void>(
+            exception_of([&] { indexed = indexed_amounts(information.amounts, information.indexed, ""); }));
+        return std::make_shared<AmountPool>(amount_units(information.amounts, "amounts"), indexed);
     }
 
     bool known_by_all(const WorkType& type) const noexcept {

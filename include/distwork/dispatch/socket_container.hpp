@@ -143,13 +143,13 @@ public:
     /// must be called again after `time_between_looks`.
     bool look(TimePoint now) noexcept {
         const Lock lock{*this, now};
-        return dispatcher_.look();
+        return dispatcher_.recaller.look(dispatcher_.table, now);
     }
 
     /// The timer for `look` could not be set: the next work that is sent ahead asks for it again.
     void forget_look() noexcept {
         const Lock lock{*this};
-        dispatcher_.forget_look();
+        dispatcher_.recaller.forget();
     }
 
     Duration time_between_looks() const {
@@ -289,6 +289,12 @@ public:
         return dispatcher_.table.max_chunk_bytes();
     }
 
+    /// A slave with a free slot that could execute the work, apart from the one that has it; 0: there is none.
+    std::uint64_t idle_slave_for(const Submission& work) const {
+        const std::shared_lock lock{mutex_};
+        return dispatcher_.table.idle_slave_for(work);
+    }
+
     std::vector<Waiting> waiting() const {
         const std::shared_lock lock{mutex_};
         return WaitingReport::list(dispatcher_.waits(), dispatcher_.table);
@@ -327,7 +333,7 @@ private:
         explicit Lock(SocketContainer& all) : all_{all}, lock_{all.mutex_} {
             // While works wait at slaves, `look` sets the time often enough. Reading the clock for each of a million
             // works a second would cost too much.
-            if (!all.dispatcher_.is_looking() && all.clock_) all.dispatcher_.now = all.clock_();
+            if (!all.dispatcher_.recaller.is_looking() && all.clock_) all.dispatcher_.now = all.clock_();
         }
         Lock(SocketContainer& all, TimePoint now) : all_{all}, lock_{all.mutex_} { all.dispatcher_.now = now; }
         Lock(const Lock&) = delete;

@@ -42,11 +42,13 @@ public:
         return options.name().empty() ? Call::name() : std::string_view{options.name()};
     }
     unsigned attempt() const noexcept override { return attempts; }
+    std::uint64_t given_units() const noexcept override { return given.whole | given.part; }
     std::chrono::milliseconds execution_timeout() const noexcept override { return options.execution_timeout(); }
 
     /// The bytes that it takes in the backlog, in the outbox and at the slave.
     std::size_t bytes() const noexcept {
-        return body_bytes() + (options.execution_timeout().count() > 0 ? timeout_bytes : 0);
+        return body_bytes() + (options.execution_timeout().count() > 0 ? timeout_bytes : 0) +
+               (options.amounts().empty() ? 0 : given_bytes);
     }
 
     /// Called once, without a lock, after it was sent or entered the backlog.
@@ -88,6 +90,20 @@ public:
         done
     };
 
+    /// The units of indexed resources that it was given, one bit each: whole ones, and those of which it has a part.
+    struct Given {
+        std::uint64_t whole = 0;
+        std::uint64_t part = 0;
+    };
+
+    /// How long a work has lacked the amounts that it asks for, and which slave is kept free for it.
+    struct Shortage {
+        std::chrono::steady_clock::time_point
+            until{};            ///< then a slave, or another one, is kept free; zero: none is short
+        std::size_t tries = 0;  ///< how many were kept free
+        bool keeps_pool = false;
+    };
+
     // guarded by the container
     Stage stage = Stage::fresh;
     bool is_admitted = false;
@@ -96,6 +112,8 @@ public:
     unsigned attempts = 0;       ///< how often it was sent, without the times that it came back before it had begun
     std::list<std::shared_ptr<Submission>>::iterator at{};  ///< its position in the list in which it waits
     Socket* socket = nullptr;                               ///< where it is in flight
+    Given given{};                                          ///< set before it is sent
+    Shortage shortage{};                                    ///< of the amounts that it asks for
 
     /// Its slave is being lost: records whether it had begun there, before the removal of other works changes that.
     void note_whether_begun() noexcept { was_begun_ = begun_ && !DISTWORK_PLANTED(free_a_begun_work); }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <string_view>
@@ -23,6 +24,8 @@ public:
     virtual void was_sent(const Submission& work, HungrySources& hungry) noexcept = 0;
     /// One of its submissions reports this text. On an allocation failure it is dropped.
     virtual void note_text(std::string_view) noexcept {}
+    /// One of its submissions was executed, in this time. Called under the container's lock.
+    virtual void note_execution(std::chrono::nanoseconds) noexcept {}
     /// Called without a lock, from any thread.
     virtual void wake() noexcept = 0;
 

@@ -29,22 +29,21 @@ public:
     /// The works that wait, by kind.
     static std::vector<Waiting> list(const WaitingWorks& waits, const SlaveTable& table) {
         std::vector<Waiting> all;
+        // Several lanes may be of one kind.
         const auto add = [&](WaitReason reason, const Submission& work, std::size_t works) {
-            all.push_back({reason, work.type().name, work.options.labels(), work.options.priority(), works});
+            const auto same = std::find_if(all.begin(), all.end(), [&](const Waiting& kind) {
+                return kind.reason == reason && kind.type == work.type().name && kind.labels == work.options.labels() &&
+                       kind.priority == work.options.priority();
+            });
+            if (same != all.end()) same->works += works;
+            else all.push_back({reason, work.type().name, work.options.labels(), work.options.priority(), works});
         };
         waits.for_each_lane([&](const Submission& first, std::size_t works, bool no_socket) {
             if (table.size() == 0) add(WaitReason::no_slave, first, works);
             else if (!table.anybody_can_take(first)) add(WaitReason::no_capable, first, works);
             else add(no_socket ? WaitReason::no_credit : WaitReason::declined, first, works);
         });
-        waits.for_each_returning([&](const Submission& work) {
-            const auto same = std::find_if(all.begin(), all.end(), [&](const Waiting& kind) {
-                return kind.reason == WaitReason::pause && kind.type == work.type().name &&
-                       kind.labels == work.options.labels() && kind.priority == work.options.priority();
-            });
-            if (same == all.end()) add(WaitReason::pause, work, 1);
-            else ++same->works;
-        });
+        waits.for_each_returning([&](const Submission& work) { add(WaitReason::pause, work, 1); });
         return all;
     }
 
@@ -52,7 +51,7 @@ public:
     static std::string why(const Submission& work, const SlaveTable& table) {
         if (work.stage == Submission::Stage::in_flight) {
             const SocketInformation& slave = work.socket->information;
-            return "it was sent to " + slave.name + " (" + detail::to_string(slave.endpoint) + ')';
+            return "it was sent to " + name_and_address(slave.name, slave.endpoint);
         }
         if (work.stage == Submission::Stage::returning) return "it was pausing before another attempt";
         const std::string nobody = why_nobody(table, work);

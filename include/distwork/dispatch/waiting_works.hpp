@@ -110,13 +110,13 @@ public:
         return (work.stage == Stage::fresh && line_.has_lane_of(work)) || backlog_.holds_up(work);
     }
 
-    /// Offers each work that is not behind another to `offer(const SubmissionPtr&)`, while `any_credit()` returns true.
+    /// Offers each work that is not behind another, first those for which `prefers(const SubmissionPtr&)` returns true, to `offer(const SubmissionPtr&)`, while `any_credit()` returns true.
     /// Then moves works from the line into the backlog while it has room. Calls `admitted(const SubmissionPtr&)` for
     /// each work that left the line, and `expect_admission()` before: `admitted` must not throw if `expect_admission`
     /// did not. If a function throws, all works that were not sent keep waiting.
-    template <class Offer, class AnyCredit, class Expect, class Admitted>
-    void round(Offer offer, AnyCredit any_credit, Expect expect_admission, Admitted admitted) {
-        if (!backlog_.empty()) backlog_.round(offer, any_credit);
+    template <class Offer, class Prefers, class AnyCredit, class Expect, class Admitted>
+    void round(Offer offer, Prefers prefers, AnyCredit any_credit, Expect expect_admission, Admitted admitted) {
+        if (!backlog_.empty()) backlog_.round(offer, prefers, any_credit);
         if (line_.empty()) return;
         // The backlog may be full of works that no slave can take. Works in the line may find a slave nevertheless.
         line_.round(
@@ -126,7 +126,7 @@ public:
                 if (verdict == Verdict::sent) admitted(work);
                 return verdict;
             },
-            any_credit);
+            prefers, any_credit);
         for (SubmissionPtr work; (work = line_.front()) && backlog_has_room(*work);) {
             expect_admission();
             backlog_.expect(*work);

@@ -60,11 +60,13 @@ public:
     }
 
     std::shared_ptr<Context::Calls> calls() const override { return calls_; }
+    std::uint64_t given_units() const noexcept override { return given_units_; }
 
     /// Prepares the object for the next work of its runner.
-    void reset(const Peer* from, std::uint64_t number) {
+    void reset(const Peer* from, std::uint64_t number, std::uint64_t units) {
         peer = from;
         id = number;
+        given_units_ = units;
         is_to_be_told = false;
         stop_requested.store(false, std::memory_order_relaxed);
         is_held = false;
@@ -84,7 +86,7 @@ public:
 
     /// Takes over the work of `begun`, which must not be in a list.
     void continues(Execution& begun) {
-        reset(begun.peer, begun.id);
+        reset(begun.peer, begun.id, begun.given_units_);
         stop_requested = begun.stop_requested.load();
         asked_to_stop = begun.asked_to_stop;
         is_held = begun.is_held;
@@ -118,6 +120,7 @@ private:
     std::mutex& mutex_;
     const Clock& clock_;
     TimePoint reported_{};
+    std::uint64_t given_units_ = 0;  // set before the work begins
     std::shared_ptr<Context::Calls> calls_;
     std::optional<std::stop_source> source_;  // made when the work asks for a token; most never do
     Execution* next_ = nullptr;

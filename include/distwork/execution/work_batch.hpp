@@ -20,9 +20,10 @@ struct WorkBatch {
         std::uint64_t id = 0;
         const WorkType* type = nullptr;
         std::span<const std::byte> body;
-        bool dropped = false;          // cancelled or recalled before it began
-        bool is_chunk = false;         // the body is several works: see wire/chunk.hpp
-        std::uint32_t timeout_ms = 0;  // execution timeout in milliseconds; 0: none
+        bool dropped = false;           // cancelled or recalled before it began
+        bool is_chunk = false;          // the body is several works: see wire/chunk.hpp
+        std::uint32_t timeout_ms = 0;   // execution timeout in milliseconds; 0: none
+        std::uint64_t given_units = 0;  // of indexed resources, one bit each
     };
 
     std::shared_ptr<Peer> peer;

@@ -188,7 +188,7 @@ public:
                 if (running_ == 0 && suspended_ == 0) limits_.rest();
                 if (nothing_is_here()) idle.swap(idle_);
             } else {
-                execution.reset(begun.batch->peer.get(), begun.item.id);
+                execution.reset(begun.batch->peer.get(), begun.item.id, begun.item.given_units);
                 if (begun.item.timeout_ms != 0) {
                     const std::chrono::milliseconds timeout{begun.item.timeout_ms};
                     limits_.begin(execution, begun.batch->peer, timeout, overdue);

@@ -46,16 +46,17 @@ public:
     using Queue = OutcomeQueue<R>;
 
     static std::shared_ptr<GroupCore> make(std::shared_ptr<AnyScheduler> scheduler, asio::any_io_executor executor,
-                                           std::size_t max_unread, std::shared_ptr<ValueStore> store) {
-        auto core =
-            std::make_shared<GroupCore>(std::move(scheduler), std::move(executor), max_unread, std::move(store));
+                                           std::size_t max_unread, std::shared_ptr<ValueStore> store,
+                                           double straggler_factor) {
+        auto core = std::make_shared<GroupCore>(std::move(scheduler), std::move(executor), max_unread, std::move(store),
+                                                straggler_factor);
         core->flow_.owned_by(core);
         return core;
     }
     GroupCore(std::shared_ptr<AnyScheduler> scheduler, asio::any_io_executor executor, std::size_t max_unread,
-              std::shared_ptr<ValueStore> store)
+              std::shared_ptr<ValueStore> store, double straggler_factor)
         : store_{store ? std::make_unique<StoreGate>(std::move(store)) : nullptr},
-          flow_{std::move(scheduler), std::move(executor), max_unread, [this] { flow_changed(); }} {}
+          flow_{std::move(scheduler), std::move(executor), max_unread, [this] { flow_changed(); }, straggler_factor} {}
 
     GroupFlow& flow() noexcept { return flow_; }
     Queue& outcomes() noexcept { return outcomes_; }
@@ -81,6 +82,13 @@ public:
 
     /// *Errors*: std::bad_alloc; then the reader was not taken.
     void read(const typename Queue::ReaderPtr& reader) { flow_.were_read(outcomes_.read(reader)); }
+
+    /// Outcomes that are here: see OutcomeQueue::take.
+    typename Queue::Outcomes take_ready(std::size_t most) noexcept {
+        auto taken = outcomes_.take(most);
+        if (!taken.empty()) flow_.were_read(taken.size());
+        return taken;
+    }
 
     /// For maps: elements that have an outcome. `work`: where they were executed; null: nowhere. `executed`: the mean time
     /// of their execution.

@@ -19,6 +19,7 @@
 #include "../group_progress.hpp"
 #include "../roles/any_scheduler.hpp"
 #include "group_submission.hpp"
+#include "straggler_watch.hpp"
 
 namespace distwork::detail {
 
@@ -52,10 +53,14 @@ class GroupFlow final : public SubmissionSource {
 public:
     /// `changed`: called, from any thread and possibly repeatedly, when a range has thrown, and when all works that the
     /// group will ever have were submitted and have ended. The owner lives then.
+    /// `straggler_factor`: see GroupOptions.
     GroupFlow(std::shared_ptr<AnyScheduler> scheduler, asio::any_io_executor executor, std::size_t max_unread,
-              std::function<void()> changed);
+              std::function<void()> changed, double straggler_factor = 0);
     /// To be called once, before all others.
     void owned_by(std::weak_ptr<void> owner) noexcept { owner_ = std::move(owner); }
+
+    /// Elements that may be sent to a second slave travel alone.
+    bool looks_for_stragglers() const noexcept { return stragglers_.is_on(); }
 
     const std::shared_ptr<AnyScheduler>& scheduler() const noexcept { return scheduler_; }
     const asio::any_io_executor& executor() const noexcept { return executor_; }
@@ -122,6 +127,9 @@ public:
     // SubmissionSource
     void was_sent(const Submission& work, HungrySources& hungry) noexcept override;
     void note_text(std::string_view text) noexcept override;
+    void note_execution(std::chrono::nanoseconds time) noexcept override {
+        if (stragglers_.is_on()) stragglers_.note(time);
+    }
     void wake() noexcept override;
     std::shared_ptr<SubmissionSource> keep() noexcept override { return self(); }
 
@@ -170,6 +178,7 @@ private:
     const std::function<void()> changed_;
 
     const std::size_t most_wanted_;
+    StragglerWatch stragglers_;
 
     std::atomic<std::size_t> wanted_;
     std::atomic<std::size_t> unsent_{0};           // works that wait for a slave, and were never sent
@@ -188,7 +197,7 @@ private:
     std::size_t unsettled_ = 0;  // works without an outcome
     std::ptrdiff_t unread_ = 0;  // outcomes; below zero while one that was read is not counted yet
     std::size_t beginning_ = 0;  // additions that were taken, and whose works are not submitted yet
-    AtStore looked_for_;  // also those in missing_
+    AtStore looked_for_;         // also those in missing_
     AtStore being_kept_;
     std::exception_ptr failure_;
     bool is_pumping_ = false;

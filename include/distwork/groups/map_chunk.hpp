@@ -96,6 +96,7 @@ public:
     }
 
     void note_execution(std::chrono::nanoseconds time) noexcept override {
+        if (elements() == 1) source->note_execution(time);
         executed_ =
             elements() == 1 ? time : std::min<std::chrono::nanoseconds>(executed_ + time, std::chrono::hours{24});
     }
@@ -159,6 +160,7 @@ public:
 protected:
     /// When it is sent again, or if it is one element.
     bool encode_work(ByteBuffer& room, const ArchiveLimits& limits) override {
+        if (straggling) return GroupSubmission::encode_work(room, limits);
         const std::size_t first = done_;
         const std::size_t count = works_->size() - first;
         if (count == 0) return true;  // it was cancelled meanwhile
@@ -259,8 +261,7 @@ private:
             surely([&] { again.push_back(number); });
         } else {
             result_of(results, number).error = to_exception(
-                reply, *this,
-                surely([&] { return peer.name() + " (" + detail::to_string(peer.remote_endpoint()) + ')'; }));
+                reply, *this, surely([&] { return name_and_address(peer.name(), peer.remote_endpoint()); }));
         }
     }
 

@@ -39,7 +39,7 @@ public:
         if (!core) return false;
         // Elements that were taken before the range threw are submitted first.
         const std::size_t before = gathered_.size();
-        if (!failure_) failure_ = exception_of([&] { gather(*core->flow().scheduler()); });
+        if (!failure_) failure_ = exception_of([&] { gather(core->flow()); });
         std::size_t number = core->flow().take_numbers(gathered_.size() - before);
         for (std::size_t i = before; i != gathered_.size(); ++i) gathered_[i].index = number++;
         if (!gathered_.empty()) {
@@ -66,8 +66,9 @@ private:
     }
 
     /// Takes the elements of one work. Those of a slow range do not wait for each other.
-    void gather(const AnyScheduler& scheduler) {
-        const bool is_alone = goes_alone_ || scheduler.max_chunk_bytes() == 0;
+    void gather(const GroupFlow& flow) {
+        const AnyScheduler& scheduler = *flow.scheduler();
+        const bool is_alone = goes_alone_ || flow.looks_for_stragglers() || scheduler.max_chunk_bytes() == 0;
         const std::size_t most = is_alone ? 1 : plan_->size.next();
         const auto until =
             most == 1 ? std::chrono::steady_clock::time_point::max() : scheduler.now() + ChunkSize::wanted;

@@ -43,6 +43,17 @@ public:
         return serve();
     }
 
+    /// Takes up to `most` outcomes that are here, without a reader; none while readers wait, or if there is a failure.
+    Outcomes take(std::size_t most) noexcept {
+        Outcomes taken;
+        const std::lock_guard lock{mutex_};
+        if (!readers_.empty() || failure_) return taken;
+        auto last = outcomes_.begin();
+        for (std::size_t i = 0; i != most && last != outcomes_.end(); ++i) ++last;
+        taken.splice(taken.end(), outcomes_, outcomes_.begin(), last);
+        return taken;
+    }
+
     /// Completes the reader when there is an outcome. *Errors*: std::bad_alloc; Error (cancelled: the group is gone).
     std::size_t read(ReaderPtr reader) {
         {

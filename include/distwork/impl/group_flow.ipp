@@ -17,13 +17,14 @@
 namespace distwork::detail {
 
 DISTWORK_DECL GroupFlow::GroupFlow(std::shared_ptr<AnyScheduler> scheduler, asio::any_io_executor executor,
-                                   std::size_t max_unread, std::function<void()> changed)
+                                   std::size_t max_unread, std::function<void()> changed, double straggler_factor)
     : scheduler_{std::move(scheduler)},
       executor_{executor ? std::move(executor) : scheduler_->executor()},
       max_unread_{max_unread},
       changed_{std::move(changed)},
       // So many always fit into the backlog, which others use, too.
       most_wanted_{std::clamp<std::size_t>(scheduler_->max_backlog() / 2, 1, 4096)},
+      stragglers_{scheduler_, straggler_factor},
       wanted_{std::min<std::size_t>(8, most_wanted_)} {}
 
 DISTWORK_DECL std::shared_ptr<GroupFlow> GroupFlow::self() noexcept {
@@ -134,6 +135,7 @@ DISTWORK_DECL void GroupFlow::cancel(bool here) noexcept {
 }
 
 DISTWORK_DECL void GroupFlow::submit(const std::shared_ptr<GroupSubmission>& work, bool is_encoded) {
+    if (stragglers_.is_on()) is_encoded = stragglers_.prepare(*work) || is_encoded;
     bool is_cancelled = false;
     {
         const std::lock_guard lock{mutex_};
@@ -158,6 +160,11 @@ DISTWORK_DECL void GroupFlow::submit(const std::shared_ptr<GroupSubmission>& wor
     if (is_encoded) scheduler_->submit_encoded(work);
     else scheduler_->submit(work);
     if (is_cancelled) scheduler_->cancel(work);
+    if (stragglers_.is_on())
+        stragglers_.begin(owner_, [this] {
+            const std::lock_guard lock{mutex_};
+            return under_way_;
+        });
 }
 
 DISTWORK_DECL std::size_t GroupFlow::take_numbers(std::size_t count) noexcept {
@@ -211,6 +218,7 @@ DISTWORK_DECL void GroupFlow::kept(std::size_t elements, std::size_t bytes) noex
 }
 
 DISTWORK_DECL void GroupFlow::release(GroupSubmission& work) noexcept {
+    stragglers_.release(work);
     {
         const std::lock_guard lock{mutex_};
         under_way_[work.position].reset();
@@ -235,6 +243,7 @@ DISTWORK_DECL void GroupFlow::note_text(std::string_view text) noexcept {
 
 DISTWORK_DECL GroupProgress GroupFlow::progress() const {
     GroupProgress all;
+    all.doubled = stragglers_.doubled();
     std::vector<std::weak_ptr<GroupSubmission>> works;
     const auto now = scheduler_->now();
     {

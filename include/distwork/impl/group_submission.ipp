@@ -23,12 +23,14 @@ DISTWORK_DECL void GroupSubmission::note_sending(const Socket& to, std::chrono::
         source->was_sent(*this, hungry);
     }
     reported_.store(0, std::memory_order_relaxed);
+    if (straggling) sent_at_.store(std::chrono::nanoseconds{now.time_since_epoch()}.count(), std::memory_order_relaxed);
     peer_ = to.peer;
     socket_ = to.information.id;
 }
 
 DISTWORK_DECL void GroupSubmission::note_execution(std::chrono::nanoseconds time) noexcept {
     executed_ = time;
+    source->note_execution(time);
 }
 
 DISTWORK_DECL void GroupSubmission::note_progress(const ProgressBody& progress) noexcept {
@@ -40,7 +42,7 @@ DISTWORK_DECL void GroupSubmission::note_progress(const ProgressBody& progress) 
 DISTWORK_DECL void GroupSubmission::describe(AnyOutcome& outcome) const {
     outcome.index = index;
     outcome.socket = socket_;
-    outcome.attempt = attempts;
+    outcome.attempt = attempts + (had_second_copy_ ? 1 : 0);
     outcome.waited = waited_;
     outcome.executed = executed_;
     if (peer_) outcome.slave = peer_->name();

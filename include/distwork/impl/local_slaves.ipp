@@ -6,8 +6,10 @@
 #include <asio/posix/stream_descriptor.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/strand.hpp>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <exception>
 #include <fstream>
@@ -45,6 +47,12 @@ public:
             mark_.labels.push_back(label);
         }
         mark_.limits = options_.limits;
+        mark_.amounts = amount_units(options_.amounts, "LocalSlavesOptions::amounts");
+        static_cast<void>(indexed_amounts(options_.amounts, options_.indexed, "LocalSlavesOptions::indexed"));
+        mark_.indexed = options_.indexed;
+        for (const auto& [name, units] : mark_.amounts)
+            if (name.empty() || name.find(',') != std::string::npos)
+                throw Error::with_text(Errc::bad_option, "the amount \"" + name + "\" has a comma, or no name");
         if (ChildMark::is_there())
             throw Error::with_text(
                 Errc::bad_option,
@@ -52,6 +60,11 @@ public:
                 "or distwork::run_slave, which run it as one: begin main with it");
         if (options_.count == 0) options_.count = usable_processors();
         if (options_.arguments.empty()) options_.arguments = own_arguments();
+    }
+
+    static std::uint64_t next_number() noexcept {
+        static std::atomic<std::uint64_t> last{0};
+        return ++last;
     }
 
     /// *Errors*: std::system_error if none can be started.
@@ -154,6 +167,7 @@ private:
         watch.closed = [core = weak_from_this(), at = &process, weak = std::weak_ptr{child}](std::error_code why) {
             if (const auto there = core.lock()) there->closed(*at, weak.lock(), why);
         };
+        watch.pool = pool_;
         watch.handshake_timeout = std::chrono::hours{24 * 365};  // its end is noticed otherwise
         if (const auto master = master_.lock()) master->adopt(child->socket.release(), std::move(watch));
     }
@@ -164,7 +178,23 @@ private:
             if (there && !cancelled) there->ended(*at);
         };
         if (process.watch.is_open()) return process.watch.async_wait(asio::posix::descriptor_base::wait_read, ended);
-        asio::post(strand_, [ended] { ended({}); });
+        if (process.child->how_ended()) return asio::post(strand_, [ended] { ended({}); });
+        constexpr std::chrono::milliseconds between_looks{50};
+        process.timer.expires_after(between_looks);
+        process.timer.async_wait([core = weak_from_this(), at = &process](std::error_code cancelled) {
+            const auto there = core.lock();
+            if (there && !cancelled) there->look_at(*at);
+        });
+    }
+
+    /// Without a pidfd.
+    void look_at(Supervised& process) {
+        {
+            const std::lock_guard lock{mutex_};
+            if (is_ending_ || !process.child) return;
+            if (!process.child->how_ended()) return watch(process);
+        }
+        ended(process);
     }
 
     void connected(Supervised& process, const std::shared_ptr<ChildProcess>& child) {
@@ -266,6 +296,7 @@ private:
     }
 
     const int process_ = process_id();
+    const std::string pool_ = "local slaves " + std::to_string(next_number());  // of its processes' amounts
     LocalSlavesOptions options_;
     const Log log_;
     const std::weak_ptr<AnyMaster> master_;

@@ -131,6 +131,8 @@ inline void end_with_parent() {
     options.link.dead_after = options.link.stalled_after = options.link.handshake_timeout =
         std::chrono::hours{24 * 365};
     options.labels = mark.labels;
+    options.amounts = amounts_of_peer(mark.amounts);
+    options.indexed = mark.indexed;
     int status = 1;
     try {
         asio::io_context io;

@@ -23,6 +23,7 @@
 #include "registry.ipp"
 #include "slave_waiters.ipp"
 #include "start_works.ipp"
+#include "straggler_watch.ipp"
 #include "submission.ipp"
 #include "type_name.ipp"
 #include "wire_archive.ipp"

@@ -255,7 +255,7 @@ private:
 
     static std::size_t frame_bytes(const Call& call, std::uint32_t timeout) noexcept {
         return frame_header_bytes + call.body_bytes() + (timeout != 0 ? timeout_bytes : 0) +
-               (call.parent_id != 0 ? parent_bytes : 0);
+               (call.parent_id != 0 ? parent_bytes : 0) + (call.given_units() != 0 ? given_bytes : 0);
     }
 
     [[gnu::cold]] void hold(const std::shared_ptr<Call>& call, std::size_t bytes) {
@@ -267,7 +267,7 @@ private:
 
     void enter(const std::shared_ptr<Call>& call, std::uint32_t number, std::uint32_t timeout) {
         FrameHeader header{.kind = FrameKind::work, .type = static_cast<std::uint16_t>(number), .id = calls_.next_id()};
-        std::byte prefix[timeout_bytes + parent_bytes];
+        std::byte prefix[timeout_bytes + parent_bytes + given_bytes];
         std::size_t prefix_bytes = 0;
         if (timeout != 0) {
             header.flags = flag_timeout;
@@ -278,6 +278,11 @@ private:
             header.flags |= flag_submission;
             detail::store(prefix + prefix_bytes, call->parent_id);
             prefix_bytes += parent_bytes;
+        }
+        if (const std::uint64_t given = call->given_units(); given != 0) [[unlikely]] {
+            header.flags |= flag_given;
+            detail::store(prefix + prefix_bytes, given);
+            prefix_bytes += given_bytes;
         }
         if (call->elements() != 1) header.flags |= flag_chunk;
         const std::span<const std::byte> before{prefix, prefix_bytes};

@@ -46,6 +46,10 @@ public:
             item.timeout_ms = detail::load<std::uint32_t>(frame.body.data());
             item.body = frame.body.subspan(timeout_bytes);
         }
+        if (frame.header.flags & flag_given) {
+            item.given_units = detail::load<std::uint64_t>(item.body.data());
+            item.body = item.body.subspan(given_bytes);
+        }
         if (!frame.own) return works_.push_back(item);
         const SessionPtr self = session.shared_from_this();
         hand_over_works(self, handler);

@@ -208,8 +208,8 @@ private:
             return part(Errc::protocol_violation,
                         "the peer exceeded the advertised window of " + std::to_string(settings_.window) + " works");
         if (frame.header.flags & flag_submission) return on_submission(std::move(frame), *type);
-        const bool is_chunk = (frame.header.flags & flag_chunk) != 0;
-        if (is_chunk && (handshake_.version() < 3 || settings_.role != Role::slave)) return on_nonsense(frame.header);
+        const bool is_newer = (frame.header.flags & (flag_chunk | flag_given)) != 0;
+        if (is_newer && (handshake_.version() < 3 || settings_.role != Role::slave)) return on_nonsense(frame.header);
         if (handler_->accepts(*type)) batch_.add_work(std::move(frame), *type, session_, *handler_);
         else
             session_.reply({.kind = FrameKind::error, .id = frame.header.id},

@@ -71,6 +71,8 @@ public:
         if (multiplexer_.send({.kind = FrameKind::credit, .flags = flags, .id = id})) wake_writer();
     }
 
+    const IndexedAmounts& indexed_amounts() const noexcept override { return settings_->indexed; }
+
     void tell_progress(std::uint64_t id, const ProgressBody& progress) noexcept override {
         if (version_ < 3 || !distributes() || !takes_answers()) return;
         static_cast<void>(exception_of([&] {
@@ -125,7 +127,10 @@ public:
                                   .labels = settings_->labels,
                                   .types = {},
                                   .version = version_,
-                                  .held_slots = held_slots};
+                                  .held_slots = held_slots,
+                                  .amounts = settings_->amounts,
+                                  .indexed = {}};
+        for (const auto& [name, units] : settings_->indexed) introduction.indexed.push_back(name);
         types_.tell(*settings_->types, introduction);
         ByteBuffer body;
         encode_value(introduction, body, settings_->introduction_limits());
@@ -152,7 +157,7 @@ public:
     void meet(std::string peer_name, std::uint16_t version) {
         version_ = version;
         peer_name_ = std::move(peer_name);
-        description_ = peer_name_ + " (" + detail::to_string(endpoint_) + ')';
+        description_ = name_and_address(peer_name_, endpoint_);
     }
     void bound_answers(std::size_t max_bytes) { max_answer_bytes_ = std::min(settings_->max_frame_bytes, max_bytes); }
 
@@ -166,7 +171,7 @@ protected:
           multiplexer_{settings_->max_outbox_bytes},
           executor_{std::move(executor)},
           endpoint_{std::move(endpoint)},
-          description_{peer_name_ + " (" + detail::to_string(endpoint_) + ')'} {}
+          description_{name_and_address(peer_name_, endpoint_)} {}
 
     /// Wakes the writer after a frame was queued.
     virtual void wake_writer() noexcept = 0;

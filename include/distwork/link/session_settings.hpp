@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../archive/archive_bounds.hpp"
+#include "../base/amounts.hpp"
 #include "../log.hpp"
 #include "../types/type_table.hpp"
 #include "../wire/handshake.hpp"
@@ -21,6 +22,8 @@ struct SessionSettings {
     std::uint32_t slots = 0;                            ///< works that a slave executes at a time; 0: a master
     std::uint32_t window = 0;                           ///< unanswered works that the peer may have here; positive
     std::vector<std::string> labels;                    ///< of a slave
+    Amounts amounts;                                    ///< of a slave
+    IndexedAmounts indexed;                             ///< those of `amounts` whose units are told apart
     std::shared_ptr<RoleTypes> types;                   ///< never null
     std::chrono::milliseconds handshake_timeout{2000};  ///< positive; until the peer has introduced itself
     std::chrono::milliseconds heartbeat{5000};          ///< positive; the interval of pings

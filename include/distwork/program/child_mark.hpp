@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../base/amounts.hpp"
 #include "../base/separate.hpp"
 #include "../process_limits.hpp"
 
@@ -21,9 +22,11 @@ struct ChildMark {
     static constexpr int parent_lives = 4;  ///< the reading end of a pipe that nobody writes; its end is the parent's
 
     ProcessLimits limits{};
-    std::vector<std::string> labels{};  ///< without commas
+    Amounts amounts{};                   ///< names without commas
+    std::vector<std::string> indexed{};  ///< likewise
+    std::vector<std::string> labels{};   ///< likewise
 
-    /// `DISTWORK_CHILD=`, then the limits and the labels, separated by commas.
+    /// `DISTWORK_CHILD=`, then the limits, two numbers of amounts, the amounts and the labels, separated by commas.
     std::string text() const;
 
     /// The mark of this process; none if it was not started as a slave. The variable is gone afterwards.

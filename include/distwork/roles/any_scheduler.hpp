@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,19 @@ public:
     /// stopped, too_large, shared_pointer, foreign_type), std::bad_alloc, and exceptions of its serialize function.
     virtual void submit_now(const SubmissionPtr& call) = 0;
     virtual void cancel(const SubmissionPtr& call) noexcept = 0;
+
+    /// For a work that the caller has claimed, and settles itself: gives it up, and tells its slave to cancel it. Then, when
+    /// it has its value, `deliver_settled` counts and delivers it.
+    virtual void withdraw(Submission& call) noexcept = 0;
+    virtual void deliver_settled(const SubmissionPtr& call) noexcept = 0;
+
+    /// A slave with a free slot that could execute the work, apart from the one that has it; 0: there is none.
+    virtual std::uint64_t idle_slave_for(const Submission& work) const = 0;
+
+    /// Runs `action` after a time. Destroying or replacing `timer` cancels it. *Errors*: std::bad_alloc.
+    virtual void set_timer(std::chrono::nanoseconds after, std::function<void()> action,
+                           std::shared_ptr<void>& timer) = 0;
+
     /// Admits nothing more, and fails what waits for a slave. What was sent goes on, and is not sent again.
     virtual void interrupt(const Error& why) noexcept = 0;
 

@@ -163,7 +163,9 @@ void broadcast(const std::shared_ptr<AnyScheduler>& scheduler, Whole& whole, con
         scheduler->enumerate_sockets([&](const SocketInformation& socket) {
             if (options.slave() != 0 && options.slave() != socket.id) return;
             const auto& wanted = options.labels();
-            if (!std::includes(socket.labels.begin(), socket.labels.end(), wanted.begin(), wanted.end())) return;
+            if (!std::includes(socket.labels.begin(), socket.labels.end(), wanted.begin(), wanted.end()) ||
+                !has_amounts(socket.amounts, options.amounts()))
+                return;
             auto& outcome = outcomes.emplace_back();
             outcome.socket = socket.id;
             outcome.slave = socket.name;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "../base/amounts.hpp"
 #include "../base/processors.hpp"
 #include "../error.hpp"
 #include "../link/session_settings.hpp"
@@ -127,6 +128,8 @@ inline std::shared_ptr<const SessionSettings> settings_of(const SlaveOptions& op
     settings.slots = static_cast<std::uint32_t>(*options.slots);
     settings.window = slave_window;
     settings.labels = options.labels;
+    settings.amounts = amount_units(options.amounts, "SlaveOptions::amounts");
+    settings.indexed = indexed_amounts(options.amounts, options.indexed, "SlaveOptions::indexed");
     return std::make_shared<const SessionSettings>(std::move(settings));
 }
 

@@ -112,6 +112,17 @@ public:
     }
 
     void cancel(const SubmissionPtr& call) noexcept override { end(call, Errc::cancelled); }
+    void withdraw(Submission& call) noexcept override { container_.cancel(call); }
+    void deliver_settled(const SubmissionPtr& call) noexcept override {
+        outcomes_.count(*call);
+        deliver_one(executor_, call);
+        notice();
+    }
+    std::uint64_t idle_slave_for(const Submission& work) const override { return container_.idle_slave_for(work); }
+    void set_timer(std::chrono::nanoseconds after, std::function<void()> action,
+                   std::shared_ptr<void>& timer) override {
+        timers_->set(after, std::move(action), timer);
+    }
 
     void interrupt(const Error& why) noexcept override { fail_waiting(why, false); }
 
@@ -191,8 +202,7 @@ public:
         fail_waiting(surely([] { return Error::with_text(Errc::stopped, "the master stopped"); }), true);
     }
 
-    /// Reports the events that happened under the container's lock. Must be called after each function that may cause
-    /// one.
+    /// Reports what happened under the container's lock. Must be called after each function that may cause something.
     void notice() noexcept {
         if (container_.has_news() || stopping_.load(std::memory_order_relaxed)) take_notice();
     }
@@ -233,23 +243,19 @@ private:
             log_(kind.no_slave ? LogLevel::info : LogLevel::warning, kind.text);
             if (!kind.no_slave) continue;
             no_slave_.set([core = this->weak_from_this()] {
-                if (const auto there = core.lock()) there->tell_of_no_slave();
+                const auto there = core.lock();
+                const std::string text = there ? there->no_slave_.text(there->container_.waiting()) : "";
+                if (!text.empty()) there->log_(LogLevel::warning, text);
             });
         }
-    }
-
-    void tell_of_no_slave() {
-        const std::string text = no_slave_.text(container_.waiting());
-        if (!text.empty()) log_(LogLevel::warning, text);
     }
 
     // Works that wait at their slave
 
     void look_later() noexcept {
-        const auto act = [core = this->weak_from_this()] {
-            if (const auto there = core.lock()) there->look();
-        };
-        const auto failed = exception_of([&] { timers_->set(container_.time_between_looks(), act, next_look_); });
+        const auto act = [](Scheduler& there) { there.look(); };
+        const auto failed = exception_of(
+            [&] { timers_->set(container_.time_between_looks(), this->weak_from_this(), act, next_look_); });
         if (failed) container_.forget_look();  // allocation failure
     }
 
@@ -277,12 +283,10 @@ private:
     /// Sets a timer, which does not keep the submission alive. *Errors*: std::bad_alloc.
     void set(std::shared_ptr<void>& alarm, std::chrono::nanoseconds after, const SubmissionPtr& call,
              void (Scheduler::*action)(const SubmissionPtr&) noexcept) {
-        const auto act = [core = this->weak_from_this(), weak = std::weak_ptr{call}, action] {
-            const auto there = core.lock();
-            const auto still = weak.lock();
-            if (there && still) (*there.*action)(still);
+        const auto act = [weak = std::weak_ptr{call}, action](Scheduler& there) {
+            if (const auto still = weak.lock()) (there.*action)(still);
         };
-        timers_->set(after, act, alarm);
+        timers_->set(after, this->weak_from_this(), act, alarm);
     }
 
     void expire(const SubmissionPtr& call) noexcept {
@@ -322,12 +326,11 @@ private:
     /// Completes a work that waits and is not to be sent. `error`: why not; null: it is a chunk, which is split.
     void settle_waiting(const SubmissionPtr& work, std::exception_ptr error) noexcept {
         if (!work->claim(error ? Errc::malformed : Errc{})) return;
-        {
-            const Settling settling{settling_};
-            container_.cancel(*work);
-            if (!error) work->split();
-            fail(work, std::move(error));
-        }
+        begin_settling();
+        container_.cancel(*work);
+        if (!error) work->split();
+        fail(work, std::move(error));
+        end_settling();
         notice();
     }
 
@@ -337,12 +340,10 @@ private:
     void fail_waiting(const Error& why, bool is_over) noexcept {
         const Errc code = errc_of(why.code(), Errc::stopped);
         container_.close();
-        {
-            const Settling settling{settling_};
-            for (const SubmissionPtr& work : container_.take_waiting(is_over))
-                if (work->claim(Errc::stopped))
-                    fail(work, error_of(*work, code, [&] { return std::string{why.what()}; }));
-        }
+        begin_settling();
+        for (const SubmissionPtr& work : container_.take_waiting(is_over))
+            if (work->claim(Errc::stopped)) fail(work, error_of(*work, code, [&] { return std::string{why.what()}; }));
+        end_settling();
         notice();
     }
 
@@ -356,11 +357,10 @@ private:
             return;
         }
         if (reason == Errc::deadline) DISTWORK_MARK(deadline);
-        {
-            const Settling settling{settling_};
-            container_.cancel(*call);
-            if (!DISTWORK_PLANTED(drop_on_cancel)) fail(call, std::move(error));
-        }
+        begin_settling();
+        container_.cancel(*call);
+        if (!DISTWORK_PLANTED(drop_on_cancel)) fail(call, std::move(error));
+        end_settling();
         notice();
     }
 

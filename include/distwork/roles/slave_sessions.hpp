@@ -152,6 +152,9 @@ public:
         information.endpoint = session->remote_endpoint();
         information.labels = peer.labels;
         std::sort(information.labels.begin(), information.labels.end());
+        information.amounts = amounts_of_peer(peer.amounts);
+        information.indexed = peer.indexed;
+        information.pool = session->watched_by.pool;
         information.slots = std::clamp<std::size_t>(peer.slots, 1, std::min(peer.window, slave_window));
         information.connected_since = transport_.now();
         information.last_heard = information.connected_since;

@@ -31,6 +31,11 @@ inline std::string to_string(const asio::ip::tcp::endpoint& endpoint) {
     return host_and_port(endpoint.address().to_string(), endpoint.port());
 }
 
+/// A peer's name and address, for people. The end of a socket pair has no address.
+inline std::string name_and_address(const std::string& name, const asio::ip::tcp::endpoint& endpoint) {
+    return endpoint.port() == 0 ? name : name + " (" + to_string(endpoint) + ')';
+}
+
 /// Whether a host is known to be this machine: a loopback address or "localhost". Other names give false.
 inline bool is_loopback(const std::string& host) {
     if (host == "localhost") return true;

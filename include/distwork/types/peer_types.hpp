@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "../base/amounts.hpp"
 #include "../error.hpp"
 #include "../log.hpp"
 #include "../version.hpp"
@@ -32,12 +33,15 @@ struct Introduction {
     /// part_mark.
     std::vector<std::pair<std::string, std::uint64_t>> types;
     std::uint16_t version = newest_protocol_version;  ///< the agreed version; not a part of the body
-    std::uint32_t held_slots = 0;  ///< how many of `slots` works of an earlier session occupy; since version 2
+    std::uint32_t held_slots = 0;        ///< how many of `slots` works of an earlier session occupy; since version 2
+    Amounts amounts{};                   ///< of resources, in units of 1/10,000; since version 3
+    std::vector<std::string> indexed{};  ///< those of `amounts` whose units are told apart; since version 3
 
     template <class Archive>
     void serialize(Archive& archive) {
         archive(slots, window, max_frame_bytes, labels, types);
         if (version >= 2) archive(held_slots);
+        if (version >= 3) archive(amounts, indexed);
     }
 };
 

@@ -73,17 +73,25 @@ inline constexpr std::size_t parent_bytes = 8;
 /// has no timeout. Since version 3.
 inline constexpr std::uint8_t flag_chunk = 4;
 
+/// A flag of work frames to a slave: the body has, after the timeout if there is one, a u64: the units of the slave's
+/// indexed resources that the work is given, one bit each. Since version 3.
+inline constexpr std::uint8_t flag_given = 8;
+inline constexpr std::size_t given_bytes = 8;
+
 /// Whether a frame of this kind and length may have these flags.
 constexpr bool has_known_flags(const FrameHeader& header) noexcept {
     if (header.flags == 0) return true;
     if (header.kind == FrameKind::error || header.kind == FrameKind::answer) return header.flags == flag_goes_on;
     if (header.kind == FrameKind::credit) return header.flags == flag_takes_slot;
     if (header.kind != FrameKind::work) return false;
-    if (header.flags == flag_chunk) return true;
-    if ((header.flags & ~(flag_timeout | flag_submission)) != 0) return false;
-    const std::size_t prefix =
-        (header.flags & flag_timeout ? timeout_bytes : 0) + (header.flags & flag_submission ? parent_bytes : 0);
-    return header.length >= prefix;
+    const bool has_timeout = (header.flags & flag_timeout) != 0;
+    const bool is_submission = (header.flags & flag_submission) != 0;
+    const bool is_chunk = (header.flags & flag_chunk) != 0;
+    const bool is_given = (header.flags & flag_given) != 0;
+    if ((header.flags & ~(flag_timeout | flag_submission | flag_chunk | flag_given)) != 0) return false;
+    if ((is_chunk && (has_timeout || is_submission)) || (is_given && is_submission)) return false;
+    return header.length >=
+           (has_timeout ? timeout_bytes : 0) + (is_submission ? parent_bytes : 0) + (is_given ? given_bytes : 0);
 }
 
 /// Every peer accepts bodies up to this length. A peer may announce a higher limit.

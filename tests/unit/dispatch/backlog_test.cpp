@@ -6,6 +6,7 @@
 #include <list>
 #include <random>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,7 @@ namespace {
 using Verdict = Backlog::Verdict;
 
 constexpr auto always = [] { return true; };
+constexpr auto never = [](const SubmissionPtr&) { return false; };
 
 void push(Backlog& backlog, const TaskPtr& work) {
     work->sequence = static_cast<std::uint64_t>(work->number);
@@ -37,7 +39,7 @@ std::vector<int> offered(Backlog& backlog, Judge verdict) {
             numbers.push_back(number_of(*work));
             return verdict(static_cast<Task&>(*work));
         },
-        always);
+        never, always);
     return numbers;
 }
 
@@ -99,6 +101,34 @@ TEST_CASE("works for one socket alone stand in lanes of their own", "[unit]") {
     CHECK(backlog.size() == 2);
 }
 
+TEST_CASE("a work whose slave has credit goes before older ones, but not before all of them", "[unit]") {
+    const auto order = [](const SubmitOptions& how, int last) {
+        Backlog backlog;
+        for (int i = 1; i < last; ++i) push(backlog, numbered(i));
+        push(backlog, numbered(last, SubmitOptions{how}.affinity("file")));
+        std::vector<int> numbers;
+        backlog.round(
+            [&](const SubmissionPtr& work) {
+                numbers.push_back(number_of(*work));
+                return Verdict::sent;
+            },
+            [](const SubmissionPtr& work) { return work->options.affinity() != 0; }, always);
+        return static_cast<int>(std::find(numbers.begin(), numbers.end(), last) - numbers.begin());
+    };
+    CHECK(order({}, 2) == 0);
+    CHECK(order({}, 1000) == 0);
+    CHECK(order({}, 1500) == 1500 - 1 - 1024);
+    CHECK(order(SubmitOptions{}.priority(-1), 10) == 9);  // never before those of a higher priority
+}
+
+TEST_CASE("works with keys wait in few lanes", "[unit]") {
+    Backlog backlog;
+    for (int i = 1; i <= 10'000; ++i) push(backlog, numbered(i, SubmitOptions{}.affinity(std::to_string(i))));
+    std::size_t lanes = 0;
+    backlog.for_each_lane([&](const Submission&, std::size_t, bool) { ++lanes; });
+    CHECK(lanes == 64);
+}
+
 TEST_CASE("a round ends once nobody has credit at all", "[unit]") {
     Backlog backlog;
     for (int i = 1; i <= 10; ++i) push(backlog, numbered(i));
@@ -110,7 +140,7 @@ TEST_CASE("a round ends once nobody has credit at all", "[unit]") {
             numbers.push_back(number_of(*work));
             return Verdict::sent;
         },
-        [&] { return credit != 0; });
+        never, [&] { return credit != 0; });
     CHECK(numbers == std::vector<int>{1, 2, 3});
     CHECK(backlog.size() == 7);
 }

@@ -37,8 +37,9 @@ std::uint64_t eight() {
 }  // namespace
 
 TEST_CASE("an introduction's body is these bytes, and comes back", "[unit]") {
-    const auto version = GENERATE(std::uint16_t{1}, std::uint16_t{2});
-    const Introduction said{0x0102, 0x0304, 0x0506, {"gpu"}, {{"Sum", 0x1122334455667788}, {"P", 1}}, version, 0x0708};
+    const auto version = GENERATE(std::uint16_t{1}, std::uint16_t{2}, std::uint16_t{3});
+    const Introduction said{0x0102,  0x0304, 0x0506,         {"gpu"}, {{"Sum", 0x1122334455667788}, {"P", 1}},
+                            version, 0x0708, {{"m", 0x0a0b}}, {"m"}};
     ByteBuffer body;
     detail::encode_value(said, body, {});
     CHECK(hex(body.view()) ==
@@ -46,11 +47,15 @@ TEST_CASE("an introduction's body is these bytes, and comes back", "[unit]") {
           "01 00 00 00 00 00 00 00 03 00 00 00 00 00 00 00 67 70 75 "
           "02 00 00 00 00 00 00 00 "
           "03 00 00 00 00 00 00 00 53 75 6d 88 77 66 55 44 33 22 11 " +
-              std::string{"01 00 00 00 00 00 00 00 50 01 00 00 00 00 00 00 00"} + (version == 1 ? "" : " 08 07 00 00"));
+              std::string{"01 00 00 00 00 00 00 00 50 01 00 00 00 00 00 00 00"} + (version == 1 ? "" : " 08 07 00 00") +
+              (version < 3 ? "" : " 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 6d 0b 0a 00 00 00 00 00 00"
+                                 " 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 6d"));
     Introduction heard;
     heard.version = version;
     detail::decode(body.view(), heard, {});
     CHECK(heard.held_slots == (version == 1 ? 0u : 0x0708u));
+    CHECK(heard.amounts == (version < 3 ? Amounts{} : said.amounts));
+    CHECK(heard.indexed.size() == (version < 3 ? 0u : 1u));
     CHECK(heard.slots == said.slots);
     CHECK(heard.window == said.window);
     CHECK(heard.labels == said.labels);
