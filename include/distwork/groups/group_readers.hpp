@@ -18,6 +18,19 @@
 
 namespace distwork::detail {
 
+/// What a handler gets of these outcomes: see GroupReader.
+template <class Read, class Delivered, class R>
+Delivered delivered_of(std::list<Outcome<R>> outcomes) noexcept {
+    Delivered delivered{};
+    if constexpr (!std::is_same_v<Read, Delivered>) delivered = surely([] { return std::make_shared<Read>(); });
+    Read* read = nullptr;
+    if constexpr (std::is_same_v<Read, Delivered>) read = &delivered;
+    else read = delivered.get();
+    if constexpr (std::is_same_v<Read, std::list<Outcome<R>>>) *read = std::move(outcomes);
+    else if (!outcomes.empty()) read->emplace(std::move(outcomes.front()));
+    return delivered;
+}
+
 /// A reader of a group that completes a handler: with the outcomes, or with one of them if `Read` is an optional.
 /// `Delivered` is Read, or a std::shared_ptr to it: see delivered_t.
 template <class R, class Read, class Delivered, class Handler>
@@ -27,14 +40,7 @@ public:
         : OutcomeQueue<R>::Reader{outcomes_at_most}, completion_{std::move(handler), fallback} {}
 
     void complete(std::exception_ptr error, typename OutcomeQueue<R>::Outcomes outcomes) noexcept override {
-        Delivered delivered{};
-        if constexpr (!std::is_same_v<Read, Delivered>) delivered = surely([] { return std::make_shared<Read>(); });
-        Read* read = nullptr;
-        if constexpr (std::is_same_v<Read, Delivered>) read = &delivered;
-        else read = delivered.get();
-        if constexpr (std::is_same_v<Read, typename OutcomeQueue<R>::Outcomes>) *read = std::move(outcomes);
-        else if (!outcomes.empty()) read->emplace(std::move(outcomes.front()));
-        completion_.post(std::move(error), std::move(delivered));
+        completion_.post(std::move(error), delivered_of<Read, Delivered>(std::move(outcomes)));
     }
 
 private:
@@ -48,6 +54,11 @@ auto async_read(const std::shared_ptr<GroupCore<R>>& core, std::size_t most, Tok
     auto initiated = [core, most](auto handler) {
         begin_or_fail<Delivered>(handler, core->executor(), [&](auto& taken) {
             using Reader = GroupReader<R, Read, Delivered, std::remove_reference_t<decltype(taken)>>;
+            // Usually some are here already: then there is nothing to wait for, and nothing to cancel.
+            if (auto ready = core->take_ready(most); !ready.empty()) {
+                Completion<std::remove_reference_t<decltype(taken)>> completion{std::move(taken), core->executor()};
+                return completion.post(std::exception_ptr{}, delivered_of<Read, Delivered>(std::move(ready)));
+            }
             const auto slot = asio::get_associated_cancellation_slot(taken);
             const auto reader = std::make_shared<Reader>(most, taken, core->executor());
             cancel_through(slot, [weak = std::weak_ptr{reader}, core] {
