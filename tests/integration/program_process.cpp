@@ -1,13 +1,24 @@
 // A program that runs on slaves of its own, as program_test.cpp asks: program_process MODE [--distwork-…]
 
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <array>
+#include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdlib>
 #include <distwork/local_slaves.hpp>
 #include <distwork/program.hpp>
+#include <filesystem>
 #include <iostream>
+#include <map>
 #include <ranges>
 #include <set>
 #include <stdexcept>
@@ -32,6 +43,17 @@ int crash(int x) {
 int crash_among_many(int x) {
     if (x == 12'345) std::abort();
     return 2 * x;
+}
+
+/// Returns the one GPU that it was given, which no other work has at the same time.
+int hold_a_gpu(distwork::Context& peer, const std::string& folder) {
+    const auto given = peer.indices("gpu");
+    if (given.size() != 1) throw std::runtime_error{"it was given " + std::to_string(given.size()) + " GPUs"};
+    const int file = ::open((folder + "/gpu" + std::to_string(given[0])).c_str(), O_CREAT | O_RDWR, 0600);
+    if (::flock(file, LOCK_EX | LOCK_NB) != 0) throw std::runtime_error{"another work has this GPU"};
+    std::this_thread::sleep_for(std::chrono::milliseconds{10});
+    ::close(file);
+    return static_cast<int>(given[0]);
 }
 
 /// What stays in each process.
@@ -71,6 +93,7 @@ int process() {
 
 }  // namespace work
 
+DISTWORK_REGISTER_FUNCTION(work::hold_a_gpu)
 DISTWORK_REGISTER_FUNCTION(work::square)
 DISTWORK_REGISTER_FUNCTION(work::slow_square)
 DISTWORK_REGISTER_FUNCTION(work::crash)
@@ -152,6 +175,18 @@ int run_with_limits() {
     return 0;
 }
 
+/// From here on the system has no pidfd_open, as before Linux 5.3.
+void forget_pidfd_open() {
+    std::array<sock_filter, 4> filter{{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                                       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 1),
+                                       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+                                       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)}};
+    const sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
+    ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0 || ::syscall(SYS_pidfd_open, ::getpid(), 0) >= 0)
+        std::cout << "there is pidfd_open\n";
+}
+
 int run(Program& program, const std::string& mode) {
     if (mode == "sum") {
         long sum = 0;
@@ -223,6 +258,18 @@ int run(Program& program, const std::string& mode) {
         std::cout << "port " << program.master().local_endpoint().port() << std::endl;
         int one = program.call<work::process>();
         std::cout << (one == ::getpid() ? "here" : "elsewhere") << '\n';
+    } else if (mode == "gpus") {
+        char folder[] = "/tmp/gpus_XXXXXX";
+        if (!::mkdtemp(folder)) return 1;
+        const distwork::LocalSlaves slaves{program.master(), {.count = 4, .amounts = {{"gpu", 2}}, .indexed = {"gpu"}}};
+        std::map<int, int> used;
+        for (auto& outcome : program.map<work::hold_a_gpu>(std::vector<std::string>(60, folder),
+                                                           distwork::SubmitOptions{}.amount("gpu", 1))) {
+            if (outcome) ++used[outcome.value()];
+            else std::cout << outcome.what() << '\n';
+        }
+        for (const auto& [gpu, works] : used) std::cout << "gpu " << gpu << (works > 5 ? " was used\n" : " was idle\n");
+        std::filesystem::remove_all(folder);
     } else if (mode == "ignores_children" || mode == "reaps_children") {
         std::size_t failed = 0;
         for (auto& outcome : program.map<work::crash>(std::views::iota(0, 20))) failed += !outcome;
@@ -236,6 +283,7 @@ int run(Program& program, const std::string& mode) {
 int main(int argc, char** argv) {
     const std::string mode = argc > 1 ? argv[1] : "";
     const bool is_child = std::getenv("DISTWORK_CHILD") != nullptr;
+    if (std::getenv("WITHOUT_PIDFD_OPEN")) forget_pidfd_open();
     if (mode == "broken" && is_child) {
         std::cerr << "no such library\n";
         return 3;

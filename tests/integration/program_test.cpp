@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/child.hpp"
 
 namespace {
 
@@ -205,6 +206,13 @@ TEST_CASE("what the processes of a program write comes out in whole lines") {
     CHECK(count == 100);
 }
 
+TEST_CASE("the processes of a program share what its machine has") {
+    const Result result = shell("exec $program gpus --distwork-slaves=0");
+    INFO(result.output);
+    CHECK(result.output == "gpu 0 was used\ngpu 1 was used\n");
+    CHECK(result.status == 0);
+}
+
 TEST_CASE("an application may ignore or reap all children") {
     for (const char* mode : {"ignores_children", "reaps_children"}) {
         const Result result = shell(std::string{"exec $program "} + mode + " --distwork-slaves=2");
@@ -212,4 +220,34 @@ TEST_CASE("an application may ignore or reap all children") {
         CHECK(contains(result, "1 failed"));
         CHECK(result.status == 0);
     }
+}
+
+TEST_CASE("a program needs no pidfd_open") {
+    const std::string without = "export WITHOUT_PIDFD_OPEN=1; exec $program ";
+    for (const char* mode : {"crash", "ignores_children", "reaps_children", "broken"}) {
+        const Result result = shell(without + mode + " --distwork-slaves=2");
+        INFO(mode << ": " << result.output);
+        CHECK_FALSE(contains(result, "there is pidfd_open"));
+        if (mode == std::string{"crash"}) {
+            CHECK(contains(result, "3 after 3: "));
+            CHECK(contains(result, "was ended by signal 6 (Aborted)"));
+            CHECK_FALSE(contains(result, "127.0.0.1:0"));  // they have no addresses
+        } else if (mode == std::string{"broken"}) {
+            CHECK(contains(result, "no such library"));
+        } else {
+            CHECK(contains(result, "1 failed"));
+        }
+    }
+}
+
+TEST_CASE("a program runs in valgrind, and so do its processes") {
+    if (support::leaks_are_found || !support::forks_have_threads) return;  // one sanitizer at a time
+    const Result result = shell(R"(
+        command -v valgrind >/dev/null || { echo "no valgrind"; exit; }
+        exec valgrind -q --trace-children=yes --leak-check=full --show-leak-kinds=definite \
+            --errors-for-leak-kinds=definite --error-exitcode=9 "$program" sum --distwork-slaves=2)");
+    INFO(result.output);
+    if (contains(result, "no valgrind")) return;
+    CHECK(contains(result, "sum 332833500"));
+    CHECK(result.status == 0);
 }

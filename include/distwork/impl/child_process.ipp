@@ -118,13 +118,7 @@ DISTWORK_DECL ChildProcess::ChildProcess(const std::vector<std::string>& argumen
     // Until it is reaped, no other process gets its number. An application that ignores SIGCHLD does not reap it itself: then it
     // may have ended already, and there is nothing to watch.
     pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, id_, 0)));
-    if (!pidfd_ && errno != ESRCH) {
-        const int error = errno;
-        signal(SIGKILL);
-        ::waitpid(id_, nullptr, 0);
-        throw std::system_error{error, std::generic_category(), "pidfd_open"};
-    }
-    if (!pidfd_) ended_ = "ended; its status was taken by the application";
+    if (!pidfd_ && errno == ESRCH) ended_ = taken;
     life_ = std::move(life.write);
     output = std::move(out.read);
     errors = std::move(err.read);
@@ -150,12 +144,13 @@ DISTWORK_DECL std::optional<std::string> ChildProcess::how_ended() const {
     if (!wait(0)) return std::nullopt;
     const auto status_of = [this](siginfo_t& status, int how) {
         constexpr auto by_pidfd = static_cast<idtype_t>(3);  // P_PIDFD, which older headers lack
-        return ::waitid(by_pidfd, static_cast<id_t>(pidfd_.get()), &status, WEXITED | WNOHANG | how) == 0 &&
-               status.si_pid != 0;
+        const int found = pidfd_ ? ::waitid(by_pidfd, static_cast<id_t>(pidfd_.get()), &status, WEXITED | WNOHANG | how)
+                                 : ::waitid(P_PID, static_cast<id_t>(id_), &status, WEXITED | WNOHANG | how);
+        return found == 0 && status.si_pid != 0;
     };
     siginfo_t status{};
     if (!status_of(status, WNOWAIT)) {
-        ended_ = "ended; its status was taken by the application";  // which reaps all children, or ignores SIGCHLD
+        ended_ = taken;
         return ended_;
     }
     signal(SIGKILL);  // before it is reaped: its number cannot be another process group's yet
@@ -170,11 +165,23 @@ DISTWORK_DECL std::optional<std::string> ChildProcess::how_ended() const {
 }
 
 DISTWORK_DECL bool ChildProcess::wait(int milliseconds) const noexcept {
+    if (!pidfd_) return wait_by_looking(milliseconds);
     pollfd state{pidfd_.get(), POLLIN, 0};
     int ready = 0;
     do ready = ::poll(&state, 1, milliseconds);
     while (ready < 0 && errno == EINTR);
     return ready == 1;
+}
+
+DISTWORK_DECL bool ChildProcess::wait_by_looking(int milliseconds) const noexcept {
+    constexpr int between = 5;
+    for (int waited = 0;; waited += between) {
+        siginfo_t status{};
+        const int found = ::waitid(P_PID, static_cast<id_t>(id_), &status, WEXITED | WNOHANG | WNOWAIT);
+        if (status.si_pid != 0 || (found != 0 && errno == ECHILD)) return true;
+        if (milliseconds >= 0 && waited >= milliseconds) return false;
+        ::poll(nullptr, 0, between);
+    }
 }
 
 DISTWORK_DECL void ChildProcess::signal(int number) const noexcept {

@@ -22,7 +22,8 @@ namespace distwork::detail {
 /// A child process of this very program that runs as a slave: with the same arguments, a process group of its own, the
 /// default signal mask and dispositions, /dev/null as its standard input, and no descriptors but those of ChildMark.
 ///
-/// It is watched by its pidfd: no signal handler is needed, and no child of the application is reaped. Linux.
+/// It is watched by its pidfd: no signal handler is needed, and no child of the application is reaped. Where the system
+/// has none (before Linux 5.3, in valgrind, in some containers) it is looked at again and again. Linux.
 ///
 /// *Thread-safety*: const functions. *Lifetime*: the destructor kills the process group, and blocks until the process has ended.
 class ChildProcess {
@@ -38,7 +39,7 @@ public:
     static std::vector<std::string> environment();
 
     ::pid_t id() const noexcept { return id_; }
-    /// Readable when the process has ended.
+    /// Readable when the process has ended; -1: the system has none, or it has ended.
     int pidfd() const noexcept { return pidfd_.get(); }
 
     // To be taken once
@@ -64,6 +65,11 @@ public:
     void end() const noexcept;
 
 private:
+    /// Of an application that reaps all children, or ignores SIGCHLD.
+    static constexpr const char* taken = "ended; its status was taken by the application";
+
+    bool wait_by_looking(int milliseconds) const noexcept;
+
     const int parent_ = process_id();
     ::pid_t id_ = 0;
     Descriptor pidfd_;
