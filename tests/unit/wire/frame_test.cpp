@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <random>
 #include <utility>
 
@@ -37,23 +38,22 @@ TEST_CASE("any sixteen bytes are a header, and come back", "[unit]") {
 TEST_CASE("a flag means something in answers, and in work frames that are long enough for it", "[unit]") {
     for (unsigned kind = 0; kind < 256; ++kind) {
         for (unsigned flags = 0; flags < 256; ++flags) {
-            FrameHeader header{.length = 12,
+            FrameHeader header{.length = 0,
                                .kind = static_cast<FrameKind>(kind),
                                .flags = static_cast<std::uint8_t>(flags),
                                .type = 0,
                                .id = 0};
             CAPTURE(kind, flags);
-            // Of answers, errors and credit one, of works three; two of these want bytes.
-            const bool always =
-                flags == 0 || (flags == 1 && (kind == 6 || kind == 7 || kind == 11)) || (flags == 4 && kind == 5);
-            const auto work = [&](unsigned most) { return always || (kind == 5 && flags <= most); };
-            REQUIRE(has_known_flags(header) == work(3));
-            header.length = 11;
-            REQUIRE(has_known_flags(header) == work(2));
-            header.length = 7;
-            REQUIRE(has_known_flags(header) == work(1));
-            header.length = 3;
-            REQUIRE(has_known_flags(header) == always);
+            // Of answers, errors and credit one. Of works a time limit, and a submission or indices or neither; or a
+            // chunk, with indices or without. Some of these want bytes.
+            const bool is_always = flags == 0 || (flags == 1 && (kind == 6 || kind == 7 || kind == 11));
+            const std::map<unsigned, std::uint32_t> wanted{{1, 4}, {2, 8}, {3, 12}, {4, 0}, {8, 8}, {9, 12}, {12, 8}};
+            const auto found = wanted.find(flags);
+            for (const std::uint32_t length : {3u, 4u, 7u, 8u, 11u, 12u}) {
+                header.length = length;
+                const bool is_of_work = kind == 5 && found != wanted.end() && length >= found->second;
+                REQUIRE(has_known_flags(header) == (is_always || is_of_work));
+            }
         }
     }
 }
