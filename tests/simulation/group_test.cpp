@@ -128,14 +128,14 @@ TEST_CASE("in simulation, outcomes that nobody reads hold up the elements of ran
     WorkGroup<int> group{*farm.master};
     int made = 0;
     group.add_all<twice>(
-        [&made]() -> std::optional<int> { return made == 100'000 ? std::nullopt : std::optional{made++}; });
+        [&made]() -> std::optional<int> { return made == 400'000 ? std::nullopt : std::optional{made++}; });
     farm.run(10s);
     const int held = made;
-    CHECK(held < 50'000);
+    CHECK(held < 150'000);
     farm.run(10s);
     CHECK(made == held);
     group.close();
-    CHECK(farm.read_all(group).size() == 100'000);
+    CHECK(farm.read_all(group).size() == 400'000);
 }
 
 TEST_CASE("in simulation, works that are added one by one do not wait for those who read") {

@@ -52,7 +52,7 @@ TEST_CASE("in simulation, works of mixed length on four slaves take little longe
     double sum = 0;
     double longest = 0;
     farm.draw = [&] {
-        const auto time = random.chance(0.9) ? random.between(100us, 20ms) : random.between(20ms, 28ms);
+        const auto time = random.chance(0.9) ? random.between(200us, 40ms) : random.between(40ms, 56ms);
         const double seconds = std::chrono::duration<double>(time).count();
         sum += seconds;
         longest = std::max(longest, seconds);
