@@ -23,23 +23,24 @@ sweep=("$program" sweep.csv $short $long 40 --journal sweep.db --distwork-slaves
 rows_of() { awk -F, -v when="^($1)\$" 'NR > 1 && NF == 4 && $4 ~ when && $3 != "error" { print $1 "," $2 "," $3 }' "$2" | sort; }
 rows() { { cat sweep.csv.part 2>/dev/null || true; } | wc -l; }
 
-# Waits until the file has so many rows.
+# Waits until the file has so many rows, or is complete.
 wait_for_rows() {
     local until=$((SECONDS + 20))
-    while (($(rows) < $1 && SECONDS < until)); do sleep 0.01; done
-    (($(rows) >= $1))
+    while (($(rows) < $1 && SECONDS < until)) && [[ ! -e sweep.csv ]]; do sleep 0.01; done
+    (($(rows) >= $1)) || [[ -e sweep.csv ]]
 }
 
 : >read
 for rows in 100 5000 $((short / 2)); do
-    rm -f sweep.csv.part
+    rm -f sweep.csv.part sweep.csv
     "${sweep[@]}" &
     wait_for_rows $rows
-    slave=$(pgrep -P $! | head -n 1)
+    slave=$(pgrep -P $! | head -n 1 || true)
     kill -KILL "$slave" || true
     sleep 0.05
-    kill -KILL $!
+    kill -KILL $! 2>/dev/null || true
     wait $! 2>/dev/null || true
+    [[ -e sweep.csv.part ]] || mv sweep.csv sweep.csv.part  # it was faster, and is complete
     # Nothing that was read before was computed now.
     [[ -z $(rows_of now sweep.csv.part | comm -12 - read) ]]
     rows_of "now|before" sweep.csv.part | sort -u - read >more
