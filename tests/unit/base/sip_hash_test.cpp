@@ -62,7 +62,8 @@ TEST_CASE("SipHash has the results of OpenSSL, around its words and beyond") {
 
 TEST_CASE("SipHash is the same in whatever pieces bytes are added") {
     const auto bytes = counting(1000, 7, 3);
-    for (const std::size_t piece : {1, 3, 7, 8, 9, 64, 999}) {
+    for (const auto piece : {std::size_t{1}, std::size_t{3}, std::size_t{7}, std::size_t{8}, std::size_t{9},
+                             std::size_t{64}, std::size_t{999}}) {
         SipHash hash = hash_of_vectors();
         std::span<const std::byte> rest{bytes};
         for (; rest.size() > piece; rest = rest.subspan(piece)) hash.add(rest.first(piece));
