@@ -143,6 +143,7 @@ public:
     std::chrono::milliseconds deadline() const noexcept { return time(&Rare::deadline); }  ///< zero: none
     WhenUnavailable when_unavailable() const noexcept { return when_unavailable_; }   ///< what was set, or the default
     const std::vector<std::string>& labels() const noexcept { return set().labels; }  ///< sorted, each once
+    bool has_amounts() const noexcept { return rare_ && !rare_->amounts.empty(); }    ///< whether `amount` was called
     /// Units of 1/10,000, sorted by name.
     const std::vector<std::pair<std::string, std::uint64_t>>& amounts() const noexcept { return set().amounts; }
     std::uint64_t slave() const noexcept { return rare_ ? rare_->slave : 0; }        ///< 0: any slave

@@ -69,9 +69,6 @@ public:
     /// How long its execution may take at the peer; zero: no limit. A chunk has none.
     virtual std::chrono::milliseconds execution_timeout() const noexcept { return {}; }
 
-    /// The units of indexed resources that its execution is given, one bit each.
-    virtual std::uint64_t given_units() const noexcept { return 0; }
-
     // The body. Most works are copied into an outbox at once. So a small body stays in the buffer of the function that
     // sends it, and `keep_body` copies it only if the call has to wait.
 
@@ -162,8 +159,9 @@ public:
     std::uint64_t id = 0;  ///< in the session on which it was sent; guarded by that session
 
     // Set before it is sent.
-    std::uint64_t parent_id = 0;  ///< the peer's id of the work that makes this call; 0: no work does
-    bool is_awaited = false;      ///< a work awaits it, and holds no slot meanwhile
+    std::uint64_t given_units = 0;  ///< of indexed resources, one bit each
+    std::uint64_t parent_id = 0;    ///< the peer's id of the work that makes this call; 0: no work does
+    bool is_awaited = false;        ///< a work awaits it, and holds no slot meanwhile
 
 protected:
     void outcome(Errc value) noexcept { outcome_ = value; }

@@ -48,6 +48,7 @@ public:
     void take(Submission& work) noexcept {
         change(work.options.amounts(), [](std::uint64_t& have, std::uint64_t units) { have -= units; });
         work.given = units_for(work.options.amounts()).value_or(Given{});
+        work.given_units = work.given.whole | work.given.part;
         for_each_given(work, [](std::uint64_t& have, std::uint64_t units) { have -= units; });
     }
     void give_back(Submission& work) noexcept {
@@ -55,6 +56,7 @@ public:
         change(work.options.amounts(), [](std::uint64_t& have, std::uint64_t units) { have += units; });
         for_each_given(work, [](std::uint64_t& have, std::uint64_t units) { have += units; });
         work.given = {};
+        work.given_units = 0;
     }
 
     /// Works of its depth and priority, or lower ones, that came later take nothing, until `keep_for_nobody`.

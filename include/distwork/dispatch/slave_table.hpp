@@ -155,15 +155,14 @@ public:
     }
 
     bool has_amounts(const Socket& socket, const Submission& work) const noexcept {
-        const auto& wants = work.options.amounts();
-        return wants.empty() || (socket.amounts && socket.amounts->has(wants));
+        return !work.options.has_amounts() || (socket.amounts && socket.amounts->has(work.options.amounts()));
     }
 
     /// No slave takes the work now. If it asks for amounts and has waited for a second, a pool that lacks them is kept for
     /// it; after two more seconds the next one, and so on: works there may take longer than those elsewhere.
     /// Returns false if it asks for more than any slave has: works that ask for less need not wait for it.
     bool note_shortage(Submission& work, std::chrono::steady_clock::time_point now) noexcept {
-        if (work.options.amounts().empty()) return true;
+        if (!work.options.has_amounts()) return true;
         if (!anybody_can_take(work)) return false;
         keep_pool_for(work, now);
         return true;
@@ -285,7 +284,7 @@ public:
         }
         // A free slot always comes first: else the work would wait behind others while a slave has nothing to do.
         const bool anybody_takes_it = work.bytes() <= CreditWindow::small_bytes && work.options.labels().empty() &&
-                                      work.options.amounts().empty() && known_by_all(work.type()) &&
+                                      !work.options.has_amounts() && known_by_all(work.type()) &&
                                       (work.elements() == 1 || without_chunks_ == 0);
         if (!free_.empty() && !(DISTWORK_PLANTED(wait_beside_a_free_slot) && time.count() != 0)) {
             if (anybody_takes_it) return {free_.sockets(), &free_};
@@ -340,7 +339,7 @@ private:
 
     /// Amounts are taken only together with a free slot. What a work of an earlier session holds is not known.
     static bool has_amounts_free(const Socket& socket, const Submission& work) noexcept {
-        return work.options.amounts().empty() ||
+        return !work.options.has_amounts() ||
                (socket.in_flight.has_free_slot() && !socket.in_flight.has_held() && socket.amounts->has_free(work));
     }
 

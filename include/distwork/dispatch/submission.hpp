@@ -42,13 +42,12 @@ public:
         return options.name().empty() ? Call::name() : std::string_view{options.name()};
     }
     unsigned attempt() const noexcept override { return attempts; }
-    std::uint64_t given_units() const noexcept override { return given.whole | given.part; }
     std::chrono::milliseconds execution_timeout() const noexcept override { return options.execution_timeout(); }
 
     /// The bytes that it takes in the backlog, in the outbox and at the slave.
     std::size_t bytes() const noexcept {
         return body_bytes() + (options.execution_timeout().count() > 0 ? timeout_bytes : 0) +
-               (options.amounts().empty() ? 0 : given_bytes);
+               (options.has_amounts() ? given_bytes : 0);
     }
 
     /// Called once, without a lock, after it was sent or entered the backlog.

@@ -255,7 +255,7 @@ private:
 
     static std::size_t frame_bytes(const Call& call, std::uint32_t timeout) noexcept {
         return frame_header_bytes + call.body_bytes() + (timeout != 0 ? timeout_bytes : 0) +
-               (call.parent_id != 0 ? parent_bytes : 0) + (call.given_units() != 0 ? given_bytes : 0);
+               (call.parent_id != 0 ? parent_bytes : 0) + (call.given_units != 0 ? given_bytes : 0);
     }
 
     [[gnu::cold]] void hold(const std::shared_ptr<Call>& call, std::size_t bytes) {
@@ -279,7 +279,7 @@ private:
             detail::store(prefix + prefix_bytes, call->parent_id);
             prefix_bytes += parent_bytes;
         }
-        if (const std::uint64_t given = call->given_units(); given != 0) [[unlikely]] {
+        if (const std::uint64_t given = call->given_units; given != 0) [[unlikely]] {
             header.flags |= flag_given;
             detail::store(prefix + prefix_bytes, given);
             prefix_bytes += given_bytes;

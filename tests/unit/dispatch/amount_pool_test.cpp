@@ -62,16 +62,16 @@ TEST_CASE("whole units go to one work, and parts come from the unit with the lea
     const auto half = asking(2, 0.5);
     const auto three = asking(3, 3);
     pool.take(*small);
-    CHECK(small->given_units() == 1);
+    CHECK(small->given_units == 1);
     CHECK(small->given.part == 1);
     pool.take(*half);
-    CHECK(half->given_units() == 1);  // the same unit
+    CHECK(half->given_units == 1);  // the same unit
     pool.take(*three);
     CHECK(three->given.whole == 0b1110);
     CHECK_FALSE(pool.has_free(*asking(4, 0.3)));
     CHECK(pool.has_free(*asking(4, 0.2)));
     pool.give_back(*small);
-    CHECK(small->given_units() == 0);
+    CHECK(small->given_units == 0);
     CHECK(pool.has_free(*asking(4, 0.5)));
     CHECK_FALSE(pool.has_free(*asking(4, 1)));
     pool.give_back(*half);
@@ -88,8 +88,8 @@ TEST_CASE("parts of several units make no whole one", "[unit]") {
     const auto other = asking(2, 0.6);
     pool.take(*one);
     pool.take(*other);
-    CHECK(one->given_units() == 1);
-    CHECK(other->given_units() == 2);
+    CHECK(one->given_units == 1);
+    CHECK(other->given_units == 2);
     CHECK_FALSE(pool.has_free(*asking(3, 0.8)));  // 0.8 are free, in two parts
     CHECK(pool.has_free(*asking(3, 0.4)));
 }
