@@ -37,6 +37,14 @@ struct MapResult {
     [[no_unique_address]] Value<R> value{};
 };
 
+/// Appends the result of the element with this number, for the caller to fill in.
+template <class R>
+MapResult<R>& add_result(std::vector<MapResult<R>>& results, std::size_t index) noexcept {
+    MapResult<R>& result = surely([&]() -> MapResult<R>& { return results.emplace_back(); });
+    result.index = index;
+    return result;
+}
+
 /// The implementation of a WorkGroup: the flow of its works to the master, and the queue of their outcomes.
 ///
 /// *Thread-safety*: all functions. *Lifetime*: shared by the WorkGroup, by its works under way, and by its readers.

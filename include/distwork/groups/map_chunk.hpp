@@ -207,11 +207,7 @@ private:
     }
 
     MapResult<R>& result_of(Results& results, std::size_t number) noexcept {
-        return surely([&]() -> MapResult<R>& {
-            MapResult<R>& result = results.emplace_back();
-            result.index = (*works_)[number].index;
-            return result;
-        });
+        return add_result(results, (*works_)[number].index);
     }
 
     void take_value(std::span<const std::byte> value, const Peer& peer) noexcept {
@@ -345,13 +341,8 @@ private:
     /// They are out of reach of the range: what is thrown here is their outcome.
     void fail(Core& core, const std::exception_ptr& why) noexcept {
         std::vector<MapResult<typename FunctionWork<F>::result_type>> results;
-        const auto add = [&](std::size_t index) {
-            auto& result = surely([&]() -> auto& { return results.emplace_back(); });
-            result.index = index;
-            result.error = why;
-        };
-        for (const auto& element : elements_) add(element.index);
-        for (; next_ != numbers_.size(); ++next_) add((*works_)[numbers_[next_]].index);
+        for (const auto& element : elements_) add_result(results, element.index).error = why;
+        for (; next_ != numbers_.size(); ++next_) add_result(results, (*works_)[numbers_[next_]].index).error = why;
         elements_.clear();
         core.take(nullptr, results, {});
     }

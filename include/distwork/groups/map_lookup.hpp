@@ -47,11 +47,7 @@ public:
 private:
     void tell(const std::exception_ptr& error) noexcept {
         std::vector<MapResult<typename FunctionWork<F>::result_type>> results;
-        for (const auto& element : elements_) {
-            auto& result = surely([&]() -> auto& { return results.emplace_back(); });
-            result.index = element.index;
-            result.error = error;
-        }
+        for (const auto& element : elements_) add_result(results, element.index).error = error;
         core_->take(nullptr, results, {});
     }
 
@@ -133,9 +129,7 @@ private:
                 }
             });
             if (error) {
-                failed.emplace_back();
-                failed.back().index = element.index;
-                failed.back().error = std::move(error);
+                add_result(failed, element.index).error = std::move(error);
                 continue;
             }
             values.push_back({stored_id(core_->store()->hash_key(), type, {}, room.view(), is_canonical)});
