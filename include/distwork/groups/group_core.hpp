@@ -73,9 +73,6 @@ public:
     /// Null without a journal.
     StoreGate* store() const noexcept { return store_.get(); }
 
-    /// Keeps an object as long as this one, which works under way keep.
-    void keep_alive(std::shared_ptr<void> object) noexcept { alive_ = std::move(object); }
-
     /// Submits a work, unless its value was kept. Returns its number. *Errors*: Error (needs_key), std::bad_alloc; what
     /// moving the work throws, and with a journal, as Call::encode.
     template <class Work>
@@ -216,7 +213,6 @@ private:
         if (flow_.has_ended()) outcomes_.end();
     }
 
-    std::shared_ptr<void> alive_;
     const std::unique_ptr<StoreGate> store_;
     std::atomic<bool> has_failed_{false};
     Queue outcomes_;

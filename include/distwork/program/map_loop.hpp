@@ -51,9 +51,7 @@ public:
         : core_{std::move(core)},
           context_{std::make_shared<asio::io_context>()},
           group_{core_->master(), group_options(*context_, std::move(journal))},
-          bar_{core_->executor(), group_, core_->progress()} {
-        PartsOf::core(group_)->keep_alive(context_);
-    }
+          bar_{core_->executor(), group_, core_->progress()} {}
 
     MapLoop(MapLoop&&) noexcept = default;
     MapLoop& operator=(MapLoop&&) = delete;
