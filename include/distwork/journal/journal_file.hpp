@@ -16,6 +16,7 @@
 #include "../groups/value_store.hpp"
 #include "../log.hpp"
 #include "../wire/byte_buffer.hpp"
+#include "../wire/endian.hpp"
 #include "database.hpp"
 #include "file_system.hpp"
 
@@ -98,15 +99,17 @@ private:
     class Key {
     public:
         explicit Key(const StoredId& id) noexcept {
-            add(id.hash[0], 8);
-            add(id.hash[1], 8);
-            if (id.occurrence != 0 && !id.has_key) add(id.occurrence, 4);
+            add(id.hash[0]);
+            add(id.hash[1]);
+            if (id.occurrence != 0 && !id.has_key) add(id.occurrence);
         }
         std::span<const std::byte> bytes() const noexcept { return std::span{bytes_}.first(size_); }
 
     private:
-        void add(std::uint64_t number, std::size_t size) noexcept {
-            for (std::size_t i = 0; i != size; ++i) bytes_[size_++] = static_cast<std::byte>(number >> (8 * i));
+        template <class Unsigned>
+        void add(Unsigned number) noexcept {
+            store(bytes_.data() + size_, number);
+            size_ += sizeof number;
         }
         std::array<std::byte, 20> bytes_{};
         std::size_t size_ = 0;
@@ -157,8 +160,7 @@ private:
         const std::string before = about.text(0);
         const auto key = about.bytes(1);
         if (key.size() != sizeof hash_key_) database_.fail("it has no hash key");
-        for (std::size_t i = 0; i != key.size(); ++i)
-            hash_key_[i / 8] |= std::to_integer<std::uint64_t>(key[i]) << (8 * (i % 8));
+        hash_key_ = {load<std::uint64_t>(key.data()), load<std::uint64_t>(key.data() + sizeof(std::uint64_t))};
         about.reset();
         if (before == version) return;
         Transaction transaction{database_};
