@@ -19,9 +19,10 @@ namespace distwork::detail {
 /// Works that wait for a slave with credit: the deepest first, then by priority, then first in, first out. The user of
 /// this class bounds its size.
 ///
-/// Works of equal depth, priority, type, labels, amounts and pin form a lane; chunks have their own, and so have works with an
-/// affinity, by a part of the hash of their key. Amounts are equal here if they are of one power of two. If no slave has credit for the first work of a lane, none has credit for
-/// the others. So a round looks at each lane, not at each work.
+/// Works of equal depth, priority, type, labels, amounts and pin form a lane; chunks have their own, and so have works
+/// with an affinity, by a part of the hash of their key. Amounts are equal here if they are of one power of two. If no
+/// slave has credit for the first work of a lane, none has credit for the others. So a round looks at each lane, not at
+/// each work.
 class Backlog {
 public:
     enum class Verdict {
@@ -100,10 +101,10 @@ public:
     }
 
     /// Offers each work to `offer(SubmissionPtr&)` once, in order. But a work with an affinity for which
-    /// `prefers(const SubmissionPtr&)` returns true, because its slave has credit, goes before up to `most_overtaken` older
-    /// ones of its depth and priority. A lane ends when all its works were offered, or when
-    /// no slave has credit for it. The round ends when `any_credit()` returns false, because no slave has any credit.
-    /// If `offer` throws, its work and all works that were not offered yet keep waiting.
+    /// `prefers(const SubmissionPtr&)` returns true, because its slave has credit, goes before up to `most_overtaken`
+    /// older ones of its depth and priority. A lane ends when all its works were offered, or when no slave has credit for
+    /// it. The round ends when `any_credit()` returns false, because no slave has any credit. If `offer` throws, its work
+    /// and all works that were not offered yet keep waiting.
     template <class Offer, class Prefers, class AnyCredit>
     void round(Offer offer, Prefers prefers, AnyCredit any_credit) {
         bool has_keys = false;
@@ -130,7 +131,8 @@ public:
             lane->prefers_nobody = false;
             switch (offer(work)) {
                 case Verdict::sent:
-                    for (const auto& other : lanes_) other->prefers_nobody = false;
+                    if (has_keys)
+                        for (const auto& other : lanes_) other->prefers_nobody = false;
                     size_ -= 1;
                     bytes_ -= work->bytes();
                     lane->next = lane->works.erase(lane->next);

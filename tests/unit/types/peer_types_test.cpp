@@ -38,7 +38,7 @@ std::uint64_t eight() {
 
 TEST_CASE("an introduction's body is these bytes, and comes back", "[unit]") {
     const auto version = GENERATE(std::uint16_t{1}, std::uint16_t{2}, std::uint16_t{3});
-    const Introduction said{0x0102,  0x0304, 0x0506,         {"gpu"}, {{"Sum", 0x1122334455667788}, {"P", 1}},
+    const Introduction said{0x0102,  0x0304, 0x0506,          {"gpu"}, {{"Sum", 0x1122334455667788}, {"P", 1}},
                             version, 0x0708, {{"m", 0x0a0b}}, {"m"}};
     ByteBuffer body;
     detail::encode_value(said, body, {});
@@ -48,8 +48,9 @@ TEST_CASE("an introduction's body is these bytes, and comes back", "[unit]") {
           "02 00 00 00 00 00 00 00 "
           "03 00 00 00 00 00 00 00 53 75 6d 88 77 66 55 44 33 22 11 " +
               std::string{"01 00 00 00 00 00 00 00 50 01 00 00 00 00 00 00 00"} + (version == 1 ? "" : " 08 07 00 00") +
-              (version < 3 ? "" : " 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 6d 0b 0a 00 00 00 00 00 00"
-                                 " 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 6d"));
+              (version < 3 ? ""
+                           : " 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 6d 0b 0a 00 00 00 00 00 00"
+                             " 01 00 00 00 00 00 00 00 01 00 00 00 00 00 00 00 6d"));
     Introduction heard;
     heard.version = version;
     detail::decode(body.view(), heard, {});
