@@ -18,6 +18,10 @@ struct ArchiveLimits {
     std::size_t budget_per_byte = 16;            ///< and for each byte of the body so many bytes more; any value
     /// elements that take no bytes in the body, such as objects of empty classes; more than 2^40 counts as 2^40
     std::size_t max_elements = 1024 * 1024;
+    /// other keys that a key of an unordered container is compared with when it is decoded, in the mean; beyond it, the
+    /// body is malformed: it was made so that decoding takes long, or the hash is poor. Checked by the receiver; any
+    /// value
+    std::size_t max_hash_steps = 64;
 };
 
 }  // namespace distwork

@@ -27,6 +27,8 @@ struct LinkOptions {
     std::size_t max_frame_bytes = 64 * 1024 * 1024;     ///< bytes of one work or answer; 64 KiB to 4 GiB less one byte
     std::size_t max_outbox_bytes = 64 * 1024 * 1024;    ///< bytes that wait to be sent on one connection; any value:
                                                         ///< one body always passes
+    std::size_t max_types = 4096;                       ///< types that the peer may have: work types, and polymorphic
+                                                        ///< classes that works hold; any value
     /// Limits on what works and answers may cost to decode: memory, nesting, elements. The sender and the receiver
     /// check them: set them equally at both ends.
     ArchiveLimits archive{};
@@ -48,6 +50,10 @@ struct MasterOptions {
     std::size_t slots = 4;                 ///< works of slaves executed at a time; positive, else zero_slots
     std::uint32_t max_slave_works = 4096;  ///< unanswered works of each slave, each of up to link.max_frame_bytes;
                                            ///< positive
+    std::size_t max_slave_work_bytes = 64 * 1024 * 1024;  ///< bytes of works of each slave that have not begun. A slave
+                                                          ///< with more is not read until some begin; one work always
+                                                          ///< passes; any value
+    std::size_t max_work_bytes = 512 * 1024 * 1024;       ///< the same for all slaves together; any value
     WorkExecutor work_executor = WorkExecutor::own_pool();  ///< executes works that slaves send; not in_place
     LinkOptions link{};                                     ///< options of its connections
     Log log{};  ///< empty: warnings and errors to the standard error; NoLog{}: discards all lines
@@ -80,7 +86,9 @@ struct SlaveOptions {
     std::optional<std::size_t> slots{};
     std::size_t max_suspended = 10'000;  ///< coroutine works that await calls at a time; any value; beyond it:
                                          ///< too_many_suspended
-    std::vector<std::string> labels{};   ///< what the slave offers: see SubmitOptions::label
+    std::vector<std::string>
+        labels{};  ///< what the slave offers: see SubmitOptions::label; at most 256, of at most 256
+                   ///< bytes each
     /// Resources that works may ask for, each with how much there is of it: `{{"memory_mb", 16000}, {"gpu", 2}}`. From
     /// 0.0001 to 10^12, in steps of 0.0001; at most 64 names of at most 256 bytes. Nothing but the master's count limits
     /// what a work uses.

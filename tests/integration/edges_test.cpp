@@ -311,17 +311,17 @@ TEST_CASE("a peer that sends and does not read is not read from, then dropped", 
     Stranger stranger{cluster.io, port_of(cluster.master)};
     stranger.join();
     REQUIRE(run_until(cluster.io, [&] { return cluster.master.connected_slave_count() == 2; }));
-    // More pings than any buffer takes, and none of the pongs is read.
-    std::vector<std::byte> pings;
+    // More works than any buffer takes, and none of the refusals is read.
+    std::vector<std::byte> works;
     for (int i = 0; i < 4096; ++i) {
-        const auto ping = Stranger::frame(distwork::detail::FrameKind::ping, {});
-        pings.insert(pings.end(), ping.begin(), ping.end());
+        const auto work = Stranger::frame(distwork::detail::FrameKind::work, {});
+        works.insert(works.end(), work.begin(), work.end());
     }
     stranger.socket.non_blocking(true);
     std::size_t sent = 0;
     std::error_code error;
     const auto flood = [&] {
-        sent += stranger.socket.write_some(asio::buffer(pings), error);
+        sent += stranger.socket.write_some(asio::buffer(works), error);
         return cluster.master.connected_slave_count() == 1;
     };
     REQUIRE(run_until(cluster.io, flood));

@@ -214,6 +214,10 @@ private:
 
     /// To a master.
     void listen(Station& station, std::string_view line) {
+        if (line.find("were left out") != line.npos) {  // some may have told of losses
+            const auto counted = station.master->statistics();
+            station.blamed = counted.requeued - counted.freed;
+        }
         if (!line.starts_with("Disconnected")) return;
         listen_for_misjudgements(line);
         ++station.losses;

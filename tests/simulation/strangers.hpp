@@ -226,9 +226,9 @@ inline asio::awaitable<void> visit(Stranger& self, std::string address, std::uin
         if (self.manner == Stranger::never_reads && line.header().kind == FrameKind::types) break;
     }
     if (self.manner != Stranger::never_reads) co_return;
-    // Each of these is answered, until nothing more leaves there.
+    // The master executes none of these, and says so of each, until nothing more leaves there.
     words.clear();
-    for (std::uint64_t id = 1; id <= 250; ++id) append(words, {.kind = FrameKind::ping, .id = id});
+    for (std::uint64_t id = 1; id <= 250; ++id) append(words, {.kind = FrameKind::work, .id = id}, Bytes(8));
     while (co_await line.say(words)) {
         sim::Timer pause{transport.get_executor()};
         pause.expires_after(20ms);

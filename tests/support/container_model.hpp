@@ -29,6 +29,7 @@ struct ModelSocket {
         bool begun = false;
         bool blocks = false;  // from its beginning: it has no estimate, or a long one
         TimePoint began{};
+        TimePoint sent{};
 
         /// Perhaps it has run for far too long, by a round trip of any length.
         bool is_overlong(TimePoint now, Nanoseconds more) const {
@@ -47,7 +48,13 @@ struct ModelSocket {
     std::size_t allowance = 0;
     TimePoint doubled{};
     bool limited = false;
-    std::vector<Held> held;  // in the order of sending
+    std::vector<Held> held;                                                // in the order of sending
+    std::vector<Nanoseconds> means = std::vector<Nanoseconds>(all_types);  // of its own; zero: none
+
+    /// A slave's own times count, and where it has none, those of all.
+    Nanoseconds estimate(std::size_t type, Nanoseconds of_all) const {
+        return means[type] != 0ns ? means[type] : of_all;
+    }
 
     /// The oldest have begun, as many as there are slots.
     void begin(TimePoint now) {
@@ -183,6 +190,12 @@ private:
         ModelSocket& socket = socket_of(who);
         auto& sent = master_.peers[who]->sent;
         std::vector<Answer> answers(count);
+        struct Measured {
+            std::size_t type;
+            Nanoseconds time;
+            TimePoint since;
+        };
+        std::vector<Measured> measured;
         for (Answer& answer : answers) {
             const std::size_t index = random_() % sent.size();
             answer.call = sent[index];
@@ -192,14 +205,24 @@ private:
             answer.reply.execution_time =
                 Nanoseconds{static_cast<std::int64_t>(random_() % 4 + 1) * times[work.type().number]};
             answer.reply.error = random_() % 5 ? Errc{} : Errc::work_failed;
-            Nanoseconds& mean = means_[work.type().number];
-            const Nanoseconds time = answer.reply.execution_time;
-            mean = mean == 0ns ? time : mean + (time - mean) / 8;
+            const auto found = std::find_if(socket.held.begin(), socket.held.end(),
+                                            [&](const auto& one) { return one.work == &work; });
+            measured.push_back({work.type().number, answer.reply.execution_time, found->sent});
             std::erase_if(socket.held, [&](const auto& held) { return held.work == &work; });
             const auto pointer = std::static_pointer_cast<Task>(answer.call);
             if (outcomes_.at(pointer) != Outcome::cancelled) settle(pointer, Outcome::answered);
         }
         now_ += std::chrono::microseconds{random_() % 3000};
+        told_ = now_;
+        for (const auto& [type, said, since] : measured) {
+            const Nanoseconds time = std::min<Nanoseconds>(said, now_ - since);  // it has waited no longer
+            const auto add = [](Nanoseconds& mean, Nanoseconds sample) {
+                mean = std::max<Nanoseconds>(mean == 0ns ? sample : mean + (sample - mean) / 8, 1ns);
+            };
+            Nanoseconds& of_all = means_[type];
+            add(of_all, of_all == 0ns ? time : std::clamp<Nanoseconds>(time, of_all / 4, of_all * 4));
+            add(socket.means[type], time);
+        }
         if (socket.limited && now_ - socket.doubled >= socket.round_trip) {
             socket.allowance = std::min(socket.allowance * 2, socket.window);
             socket.doubled = now_;
@@ -334,12 +357,13 @@ private:
     void sent(std::size_t who, Task& work) {
         ModelSocket& socket = socket_of(who);
         if (!may_take(socket, work, false)) fail("work " + std::to_string(work.number) + " was sent beyond credit");
-        const Nanoseconds estimate = means_[work.type().number];
+        const Nanoseconds estimate = socket.estimate(work.type().number, means_[work.type().number]);
         if (socket.held.size() >= socket.slots)
             for (const ModelSocket& other : sockets_)
                 if (other.held.size() < other.slots && may_take(other, work, true))
                     fail("work " + std::to_string(work.number) + " was sent to wait beside a free slot");
         socket.held.push_back({&work, estimate});
+        socket.held.back().sent = told_;
         socket.begin(now_);
         if (socket.held.size() > socket.slots) {
             ++reached["sent ahead of the slots"];
@@ -362,13 +386,16 @@ private:
     }
 
     bool may_take(const ModelSocket& socket, const Task& work, bool surely) const {
-        const Nanoseconds estimate = means_[work.type().number];
+        const Nanoseconds of_all = means_[work.type().number];
+        const Nanoseconds estimate = socket.estimate(work.type().number, of_all);
         if (work.pinned && work.pinned != master_.ids[socket.who]) return false;
         if (socket.draining || master_.peers[socket.who]->refused != socket.heard_refused) return false;
         if (!(work.type().number < socket.knows.size() && socket.knows[work.type().number])) return false;
         if (!work.options.labels().empty() && socket.labels.empty()) return false;
         // A slave whose credit is nearly used up is not looked at: it must have some for a short and small work.
         if (surely && !socket.has_credit_for(250us, 64 * 1024, now_, true)) return false;
+        // Nor is any slave, for a work that is too long on the whole.
+        if (surely && !socket.has_credit_for(of_all, work.bytes(), now_, true)) return false;
         return socket.has_credit_for(estimate, work.bytes(), now_, surely);
     }
 
@@ -465,6 +492,7 @@ private:
     Task* sent_now_ = nullptr;
     std::size_t submitted_ = 0;
     TimePoint now_{1h};
+    TimePoint told_{};  // the time that the container was told last
 };
 
 }  // namespace support

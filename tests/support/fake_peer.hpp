@@ -32,7 +32,7 @@ public:
         /// The body as the peer would read it.
         distwork::detail::Reply read() const {
             distwork::detail::Reply reply;
-            if (decode(kind, body, reply)) reply.text = "the reply does not decode";
+            if (decode(kind, body, reply, distwork::detail::Role::master)) reply.text = "the reply does not decode";
             return reply;
         }
     };

@@ -18,6 +18,14 @@ TEST_CASE("a line of the log is one line, whatever a peer calls itself", "[unit]
     const Log log = detail::guarded([&](LogLevel, std::string_view line) { told = line; }, "Slave Ada: ");
     log(LogLevel::info, "Connected to: mal\nlory\x1b[2J \xc3\xa9");
     CHECK(told == "Slave Ada: Connected to: mal\\nlory\\x1b[2J \xc3\xa9");
+    // A terminal's control sequence of one character, a line break of Unicode's, a turn of the writing, and bytes that
+    // are no UTF-8 at all.
+    log(LogLevel::info,
+        "\xc2\x9b"
+        "2J \xe2\x80\xa8 \xe2\x80\xae \xff \xc0\x8a \xe2\x80 \xed\xa0\x80 \xf0\x9f\x98\x80");
+    CHECK(told ==
+          "Slave Ada: \\xc2\\x9b2J \\xe2\\x80\\xa8 \\xe2\\x80\\xae \\xff \\xc0\\x8a \\xe2\\x80 \\xed\\xa0\\x80 "
+          "\xf0\x9f\x98\x80");
     CHECK_FALSE(detail::guarded(Log{}));
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <iterator>
 #include <limits>
 #include <tuple>
@@ -14,6 +15,37 @@
 #include "../base/separate.hpp"
 
 namespace distwork::detail {
+
+/// The bytes on the heap that an empty container owns. libstdc++'s std::deque has a block of 512 bytes and a table of
+/// eight blocks.
+template <class T>
+inline constexpr std::size_t empty_cost = 0;
+template <class T, class Allocator>
+inline constexpr std::size_t empty_cost<std::deque<T, Allocator>> = 512 + 8 * sizeof(void*);
+
+/// Whether cereal constructs all elements of a T before it decodes the first, and each of them may own memory then:
+/// std::forward_list and std::valarray of classes. Other sequences: see archive_containers.hpp.
+template <class T>
+consteval bool is_constructed_ahead() {
+    if constexpr (requires { typename T::value_type; }) {
+        constexpr bool is_chain = requires(T & container) {
+            container.before_begin();
+        };
+        constexpr bool is_array = !requires {
+            typename T::iterator;
+        }
+        &&requires(T & container) {
+            container.cshift(1);
+        };
+        using Element = typename T::value_type;
+        const bool may_own = empty_cost<Element> != 0 || (std::is_class_v<Element> && !is_library_type<Element>);
+        return (is_chain || is_array) && may_own && !std::is_trivially_default_constructible_v<Element>;
+    } else {
+        return false;
+    }
+}
+template <class T>
+inline constexpr bool constructs_ahead = is_constructed_ahead<T>();
 
 /// The bytes of memory that one element of a container costs, including its node.
 template <class T>
@@ -30,6 +62,7 @@ consteval std::size_t element_cost() {
                 if (!std::is_base_of_v<std::random_access_iterator_tag, Category>) cost += 4 * sizeof(void*);
             }
         }
+        if constexpr (constructs_ahead<T>) cost += empty_cost<std::deque<char>>;
         return cost;
     } else {
         return 16;  // a user's own container: the type of its elements is not known
@@ -144,6 +177,7 @@ public:
         // The first thing that a container writes is its count, so the last class entered is the container.
         if constexpr (std::is_class_v<T> && !is_size_tag<T>) elements_ = &elements<T>;
         if constexpr (requires { typename T::hasher; }) is_canonical_ = false;
+        if constexpr (empty_cost<T> != 0) charge(empty_cost<T>);
     }
     template <class T>
     void leave() noexcept {

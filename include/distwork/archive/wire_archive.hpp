@@ -173,6 +173,9 @@ public:
     }
 
     ArchiveBounds& bounds() noexcept { return bounds_; }
+    const ArchiveBounds& bounds() const noexcept { return bounds_; }
+
+    [[noreturn]] void throw_hash_steps() const;
 
 private:
     void take_count_beyond_bytes(std::uint64_t count);
@@ -253,6 +256,7 @@ void serialize(WireInputArchive& archive, cereal::SizeTag<T>& tag) {
 }  // namespace distwork::detail
 
 #include "archive_bytes.hpp"
+#include "archive_containers.hpp"
 #include "archive_pointers.hpp"
 #include "archive_polymorphic.hpp"
 #include "work_caster.hpp"

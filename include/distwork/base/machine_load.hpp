@@ -2,9 +2,11 @@
 
 #include "requirements.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <optional>
 
 #ifndef _WIN32
 #include <stdlib.h>
@@ -50,5 +52,25 @@ inline MachineLoad machine_load() {
 }
 
 #endif
+
+/// Remembers the state of the machine: reading it costs more than the heartbeat that asks for it. No clock.
+class RecentMachineLoad {
+public:
+    using TimePoint = std::chrono::steady_clock::time_point;
+
+    /// The state at most half a second ago; `measure()` returns the current one.
+    template <class Measure>
+    const MachineLoad& at(TimePoint now, Measure measure) {
+        if (!measured_ || now - *measured_ >= std::chrono::milliseconds{500}) {
+            load_ = measure();
+            measured_ = now;
+        }
+        return load_;
+    }
+
+private:
+    MachineLoad load_;
+    std::optional<TimePoint> measured_;
+};
 
 }  // namespace distwork::detail

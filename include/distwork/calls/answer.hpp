@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <exception>
 #include <memory>
 #include <span>
@@ -32,6 +34,22 @@ struct Answer {
     What what{};
     Reply reply{};
     LargeBytes own{};  ///< owns the bytes of a large value, to which `reply` refers
+
+    /// Copies what it refers to, unless it owns that already: it may outlive the buffer of its frame. *Errors*:
+    /// std::bad_alloc.
+    void keep() {
+        const std::size_t bytes = reply.value.size() + reply.exception_type.size() + reply.text.size();
+        if (own || bytes == 0) return;
+        own = make_large_bytes(bytes);
+        std::byte* to = own.get();
+        const auto copy = [&to](const void* from, std::size_t count) {
+            if (count != 0) std::memcpy(to, from, count);
+            return std::exchange(to, to + count);
+        };
+        reply.value = {copy(reply.value.data(), reply.value.size()), reply.value.size()};
+        for (std::string_view* const text : {&reply.exception_type, &reply.text})
+            *text = {reinterpret_cast<const char*>(copy(text->data(), text->size())), text->size()};
+    }
 
     /// Whether it is only about a slot. The work's outcome is still to come.
     bool is_of_slot() const noexcept { return what == What::gives_slot || what == What::takes_slot; }

@@ -33,7 +33,7 @@ public:
         at.id = ++at.generation << 24 | index;
         call->id = at.id;
         at.call = std::move(call);
-        at.recalled = false;
+        at.recalled = at.cancelled = false;
         ++size_;
     }
 
@@ -66,7 +66,11 @@ public:
         return at ? at->call : nullptr;
     }
 
-    bool contains(std::uint64_t id) noexcept { return find(id) != nullptr; }
+    /// Whether the peer is to be told that this call is cancelled: it is in the table, and the peer was not told before.
+    bool note_cancelled(std::uint64_t id) noexcept {
+        Entry* const at = find(id);
+        return at && !std::exchange(at->cancelled, true);
+    }
 
     /// Removes all calls and appends them to `all`, in no particular order. `all` must have capacity for them.
     void take_all(std::vector<std::shared_ptr<Call>>& all) noexcept {
@@ -85,6 +89,7 @@ private:
         std::shared_ptr<Call> call;
         std::size_t next_free = 0;  // if it is free: the free entry that is used after this one
         bool recalled = false;
+        bool cancelled = false;
     };
 
     Entry* find(std::uint64_t id) noexcept {

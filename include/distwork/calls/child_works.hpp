@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -11,60 +10,62 @@
 
 namespace distwork::detail {
 
-/// The works that works of one slave asked the master to distribute, by parent. When a parent ends, its children are
-/// cancelled. This class does no I/O.
+/// The works that works of one slave asked the master to distribute, by parent and by id. When a parent ends, its children
+/// are cancelled. This class does no I/O.
 ///
 /// *Executor*: the session's strand.
 class ChildWorks {
 public:
-    /// Adds a child. `id`: the id under which the slave awaits it.
+    /// Adds a child. `id`: the id under which the slave awaits it. *Errors*: std::bad_alloc.
     void add(std::uint64_t parent, std::uint64_t id, const std::shared_ptr<Call>& child) {
-        if (children_.size() >= prune_at_) {
-            std::erase_if(children_, [](const auto& entry) { return entry.second.work.expired(); });
-            prune_at_ = 2 * children_.size() + 64;
+        if (by_parent_.size() >= prune_at_) {
+            for (auto at = by_parent_.begin(); at != by_parent_.end();) at = at->second.expired() ? remove(at) : ++at;
+            prune_at_ = 2 * by_parent_.size() + 64;
         }
-        children_.emplace(parent, Child{id, child});
+        const auto added = by_parent_.insert_or_assign({parent, id}, child).first;
+        by_id_.insert_or_assign(id, added);
     }
 
-    bool empty() const noexcept { return children_.empty(); }
+    bool empty() const noexcept { return by_parent_.empty(); }
 
     /// Removes the children of one parent. Calls `visit(const std::shared_ptr<Call>&)` for each that still exists.
     template <class Visit>
     void take(std::uint64_t parent, Visit visit) {
-        const auto [first, last] = children_.equal_range(parent);
-        take(first, last, visit);
+        for (auto at = by_parent_.lower_bound({parent, 0}); at != by_parent_.end() && at->first.first == parent;)
+            take_one(at, visit);
     }
 
     /// The same for the children of all parents.
     template <class Visit>
     void take_all(Visit visit) {
-        take(children_.begin(), children_.end(), visit);
+        for (auto at = by_parent_.begin(); at != by_parent_.end();) take_one(at, visit);
     }
 
     /// The child that the slave awaits under this id; null if it is done.
     std::shared_ptr<Call> find(std::uint64_t id) const {
-        const auto found =
-            std::find_if(children_.begin(), children_.end(), [id](const auto& entry) { return entry.second.id == id; });
-        return found == children_.end() ? nullptr : found->second.work.lock();
+        const auto found = by_id_.find(id);
+        return found == by_id_.end() ? nullptr : found->second->second.lock();
     }
 
 private:
-    struct Child {
-        std::uint64_t id;
-        std::weak_ptr<Call> work;
-    };
-    using Children = std::multimap<std::uint64_t, Child>;
+    // Sorted, not hashed: the slave chooses the ids. Some of the works may be done: they are removed from time to time.
+    using ByParent = std::map<std::pair<std::uint64_t, std::uint64_t>, std::weak_ptr<Call>>;
 
     template <class Visit>
-    void take(Children::iterator first, Children::iterator last, Visit visit) {
-        while (first != last) {
-            const auto child = first->second.work.lock();
-            first = children_.erase(first);
-            if (child) visit(child);
-        }
+    void take_one(ByParent::iterator& at, Visit visit) {
+        const auto child = at->second.lock();
+        at = remove(at);
+        if (child) visit(child);
     }
 
-    Children children_;  // some of them may be done: they are removed from time to time
+    ByParent::iterator remove(ByParent::iterator at) {
+        const auto same = by_id_.find(at->first.second);
+        if (same != by_id_.end() && same->second == at) by_id_.erase(same);
+        return by_parent_.erase(at);
+    }
+
+    ByParent by_parent_;
+    std::map<std::uint64_t, ByParent::iterator> by_id_;  // the last of each id
     std::size_t prune_at_ = 64;
 };
 

@@ -54,6 +54,7 @@ public:
         work.older_ = newest_;
         work.newer_ = nullptr;
         work.estimate_ = estimate;
+        work.sent_ = now;
         work.recalled_ = work.suspended_ = work.has_told_ = false;
         (newest_ ? newest_->newer_ : oldest_) = &work;
         newest_ = &work;
@@ -179,6 +180,12 @@ public:
     static bool is_plain(Duration estimate, std::size_t bytes) noexcept {
         return estimate.count() > 0 && estimate <= short_time && bytes <= small_bytes;
     }
+
+    /// Whether a type of that mean time can be plain; also if it was never measured.
+    static bool is_short(Duration mean) noexcept { return mean <= short_time; }
+
+    /// The longest time that the work can have been executed.
+    static Duration longest_time(const Submission& work, TimePoint now) noexcept { return now - work.sent_; }
 
     /// Calls `recall(Submission&, Duration estimate) -> bool` for works that wait at the slave and were not recalled
     /// before, the oldest first: for all of them if the slave is stuck, else for those that will wait longer than a

@@ -289,8 +289,8 @@ private:
                 table.update(*socket);
                 continue;
             }
-            table.times.reserve(work->type());
-            const Duration estimate = table.estimate(*work);
+            table.times.reserve(*socket, work->type());
+            const Duration estimate = table.estimate(*socket, *work);
             const std::error_code refused = socket->send(work);
             if (!refused) {
                 work->stage = Stage::in_flight;
@@ -327,7 +327,7 @@ private:
         } else if (answer.what == Answer::What::returned) {
             come_back(answer, recalled);
         } else if (answer.is_partial()) {
-            measure_answer(table, socket, work, answer.reply);
+            measure_answer(table, socket, work, answer.reply, now);
         } else {  // the execution_timeout is over, and the work still occupies its slot
             socket.in_flight.overrun(work);
         }
@@ -360,7 +360,7 @@ private:
 
     void count(Socket& socket, Submission& work, const Reply& reply) {
         take_back(work);
-        count_answer(table, socket, work, reply);
+        count_answer(table, socket, work, reply, now);
     }
 
     /// Notes that a work is no longer in flight. False: it was not.

@@ -20,6 +20,7 @@
 #include "../wire/reply.hpp"
 #include "amount_pool.hpp"
 #include "credit_window.hpp"
+#include "measured_times.hpp"
 #include "ready_set.hpp"
 #include "socket.hpp"
 #include "submission.hpp"
@@ -43,20 +44,11 @@ public:
         }
     };
 
-    ExecutionTimes times;
+    MeasuredTimes times;
 
-    /// The expected execution time of a work, of all works of a chunk together. Zero: its type was never measured.
-    Duration estimate(const Submission& work) const noexcept {
-        const Duration time = times.estimate(work.type());
-        return time < std::chrono::hours{1} ? time * static_cast<std::int64_t>(work.elements()) : time;
-    }
-
-    /// Measures the execution of a work, or of some works of a chunk.
-    void measure(Socket& socket, const Submission& work, const Reply& reply) {
-        const std::uint32_t answered = work.elements() == 1 ? 1 : std::max(answered_elements(reply.value), 1u);
-        const Duration time = reply.execution_time / answered;
-        ExecutionTimes::measure(socket.information.mean_execution_time, time);
-        times.measure(work.type(), time);
+    /// The expected execution time of a work on a slave, of all works of a chunk together. Zero: it is not known.
+    Duration estimate(const Socket& socket, const Submission& work) const noexcept {
+        return of_all_elements(times.estimate(socket, work.type()), work);
     }
 
     /// Adds a socket. *Errors*: std::bad_alloc; then nothing was added.
@@ -90,6 +82,7 @@ public:
         started(socket);
         if (!socket.takes_chunks) --without_chunks_;
         know(socket, {});
+        times.forget(socket);
         places_.erase(socket.information.id);
         return std::move(by_place_[place]);
     }
@@ -202,7 +195,7 @@ public:
         return static_cast<std::size_t>(std::count_if(ids.begin(), ids.end(), [&](std::uint64_t id) {
             const Socket* const socket = find(id);
             return socket && !(ready_.contains(socket->information.place) &&
-                               socket->in_flight.has_credit_for(times.estimate(type), bytes));
+                               socket->in_flight.has_credit_for(times.estimate(*socket, type), bytes));
         }));
     }
 
@@ -254,8 +247,7 @@ public:
     /// Whether this slave has credit for the work.
     bool takes_now(std::uint64_t id, const Submission& work) const {
         const Socket* const socket = id == 0 ? nullptr : find(id);
-        return socket && fits(*socket, work, estimate(work)) &&
-               (socket->in_flight.has_free_slot() || !has_free_slot_for(work));
+        return socket && fits(*socket, work) && (socket->in_flight.has_free_slot() || !has_free_slot_for(work));
     }
 
     /// Of the slaves with a free slot that could execute the work, the fastest one, apart from the one that has it; 0: there
@@ -274,11 +266,11 @@ public:
     /// The sockets with a free slot that can take the work; if there is none, those with credit for it. Usually without
     /// a copy. Valid until the next change of the table.
     Candidates candidates(const Submission& work) {
-        const Duration time = estimate(work);
+        const Duration time = of_all_elements(times.estimate(work.type()), work);  // on any slave
         fitting_.clear();
         if (work.pinned) {
             const Socket* const socket = find(work.pinned);
-            if (socket && (work.is_start ? can_start(*socket, work) : fits(*socket, work, time)))
+            if (socket && (work.is_start ? can_start(*socket, work) : fits(*socket, work)))
                 fitting_.push_back(&socket->information);
             return {fitting_};
         }
@@ -288,7 +280,7 @@ public:
                                       (work.elements() == 1 || without_chunks_ == 0);
         if (!free_.empty() && !(DISTWORK_PLANTED(wait_beside_a_free_slot) && time.count() != 0)) {
             if (anybody_takes_it) return {free_.sockets(), &free_};
-            collect(free_, work, time);
+            collect(free_, work);
             if (!fitting_.empty()) return {fitting_};
         }
         if (work.depth != 0 && draining_ != 0 && !anybody_can_take(work)) {
@@ -302,9 +294,10 @@ public:
         }
         // No free slot: a short work may go to a slave that has credit beyond its slots.
         if (time.count() == 0 || time > greatest_worth_) return {};
-        if (anybody_takes_it && work.depth == 0 && CreditWindow::is_plain(time, work.bytes()))
+        if (anybody_takes_it && work.depth == 0 && CreditWindow::is_plain(time, work.bytes()) &&
+            times.is_short_everywhere(work.type()))
             return {ready_.sockets(), &ready_};
-        collect(ready_, work, time);
+        collect(ready_, work);
         return {fitting_};
     }
 
@@ -316,15 +309,19 @@ private:
     }
 
     /// Collects the sockets of a set that can take the work now.
-    void collect(const ReadySet& set, const Submission& work, Duration time) {
+    void collect(const ReadySet& set, const Submission& work) {
         for (const SocketInformation* information : set.sockets())
-            if (fits(*by_place_[information->place], work, time)) fitting_.push_back(information);
+            if (fits(*by_place_[information->place], work)) fitting_.push_back(information);
     }
 
-    bool fits(const Socket& socket, const Submission& work, Duration time) const {
+    static Duration of_all_elements(Duration time, const Submission& work) noexcept {
+        return time < std::chrono::hours{1} ? time * static_cast<std::int64_t>(work.elements()) : time;
+    }
+
+    bool fits(const Socket& socket, const Submission& work) const {
         return ready_.contains(socket.information.place) && is_capable(socket, work) &&
-               socket.in_flight.has_credit_for(time, work.bytes()) && has_amounts_free(socket, work) &&
-               (work.depth == 0 || socket.in_flight.has_credit_for_child());
+               socket.in_flight.has_credit_for(estimate(socket, work), work.bytes()) &&
+               has_amounts_free(socket, work) && (work.depth == 0 || socket.in_flight.has_credit_for_child());
     }
 
     bool can_start(const Socket& socket, const Submission& work) const {

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -15,6 +13,7 @@
 #include "../types/registry.hpp"
 #include "amount_pool.hpp"
 #include "credit_window.hpp"
+#include "execution_times.hpp"
 #include "submission.hpp"
 
 namespace distwork::detail {
@@ -38,6 +37,7 @@ struct Socket {
     std::vector<bool> knows;           // whether the slave has the type; by this end's number of the type
     const std::size_t max_body_bytes;  // the largest body of a work that the slave accepts
     const bool takes_chunks;
+    ExecutionTimes times{};                 // of its own
     std::shared_ptr<AmountPool> amounts{};  // null: it offers none
 
     /// Sends a work, which takes its amounts. If it is refused, or this throws, it has taken none.
@@ -50,35 +50,6 @@ struct Socket {
         if (failed) std::rethrow_exception(failed);
         return refused;
     }
-};
-
-/// Mean execution times by type, over all slaves.
-class ExecutionTimes {
-public:
-    using Duration = std::chrono::nanoseconds;
-
-    /// The mean execution time of a type. Zero: none was measured yet.
-    Duration estimate(const WorkType& type) const noexcept {
-        return type.number < means_.size() ? means_[type.number] : Duration{};
-    }
-
-    /// The same, and makes room for a measurement, so that `measure` does not throw. *Errors*: std::bad_alloc.
-    Duration& reserve(const WorkType& type) {
-        if (type.number >= means_.size()) [[unlikely]]
-            means_.resize(type.number + std::size_t{1});
-        return means_[type.number];
-    }
-
-    void measure(const WorkType& type, Duration sample) { measure(reserve(type), sample); }
-
-    /// Adds a sample to an exponentially weighted mean: about the latest eight samples count. The mean is never zero
-    /// then.
-    static void measure(Duration& mean, Duration sample) noexcept {
-        mean = std::max(mean.count() == 0 ? sample : mean + (sample - mean) / 8, Duration{1});
-    }
-
-private:
-    std::vector<Duration> means_;  // by this end's number of the type
 };
 
 }  // namespace distwork::detail

@@ -188,6 +188,7 @@ private:
     Submission* older_ = nullptr;
     Submission* newer_ = nullptr;
     std::chrono::nanoseconds estimate_{};
+    std::chrono::steady_clock::time_point sent_{};
     std::chrono::steady_clock::time_point began_{};
     bool begun_ = false;
     bool was_begun_ = false;

@@ -19,7 +19,12 @@ class ReceivedWorks {
 public:
     bool empty() const noexcept { return batches_.empty(); }
 
-    void push(std::shared_ptr<WorkBatch> batch) { batches_.push_back(std::move(batch)); }
+    void push(std::shared_ptr<WorkBatch> batch) {
+        if (batches_.empty()) search_ = {};
+        search_.pushed += batch->items.size();
+        const WorkBatch& added = *batches_.emplace_back(std::move(batch));
+        if (search_.is_indexed) index(added);
+    }
 
     /// Takes the first work whose peer takes answers into `item`; `batch` then owns its memory and has its peer.
     /// Returns false if there is none.
@@ -33,7 +38,8 @@ public:
                 DISTWORK_MARK(answers_wait);
                 ++at;
             } else {
-                item = found.items[found.next++];
+                item = found.take();
+                forget(*found.peer, item.id);
                 if (batch != *at) batch = *at;
                 if (found.next == found.items.size()) batches_.erase(at);
                 return true;
@@ -42,20 +48,26 @@ public:
         return false;
     }
 
-    bool contains(const Peer& peer, std::uint64_t id) const { return find(peer, id) != nullptr; }
+    bool contains(const Peer& peer, std::uint64_t id) { return find(peer, id) != nullptr; }
 
     /// Drops a work. Returns false if it is not here.
     bool drop(const Peer& peer, std::uint64_t id) {
         WorkBatch::Item* const item = find(peer, id);
-        if (item) item->dropped = true;
-        return item != nullptr;
+        if (!item) return false;
+        item->dropped = true;
+        forget(peer, id);
+        return true;
     }
 
     void drop_all(const Peer& peer) {
         std::erase_if(batches_, [&](const auto& batch) { return batch->peer.get() == &peer; });
+        search_ = {};
     }
 
-    void clear() { batches_.clear(); }
+    void clear() {
+        batches_.clear();
+        search_ = {};
+    }
 
     /// The types of the works, each with their number.
     std::vector<std::pair<const WorkType*, std::size_t>> types() const {
@@ -75,16 +87,50 @@ public:
     }
 
 private:
-    WorkBatch::Item* find(const Peer& peer, std::uint64_t id) const {
+    /// Looks through all works, or into an index of them. The works that came pay for some looking; if a peer asks for
+    /// more, the index is made, and kept until no work is left. So usual traffic needs no index, and no traffic needs
+    /// quadratic time.
+    WorkBatch::Item* find(const Peer& peer, std::uint64_t id) {
+        constexpr std::size_t steps_a_work = 64;
+        if (!search_.is_indexed && search_.steps > search_.pushed * steps_a_work) make_index();
+        if (search_.is_indexed) {
+            const auto found = search_.index.find({&peer, id});
+            return found == search_.index.end() ? nullptr : found->second;
+        }
         for (const auto& batch : batches_) {
+            ++search_.steps;
             if (batch->peer.get() != &peer) continue;
-            for (std::size_t i = batch->next; i < batch->items.size(); ++i)
+            for (std::size_t i = batch->next; i < batch->items.size(); ++i, ++search_.steps)
                 if (batch->items[i].id == id && !batch->items[i].dropped) return &batch->items[i];
         }
         return nullptr;
     }
 
+    void make_index() {
+        search_.index.clear();
+        for (const auto& batch : batches_) index(*batch);
+        search_.is_indexed = true;
+    }
+
+    void index(const WorkBatch& batch) {
+        for (WorkBatch::Item& item : batch.items.subspan(batch.next))
+            if (!item.dropped) search_.index.try_emplace({batch.peer.get(), item.id}, &item);
+    }
+
+    void forget(const Peer& peer, std::uint64_t id) {
+        if (search_.is_indexed) [[unlikely]]
+            search_.index.erase({&peer, id});
+    }
+
+    struct Search {
+        std::size_t pushed = 0;  // works that came
+        std::size_t steps = 0;   // works that were looked at
+        bool is_indexed = false;
+        std::map<std::pair<const Peer*, std::uint64_t>, WorkBatch::Item*> index{};  // sorted: peers choose the ids
+    };
+
     std::deque<std::shared_ptr<WorkBatch>> batches_;
+    Search search_;
 };
 
 }  // namespace distwork::detail

@@ -11,6 +11,7 @@
 #include "../calls/peer.hpp"
 #include "../types/registry.hpp"
 #include "../wire/large_blocks.hpp"
+#include "received_bytes.hpp"
 
 namespace distwork::detail {
 
@@ -29,6 +30,25 @@ struct WorkBatch {
     std::shared_ptr<Peer> peer;
     std::span<Item> items;
     std::size_t next = 0;  // index of the next item to begin
+
+    WorkBatch() = default;
+    WorkBatch(const WorkBatch&) = delete;
+    ~WorkBatch() { leave(counted_bytes_); }
+
+    /// Counts the bodies in `bytes`, until their works have begun or the batch is destroyed.
+    void count_in(std::shared_ptr<ReceivedBytes> bytes) noexcept {
+        if (!bytes) return;
+        for (const Item& item : items) counted_bytes_ += item.body.size();
+        received_bytes_ = std::move(bytes);
+        received_bytes_->add(counted_bytes_);
+    }
+
+    /// Takes the next item, which begins.
+    const Item& take() noexcept {
+        const Item& item = items[next++];
+        if (received_bytes_) leave(item.body.size());
+        return item;
+    }
 
     /// Makes a batch of works whose bodies are in a read buffer: copies the items and their bodies into one block.
     static std::shared_ptr<WorkBatch> copy(std::shared_ptr<Peer> peer, std::span<const Item> items) {
@@ -60,6 +80,13 @@ struct WorkBatch {
     }
 
 private:
+    void leave(std::size_t bytes) noexcept {
+        counted_bytes_ -= bytes;
+        if (received_bytes_) received_bytes_->remove(bytes);
+    }
+
+    std::shared_ptr<ReceivedBytes> received_bytes_;  // may be null
+    std::size_t counted_bytes_ = 0;
     LargeBytes block_;  // the items first: memory of new[] is aligned for them
     Item single_;
 };

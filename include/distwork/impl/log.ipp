@@ -1,7 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -59,22 +61,49 @@ DISTWORK_DECL void ConsoleLog::operator()(LogLevel level, std::string_view line)
 
 namespace detail {
 
+/// The bytes of the UTF-8 character at the beginning of `text` that may be written as it is; 0: its first byte is to be
+/// escaped. Those are control characters, which may also move a terminal's cursor; separators of lines; characters that
+/// turn the direction of writing; and what is no UTF-8.
+inline std::size_t plain_bytes(std::string_view text) noexcept {
+    const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
+    const unsigned first = byte(0);
+    if (first < 0x80) return first >= 0x20 && first != 0x7f ? 1 : 0;
+    const std::size_t count = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    if (first < 0xc2 || first > 0xf4) return 0;
+    unsigned code = first & (0x7fu >> count);
+    for (std::size_t i = 1; i < count; ++i) {
+        if ((byte(i) & 0xc0) != 0x80) return 0;
+        code = code << 6 | (byte(i) & 0x3f);
+    }
+    const bool is_overlong = (count == 3 && code < 0x800) || (count == 4 && code < 0x1'0000);
+    const bool is_invalid = is_overlong || (code >= 0xd800 && code <= 0xdfff) || code > 0x10'ffff;
+    const bool is_control = code < 0xa0 || code == 0x2028 || code == 0x2029;
+    const bool turns = code == 0x61c || code == 0x200e || code == 0x200f || (code >= 0x202a && code <= 0x202e) ||
+                       (code >= 0x2066 && code <= 0x2069);
+    return is_invalid || is_control || turns ? 0 : count;
+}
+
 DISTWORK_DECL std::string escaped(std::string_view line) {
     constexpr std::string_view digits = "0123456789abcdef";
     std::string safe;
     safe.reserve(line.size());
-    for (const char letter : line) {
-        const auto code = static_cast<unsigned char>(letter);
-        if (code >= 0x20 && code != 0x7f) safe += letter;
-        else if (letter == '\n') safe += "\\n";
+    while (!line.empty()) {
+        const std::size_t count = plain_bytes(line);
+        const auto code = static_cast<unsigned char>(line.front());
+        if (count != 0) safe += line.substr(0, count);
+        else if (code == '\n') safe += "\\n";
         else (safe += "\\x").append({digits[code / 16], digits[code % 16]});
+        line.remove_prefix(std::max<std::size_t>(count, 1));
     }
     return safe;
 }
 
 inline bool is_plain(std::string_view line) noexcept {
-    for (const char letter : line)
-        if (static_cast<unsigned char>(letter) < 0x20 || letter == 0x7f) return false;
+    while (!line.empty()) {
+        const std::size_t count = plain_bytes(line);
+        if (count == 0) return false;
+        line.remove_prefix(count);
+    }
     return true;
 }
 

@@ -11,6 +11,7 @@
 #include "../base/type_name.hpp"
 #include "../error.hpp"
 #include "../types/registry.hpp"
+#include "../wire/plain_fields.hpp"
 
 namespace distwork::detail {
 
@@ -57,6 +58,9 @@ DISTWORK_DECL const WorkType* Registry::find(std::string_view name) const {
 DISTWORK_DECL void Registry::check() const {
     const std::lock_guard lock{mutex_};
     if (too_many_) throw Error::with_text(Errc::bad_option, "more than 65,535 work types are registered");
+    for (const WorkType* const type : types_)
+        if (type->name.size() > max_name_bytes)
+            throw Error::with_text(Errc::bad_option, "the name of a work type has more than 256 bytes: " + type->name);
     if (duplicates_.empty()) return;
     std::string names;
     for (const std::string& name : duplicates_) names += (names.empty() ? "" : ", ") + name;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "../archive/wire_archive.hpp"
+#include "archive_bounds.ipp"
 
 namespace distwork::detail {
 
@@ -40,6 +41,11 @@ DISTWORK_DECL void WireInputArchive::take_count_beyond_bytes(std::uint64_t count
 
 [[noreturn]] DISTWORK_DECL void WireInputArchive::throw_bool() {
     throw Error{Errc::malformed, "a bool that is neither 0 nor 1"};
+}
+
+[[noreturn]] DISTWORK_DECL void WireInputArchive::throw_hash_steps() const {
+    throw Error{Errc::malformed, "an unordered container whose keys share their hashes, " +
+                                     archive_option("max_hash_steps", bounds_.limits().max_hash_steps)};
 }
 
 }  // namespace distwork::detail

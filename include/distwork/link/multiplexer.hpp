@@ -107,10 +107,10 @@ public:
     /// becomes false when no more than half of max_outbox_bytes waits.
     bool is_overfull() const noexcept { return overfull_.load(std::memory_order_acquire); }
 
-    /// Queues a cancel frame if the call awaits its answer here. Returns whether the caller must wake the writer.
+    /// Queues a cancel frame, once, if the call awaits its answer here. Returns whether the caller must wake the writer.
     bool cancel(const Call& call) {
         const std::lock_guard lock{mutex_};
-        if (closed_ || !calls_.contains(call.id)) return false;
+        if (closed_ || !calls_.note_cancelled(call.id)) return false;
         outbox_.append({.kind = FrameKind::cancel, .id = call.id}, {});
         return wake();
     }
@@ -157,7 +157,8 @@ public:
             held_.pop_front();
             // It was cancelled while it was held back, and not in the table: send the cancel frame now. Its answer
             // gives its credit back.
-            if (is_wanted && call->claimed()) outbox_.append({.kind = FrameKind::cancel, .id = call->id}, {});
+            if (is_wanted && call->claimed() && calls_.note_cancelled(call->id))
+                outbox_.append({.kind = FrameKind::cancel, .id = call->id}, {});
         }
     }
 

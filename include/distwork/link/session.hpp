@@ -40,6 +40,7 @@ template <class Transport>
 class Session final : public SessionSender, public std::enable_shared_from_this<Session<Transport>> {
     using Socket = typename Transport::Socket;
     using TimePoint = std::chrono::steady_clock::time_point;
+    static constexpr auto look_again_after = std::chrono::milliseconds{2};  // for works that begin meanwhile
 
 public:
     /// `executor`: where calls complete whose handlers have no associated executor.
@@ -192,6 +193,7 @@ private:
             // reading. A slave does not, else both might wait for each other: its credit bounds what it receives.
             while (!has_ended() && settings().role == Role::master && multiplexer().is_overfull())
                 co_await detail::pause(link_->room, std::chrono::hours{24});
+            while (!has_ended() && protocol_.has_too_much()) co_await detail::pause(link_->room, look_again_after);
         }
     }
 

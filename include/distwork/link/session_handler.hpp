@@ -17,6 +17,7 @@
 #include "../slave_state.hpp"
 #include "../types/peer_types.hpp"
 #include "../wire/handshake.hpp"
+#include "late_answers.hpp"
 
 namespace distwork::detail {
 
@@ -55,6 +56,11 @@ public:
     virtual void answered(const SessionPtr& session, std::span<Answer> answers) noexcept = 0;
     /// Completes the calls that these answers settled. Must not call a handler before it returns.
     virtual void deliver(std::vector<std::shared_ptr<Call>> settled) noexcept = 0;
+    /// Takes answers of those that `answered` was called with, to settle them on a thread of the role's own, and to
+    /// complete their calls. False: it has none; then they are unchanged.
+    virtual bool settle_later(LateAnswers<Session<Transport>>& answers) noexcept {
+        return static_cast<void>(answers), false;
+    }
     /// Whether the role executes works of this type.
     virtual bool accepts(const WorkType& type) const = 0;
     /// The queue that executes works; null if the role executes none.

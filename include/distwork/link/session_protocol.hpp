@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -16,10 +17,12 @@
 #include "../types/peer_types.hpp"
 #include "../wire/frame.hpp"
 #include "../wire/frame_reader.hpp"
+#include "../wire/frame_rules.hpp"
 #include "../wire/handshake.hpp"
 #include "../wire/progress_body.hpp"
 #include "../wire/reply.hpp"
 #include "../wire/slave_state_body.hpp"
+#include "frame_allowance.hpp"
 #include "liveness.hpp"
 #include "read_batch.hpp"
 #include "session_handler.hpp"
@@ -39,6 +42,7 @@ namespace distwork::detail {
 template <class Transport>
 class SessionProtocol {
     using Handler = SessionHandler<Transport>;
+    static constexpr double bytes_of_a_frame = 1024;  // an introduction counts as so many frames as it has of these
 
 public:
     using TimePoint = std::chrono::steady_clock::time_point;
@@ -56,10 +60,12 @@ public:
           handshake_{settings.role, settings.name},
           liveness_{settings.heartbeat, settings.dead_after},
           handler_{std::move(handler)},
-          batch_{settings.window} {}
+          batch_{settings.window, settings.role, count_for(settings)} {}
 
     /// Whether the peer was accepted: it greeted this end, and the role admitted it.
     bool accepted() const noexcept { return handshake_.accepted(); }
+    /// Whether the peer is to be read no further until some of its works have begun.
+    bool has_too_much() const noexcept { return batch_.has_too_much(); }
     /// Whether both ends know each other's types.
     bool is_open() const noexcept { return is_open_; }
     const std::optional<Parting>& parting() const noexcept { return parting_; }
@@ -95,7 +101,9 @@ public:
         if (has_ended()) return;
         if (!children_.empty()) batch_.for_each_reply([this](std::uint64_t id) { end_children(id); });
         hand_over_works();  // first: settled answers may end a drain, which must see these works
-        batch_.settle_answers(session_.shared_from_this(), *handler_, session_.multiplexer());
+        const std::size_t useless =
+            batch_.settle_answers(session_.shared_from_this(), *handler_, session_.multiplexer());
+        if (useless != 0) allow(static_cast<double>(useless));
     }
 
     /// Tells the peer of types that were registered since the last introduction.
@@ -137,10 +145,11 @@ private:
         const bool is_hello = !accepted() && kind == FrameKind::hello;  // it is refused with a text
         if (!has_known_flags(frame.header) && !is_hello) return on_nonsense(frame.header);
         if (!accepted()) return on_greeting(frame);
-        if (kind == FrameKind::types) return on_types(frame);
-        if (kind == FrameKind::bye) return on_bye(frame);
-        if (!is_open_) return on_nonsense(frame.header);
+        if (!may_come(kind, settings_.role, is_open_ ? SessionStage::open : SessionStage::types, handshake_.version()))
+            return on_nonsense(frame.header);
         switch (kind) {
+            case FrameKind::types: return on_types(frame);
+            case FrameKind::bye: return on_bye(frame);
             case FrameKind::work: return on_work(std::move(frame));
             case FrameKind::answer:
             case FrameKind::error: return on_reply(std::move(frame));
@@ -161,6 +170,11 @@ private:
         return part(Errc::protocol_violation, "a frame of kind " + std::to_string(kind) + " is not valid here");
     }
 
+    /// Takes frames that no work is behind from the peer's allowance. False: it is used up, and the session ends.
+    bool allow(double frames = 1) {
+        return allowance_.take(session_.now(), frames) || part(Errc::protocol_violation, "it sends too many frames");
+    }
+
     // The greeting, then the types of each side
 
     bool on_greeting(const Frame& frame) {
@@ -173,7 +187,7 @@ private:
             return false;
         }
         session_.meet(handshake_.peer_name(), handshake_.version());
-        reader_.max_body_bytes(settings_.max_frame_bytes);
+        reader_.max_body_bytes(std::min(settings_.max_frame_bytes, max_types_body_bytes));
         session_.send_types(handler_->occupied_slots(session_.shared_from_this()));
         return true;
     }
@@ -186,13 +200,19 @@ private:
         } catch (const Error& error) {
             return part(Errc::protocol_violation, error.what());
         }
-        if (peer.window == 0 || peer.max_frame_bytes < least_max_frame_bytes)
-            return part(Errc::protocol_violation, "its window or its max_frame_bytes is too small");
+        if (!allow(1.0 + static_cast<double>(frame.body.size()) / bytes_of_a_frame)) return false;
+        if (const char* const why = why_invalid(peer, settings_.max_types)) return part(Errc::protocol_violation, why);
+        if (is_open_) {
+            if (!keeps_numbers(session_.introduction(), peer))
+                return part(Errc::protocol_violation, "a type of its table is gone, or has another number");
+            if (peer.types == session_.introduction().types) return true;
+        }
         session_.take_introduction(std::move(peer));
         if (!is_open_) session_.bound_answers(session_.introduction().max_frame_bytes);
         const PeerTypes types = session_.match_types();
         if (is_open_) return handler_->types_changed(session_.shared_from_this(), types), true;
         is_open_ = true;
+        reader_.max_body_bytes(settings_.max_frame_bytes);
         session_.stage_changed();  // heartbeats begin
         handler_->opened(session_.shared_from_this(), session_.introduction(), types);
         send_ping();
@@ -237,24 +257,22 @@ private:
 
     bool on_cancel(const Frame& frame) {
         const std::uint64_t id = frame.header.id;
+        if (!batch_.has_work_for(FrameKind::cancel)) return on_nonsense(frame.header);
         if (const auto child = children_.find(id)) handler_->cancel_work(child);
         else if (batch_.drop_work(id)) session_.reply({.kind = FrameKind::error, .id = id}, cancelled_body());
-        else if (const auto works = handler_->works()) works->cancel(session_, id);
+        else if (const auto works = handler_->works()) hand_over_works(), works->cancel(session_, id);
         return true;
     }
 
-    // Since version 2. Only a master recalls works, and only a slave reports about its slots.
-
     bool on_recall(const Frame& frame) {
-        if (handshake_.version() < 2 || settings_.role != Role::slave) return on_nonsense(frame.header);
         const std::uint64_t id = frame.header.id;
+        if (!batch_.has_work_for(FrameKind::recall)) return on_nonsense(frame.header);
         if (batch_.drop_work(id)) session_.reply({.kind = FrameKind::returned, .id = id}, ByteBuffer{});
-        else if (const auto works = handler_->works()) works->recall(session_, id);
+        else if (const auto works = handler_->works()) hand_over_works(), works->recall(session_, id);
         return true;
     }
 
     bool on_returned(const Frame& frame) {
-        if (handshake_.version() < 2 || settings_.role != Role::master) return on_nonsense(frame.header);
         batch_.add(Answer::What::returned, frame.header.id);
         return true;
     }
@@ -262,8 +280,7 @@ private:
     bool on_credit(const Frame& frame) {
         const bool is_taken = frame.header.flags == flag_takes_slot;
         const std::uint64_t id = frame.header.id;
-        if (handshake_.version() < 2 || settings_.role != Role::master || (id == 0 && is_taken))
-            return on_nonsense(frame.header);
+        if (id == 0 && is_taken) return on_nonsense(frame.header);
         if (id == 0) handler_->slot_freed(session_.shared_from_this());
         else batch_.add(is_taken ? Answer::What::takes_slot : Answer::What::gives_slot, id);
         return true;
@@ -271,16 +288,17 @@ private:
 
     bool on_progress(const Frame& frame) {
         ProgressBody progress;
-        if (handshake_.version() < 3 || settings_.role != Role::master || decode(frame.body, progress))
-            return on_nonsense(frame.header);
+        if (decode(frame.body, progress)) return on_nonsense(frame.header);
         const auto call = session_.multiplexer().look_up(frame.header.id);
-        if (call && !call->claimed()) call->note_progress(progress);
+        if (!call) return allow();
+        if (!call->claimed()) call->note_progress(progress);
         return true;
     }
 
     /// A master answers with a drain frame, behind the last work that it sent. So the slave knows that no more works
     /// come.
     bool on_drain() {
+        if (std::exchange(drains_, true)) return allow();
         hand_over_works();
         handler_->peer_drains(session_.shared_from_this());
         if (settings_.role == Role::master) session_.send_control(FrameKind::drain);
@@ -288,6 +306,11 @@ private:
     }
 
     void hand_over_works() { batch_.hand_over_works(session_.shared_from_this(), *handler_); }
+
+    static std::shared_ptr<ReceivedBytes> count_for(const SessionSettings& settings) {
+        if (!settings.received_bytes) return nullptr;
+        return std::make_shared<ReceivedBytes>(settings.max_peer_work_bytes, settings.received_bytes);
+    }
 
     // Heartbeats, and the farewell
 
@@ -300,6 +323,7 @@ private:
 
     bool on_ping(const Frame& frame) {
         if (!session_.take_state(frame.body)) return on_nonsense(frame.header);
+        if (!allow()) return false;
         send_heartbeat(FrameKind::pong, frame.header.id);
         return true;
     }
@@ -307,7 +331,8 @@ private:
     bool on_pong(const Frame& frame) {
         if (!session_.take_state(frame.body)) return on_nonsense(frame.header);
         const auto time = liveness_.pong(frame.header.id, session_.now());
-        if (time) handler_->round_trip(session_.shared_from_this(), *time, session_.peer_state());
+        if (!time) return allow();
+        handler_->round_trip(session_.shared_from_this(), *time, session_.peer_state());
         return true;
     }
 
@@ -326,9 +351,11 @@ private:
     std::shared_ptr<Handler> handler_;  // until the session ends
     ReadBatch<Transport> batch_;
     ChildWorks children_;
+    FrameAllowance allowance_;
     std::uint64_t bytes_received_ = 0;
     std::optional<Parting> parting_;
     bool is_open_ = false;
+    bool drains_ = false;  // the peer said so
 };
 
 }  // namespace distwork::detail

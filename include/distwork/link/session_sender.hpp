@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -85,7 +86,7 @@ public:
     const asio::any_io_executor& get_executor() const override { return executor_; }
     const ArchiveLimits& limits() const override { return settings_->limits; }
     void log(LogLevel level, std::string_view line) const override {
-        if (settings_->log) settings_->log(level, line);
+        (*settings_->peer_log)(endpoint_.address(), level, line);
     }
 
     /// The peer's name and address, for log lines and errors.
@@ -141,7 +142,8 @@ public:
     PeerTypes match_types() {
         PeerTypes types{types_.told(), peer_};
         multiplexer_.introduce(types, peer_.window, peer_.max_frame_bytes, version_);
-        types.log_differences(settings_->log, description());
+        if (*settings_->peer_log)
+            types.log_differences([this](LogLevel level, std::string_view line) { log(level, line); }, description());
         for (const std::string& text : settings_->types->take_opaque())
             log(LogLevel::info,
                 "Not all of " + text + " is compared with peers' types: fingerprint_override can tell builds apart");

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -9,9 +10,12 @@
 
 #include "../archive/archive_bounds.hpp"
 #include "../base/amounts.hpp"
+#include "../execution/received_bytes.hpp"
 #include "../log.hpp"
 #include "../types/type_table.hpp"
+#include "../wire/frame.hpp"
 #include "../wire/handshake.hpp"
+#include "peer_log.hpp"
 
 namespace distwork::detail {
 
@@ -31,13 +35,18 @@ struct SessionSettings {
     std::chrono::milliseconds stalled_after{10000};     ///< positive; a peer that takes no byte for longer is dropped
     std::size_t max_frame_bytes = 64 * 1024 * 1024;     ///< 64 KiB to 4 GiB less one byte; of one work or one answer
     std::size_t max_outbox_bytes = 64 * 1024 * 1024;    ///< any; what may wait to leave. One work always may
+    std::size_t max_types = 4096;                       ///< any; the names in the peer's table of types
+    std::size_t max_peer_work_bytes = 0;                ///< any; of works of one peer that have not begun. A master's
+    std::shared_ptr<ReceivedBytes> received_bytes;      ///< of all peers; null: they are not counted
     ArchiveLimits limits;                               ///< what works and answers may cost to decode
     Log log;                                            ///< may be empty
+    /// The same, for lines that peers cause; never null.
+    std::shared_ptr<PeerLog> peer_log = std::make_shared<PeerLog>(Log{}, PeerLog::Clock{});
 
     /// The limits of an introduction. It is not a work: only its length follows the options.
     ArchiveLimits introduction_limits() const {
         ArchiveLimits own;
-        own.max_bytes = limits.max_bytes;
+        own.max_bytes = std::min(limits.max_bytes, max_types_body_bytes);
         return own;
     }
 };

@@ -15,6 +15,7 @@
 #include "../log.hpp"
 #include "../role_options.hpp"
 #include "../tcp/address.hpp"
+#include "../types/peer_types.hpp"
 #include "../types/registry.hpp"
 #include "../types/type_table.hpp"
 #include "../wire/frame.hpp"
@@ -94,12 +95,15 @@ inline SlaveOptions checked(const std::vector<MasterAddress>& masters, SlaveOpti
             "SlaveOptions::reconnect_after must be positive, and at most reconnect_at_most");
     options.reconnect_after = std::min(options.reconnect_after, longest_time);
     options.reconnect_at_most = std::min(options.reconnect_at_most, longest_time);
+    require(are_labels(options.labels), "SlaveOptions::labels must be at most 256 labels of at most 256 bytes");
     if (options.name.empty()) options.name = name;
     options.log = guarded(options.log ? std::move(options.log) : otherwise, "Slave " + options.name + ": ");
     return options;
 }
 
-inline SessionSettings session_settings(const LinkOptions& link, Role role, const std::string& name, const Log& log) {
+/// `clock`: for the limit of lines that peers cause; empty: there is none.
+inline SessionSettings session_settings(const LinkOptions& link, Role role, const std::string& name, const Log& log,
+                                        PeerLog::Clock clock) {
     SessionSettings settings;
     settings.role = role;
     settings.types = std::make_shared<RoleTypes>();
@@ -110,21 +114,25 @@ inline SessionSettings session_settings(const LinkOptions& link, Role role, cons
     settings.stalled_after = link.stalled_after;
     settings.max_frame_bytes = link.max_frame_bytes;
     settings.max_outbox_bytes = link.max_outbox_bytes;
+    settings.max_types = link.max_types;
     settings.limits = link.archive;
     // The head of an answer, before its value, counts for max_frame_bytes.
     settings.limits.max_bytes = link.max_frame_bytes - reply_head_bytes;
     settings.log = log;
+    settings.peer_log = std::make_shared<PeerLog>(log, std::move(clock));
     return settings;
 }
 
-inline std::shared_ptr<const SessionSettings> settings_of(const MasterOptions& options) {
-    auto settings = session_settings(options.link, Role::master, options.name, options.log);
+inline std::shared_ptr<const SessionSettings> settings_of(const MasterOptions& options, PeerLog::Clock clock = {}) {
+    auto settings = session_settings(options.link, Role::master, options.name, options.log, std::move(clock));
     settings.window = options.max_slave_works;
+    settings.max_peer_work_bytes = options.max_slave_work_bytes;
+    settings.received_bytes = std::make_shared<ReceivedBytes>(options.max_work_bytes);
     return std::make_shared<const SessionSettings>(std::move(settings));
 }
 
-inline std::shared_ptr<const SessionSettings> settings_of(const SlaveOptions& options) {
-    auto settings = session_settings(options.link, Role::slave, options.name, options.log);
+inline std::shared_ptr<const SessionSettings> settings_of(const SlaveOptions& options, PeerLog::Clock clock = {}) {
+    auto settings = session_settings(options.link, Role::slave, options.name, options.log, std::move(clock));
     settings.slots = static_cast<std::uint32_t>(*options.slots);
     settings.window = slave_window;
     settings.labels = options.labels;

@@ -40,7 +40,7 @@ public:
     MasterCore(Transport transport, MasterOptions options, Selector selector)
         : options_{checked(std::move(options), transport.default_log())},
           transport_{transport},
-          settings_{settings_of(options_)},
+          settings_{settings_of(options_, [transport] { return transport.now(); })},
           strand_{transport.make_strand()},
           log_{options_.log},
           scheduler_{std::make_shared<Works>(transport, strand_, settings_, options_.waiting, std::move(selector))},

@@ -56,7 +56,7 @@ public:
           executor_{transport.get_executor()},
           transport_{std::move(transport)},
           strand_{transport_.make_strand()},
-          settings_{settings_of(options_)},
+          settings_{settings_of(options_, [transport = transport_] { return transport.now(); })},
           log_{options_.log},
           connector_{std::make_shared<Connector<Transport>>(transport_, strand_, options_.link.dead_after)},
           search_{std::move(masters), options_.reconnect_after, options_.reconnect_at_most},
@@ -125,7 +125,7 @@ public:
     void round_trip(const SessionPtr&, std::chrono::nanoseconds, const SlaveState&) override {}
     std::optional<SlaveState> own_state() override {
         SlaveState state = works_->state();
-        const MachineLoad machine = transport_.machine_load();
+        const MachineLoad& machine = load_.at(transport_.now(), [this] { return transport_.machine_load(); });
         state.load_average = machine.load_average;
         state.free_memory = machine.free_memory;
         return state;
@@ -329,6 +329,7 @@ private:
     ReconnectPolicy search_;
     Timer timer_;  // the pause before the next attempt to connect
     Shutdown<Transport> shutdown_;
+    RecentMachineLoad load_;
     bool master_drained_ = false;  // the master confirmed that it sends no more works
     std::error_code reason_;       // why the last session ended
     std::string detail_;

@@ -29,9 +29,9 @@
 #include "../statistics.hpp"
 #include "../types/registry.hpp"
 #include "accepted_types.hpp"
+#include "answer_decoder.hpp"
 #include "checked_options.hpp"
 #include "nested_submission.hpp"
-#include "role_log.hpp"
 #include "scheduler.hpp"
 #include "session_set.hpp"
 #include "slave_waiters.hpp"
@@ -59,11 +59,12 @@ public:
           strand_{strand},
           max_slaves_{options.max_slaves},
           max_strangers_{options.max_strangers},
-          log_{settings_->log},
           scheduler_{std::move(scheduler)},
           container_{scheduler_->container()},
           accepted_{transport_, options.work_executor, options.slots},
-          starts_{std::make_shared<StartWorks>(scheduler_, start_actions())} {}
+          starts_{std::make_shared<StartWorks>(scheduler_, start_actions())},
+          decoder_{std::make_shared<AnswerDecoder<Transport>>(
+              transport_, [to = scheduler_](auto settled) { complete(*to, std::move(settled)); })} {}
 
     void accept_work(const WorkType& type) { accepted_.accept(settings_->types->registry().own(type)); }
     void accept_submission(const WorkType& type) { submitted_.insert(settings_->types->registry().own(type)); }
@@ -161,7 +162,7 @@ public:
         information.starting = true;
         session->tag = container_.add_socket(session, std::move(information), types.known(), peer.window,
                                              peer.max_frame_bytes, peer.held_slots);
-        log_(LogLevel::info, [&] { return "Connected from: " + session->description(); });
+        log(*session, LogLevel::info, [&] { return "Connected from: " + session->description(); });
         scheduler_->notice();
         starts_->begin(session->tag, [watch = session->watched_by] {
             if (watch.opened) watch.opened();
@@ -180,9 +181,13 @@ public:
     }
 
     void deliver(std::vector<std::shared_ptr<Call>> settled) noexcept override {
-        scheduler_->deliver(std::move(settled));
+        complete(*scheduler_, std::move(settled));
+    }
+    bool settle_later(LateAnswers<Session<Transport>>& answers) noexcept override {
+        scheduler_->begin_settling();
+        if (decoder_->push(answers)) return true;
         scheduler_->end_settling();
-        scheduler_->notice();
+        return false;
     }
 
     bool accepts(const WorkType& type) const override { return accepted_.contains(type); }
@@ -233,7 +238,7 @@ public:
     void peer_drains(const SessionPtr& session) override {
         container_.drain(session->tag);
         scheduler_->notice();
-        log_(LogLevel::info, [&] { return "Draining: " + session->description(); });
+        log(*session, LogLevel::info, [&] { return "Draining: " + session->description(); });
     }
 
     void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
@@ -267,7 +272,7 @@ public:
             post_surely(strand_, [self = self()] { self->wake_waiters(); });
         }
         scheduler_->notice();
-        log_(is_loss ? LogLevel::warning : LogLevel::info, [&] {
+        log(*session, is_loss ? LogLevel::warning : LogLevel::info, [&] {
             return "Disconnected from: " + session->description() + ": " + text +
                    (again == 0 ? "" : "; works that go to others: " + std::to_string(again));
         });
@@ -283,10 +288,22 @@ private:
             const auto slave = scheduler->container().peer(socket);
             if (!slave || error_code_of(error) == Errc::stopped) return;
             static_cast<void>(exception_of(
-                [&] { scheduler->log(LogLevel::error, slave->name() + " could not be started: " + what_of(error)); }));
+                [&] { slave->log(LogLevel::error, slave->name() + " could not be started: " + what_of(error)); }));
             slave->leave(Errc::start_failed, "");
         };
         return actions;
+    }
+
+    /// Completes calls that answers settled. From `answered`, or `settle_later`, until now the scheduler was not quiet.
+    static void complete(Works& scheduler, std::vector<std::shared_ptr<Call>> settled) noexcept {
+        scheduler.deliver(std::move(settled));
+        scheduler.end_settling();
+        scheduler.notice();
+    }
+
+    template <class Text>
+    void log(const Session<Transport>& session, LogLevel level, Text text) noexcept {
+        (*settings_->peer_log)(session.remote_endpoint().address(), level, text);
     }
 
     /// Master's strand.
@@ -302,6 +319,14 @@ private:
         for (const auto& session : sessions_.take()) {
             give_up(session);
             end_session(*session);
+        }
+        for (auto& late : decoder_->stop()) {
+            std::vector<std::shared_ptr<Call>> calls;
+            surely([&] { calls.reserve(late.answers.size()); });
+            for (Answer& answer : late.answers) calls.push_back(std::move(answer.call));
+            scheduler_->fail_all(std::move(calls), late.session->description(), Errc::stopped, "the master stopped");
+            scheduler_->end_settling();
+            late.done();
         }
         scheduler_->abandon_waiting();
         if (const auto queue = accepted_.queue()) queue->stop();
@@ -319,7 +344,6 @@ private:
     const typename Transport::Strand strand_;
     const std::size_t max_slaves_;
     const std::size_t max_strangers_;
-    const RoleLog log_;
     const std::shared_ptr<Works> scheduler_;
     SocketContainer<Selector>& container_;  // the scheduler's
 
@@ -327,6 +351,7 @@ private:
 
     AcceptedTypes<Transport> accepted_;
     const std::shared_ptr<StartWorks> starts_;
+    const std::shared_ptr<AnswerDecoder<Transport>> decoder_;
     TypeSet submitted_;                  // types that works on slaves may submit
     std::atomic<std::size_t> seats_{0};  // slaves that were admitted and have not left
     SessionSet<Transport> sessions_;

@@ -6,11 +6,11 @@
 #include <cereal/types/vector.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <system_error>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -18,6 +18,8 @@
 #include "../error.hpp"
 #include "../log.hpp"
 #include "../version.hpp"
+#include "../wire/frame.hpp"
+#include "../wire/plain_fields.hpp"
 #include "registry.hpp"
 #include "type_table.hpp"
 
@@ -45,10 +47,41 @@ struct Introduction {
     }
 };
 
+/// Bounds of what a peer may say of itself. Its types are bounded by an option.
+inline constexpr std::size_t max_labels = 256;
+inline constexpr std::size_t max_label_bytes = 256;
+
+/// Whether a slave may offer these labels.
+inline bool are_labels(const std::vector<std::string>& labels) noexcept {
+    const auto is_short = [](const std::string& label) { return label.size() <= max_label_bytes; };
+    return labels.size() <= max_labels && std::all_of(labels.begin(), labels.end(), is_short);
+}
+
 /// Marks the name of a polymorphic class that works may hold, in the table of types. These names follow the work types,
 /// so their positions are not numbers of works. A peer that does not know the mark finds no type of such a name, and
 /// ignores the entry.
 inline constexpr char part_mark = '*';
+
+/// Why a peer cannot be taken at its word; null: it can. `max_types`: the names that it may have in its table.
+inline const char* why_invalid(const Introduction& peer, std::size_t max_types) noexcept {
+    const auto is_long = [](const auto& type) { return type.first.size() > max_name_bytes + 1; };  // and part_mark
+    if (peer.window == 0 || peer.max_frame_bytes < least_max_frame_bytes)
+        return "its window or its max_frame_bytes is too small";
+    if (!are_labels(peer.labels)) return "it has more than 256 labels, or one of more than 256 bytes";
+    if (peer.amounts.size() > most_amounts || peer.indexed.size() > most_amounts) return "it has more than 64 amounts";
+    if (peer.types.size() > max_types) return "it has more types than LinkOptions::max_types of this end";
+    if (std::any_of(peer.types.begin(), peer.types.end(), is_long)) return "a type's name has more than 256 bytes";
+    return nullptr;
+}
+
+/// Whether the types of `later`, which a peer sent after `earlier`, keep the numbers that they had.
+inline bool keeps_numbers(const Introduction& earlier, const Introduction& later) noexcept {
+    const auto is_work = [](const auto& type) { return !type.first.starts_with(part_mark); };
+    const auto end = std::find_if_not(earlier.types.begin(), earlier.types.end(), is_work);
+    const auto count = end - earlier.types.begin();
+    return count <= static_cast<std::ptrdiff_t>(later.types.size()) &&
+           std::equal(earlier.types.begin(), end, later.types.begin());
+}
 
 /// Our table of types as it was last sent to the peer. The works that the peer sends carry these numbers.
 class OwnTypes {
@@ -86,7 +119,8 @@ public:
     PeerTypes() = default;
 
     PeerTypes(std::shared_ptr<const TypeTable> ours, const Introduction& peer) : ours_{std::move(ours)} {
-        std::unordered_map<std::string_view, std::uint32_t> theirs;
+        // Sorted, not hashed: a peer can choose names that have one hash.
+        std::map<std::string_view, std::uint32_t> theirs;
         for (std::uint32_t number = 0; number < peer.types.size() && number < unknown; ++number)
             theirs.emplace(peer.types[number].first, number);
         std::vector<bool> part_differs;
@@ -116,7 +150,6 @@ public:
         }
         for (const auto& [name, number] : theirs)
             if (!name.starts_with(part_mark)) not_ours_.emplace_back(name);
-        std::sort(not_ours_.begin(), not_ours_.end());
     }
 
     /// The peer's number for a type, or the reason why there is none. The type must be the one that has its number in
@@ -144,19 +177,32 @@ public:
 
     void log_differences(const Log& log, const std::string& peer) const {
         if (!log) return;
-        for (const std::string& name : differing_)
+        for_some(differing_, [&](const std::string& name) {
             log(LogLevel::warning, "Type " + name + " has another shape at " + peer + ": it is not exchanged");
-        for (const std::string& names : differing_parts_)
+        });
+        for_some(differing_parts_, [&](const std::string& names) {
             log(LogLevel::warning, "Type " + names + ", which has another shape at " + peer + ": it is not exchanged");
-        for (const std::string& name : unknown_) log(LogLevel::info, "Type " + name + " is not known at " + peer);
-        for (const std::string& name : not_ours_)
+        });
+        for_some(unknown_,
+                 [&](const std::string& name) { log(LogLevel::info, "Type " + name + " is not known at " + peer); });
+        for_some(not_ours_, [&](const std::string& name) {
             log(LogLevel::info, "Type " + name + " of " + peer + " is not known here");
+        });
     }
 
     const std::vector<std::string>& differing() const noexcept { return differing_; }
     const std::vector<std::string>& unknown_names() const noexcept { return unknown_; }
 
 private:
+    /// Calls `line(name)` for the first few, and for one that stands for the rest: what a peer says of itself cannot fill
+    /// the log.
+    template <class Line>
+    static void for_some(const std::vector<std::string>& names, Line line) {
+        constexpr std::size_t most = 8;
+        for (std::size_t i = 0; i < std::min(names.size(), most); ++i) line(names[i]);
+        if (names.size() > most) line("(" + std::to_string(names.size() - most) + " others)");
+    }
+
     /// The reason for a type that is not in our table: it was registered later, or in another registry.
     std::uint32_t absent(const WorkType& type) const noexcept {
         const bool is_ours = !ours_ || ours_->types.empty() || type.registry == ours_->types.front()->registry;

@@ -124,7 +124,7 @@ public:
     }
 
     /// Throws the errors of registration: Error (duplicate_type, which names the types; bad_option if more than 65,535
-    /// types are registered).
+    /// types are registered, or one whose name has more than 256 bytes).
     void check() const;
 
 private:

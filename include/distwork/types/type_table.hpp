@@ -17,6 +17,7 @@
 #include "../archive/shape.hpp"
 #include "../archive/type_growth.hpp"
 #include "../base/type_name.hpp"
+#include "../wire/plain_fields.hpp"
 #include "registry.hpp"
 
 namespace distwork::detail {
@@ -80,7 +81,7 @@ private:
         const auto [found, is_new] = numbers_.try_emplace({name, shape.fingerprint}, shapes_.size());
         if (is_new) {
             shapes_.push_back(&shape);
-            table_.parts.emplace_back(name, shape.fingerprint);
+            table_.parts.emplace_back(name.substr(0, max_name_bytes), shape.fingerprint);
         }
         return found->second;
     }

@@ -97,6 +97,22 @@ constexpr bool has_known_flags(const FrameHeader& header) noexcept {
 /// Every peer accepts bodies up to this length. A peer may announce a higher limit.
 inline constexpr std::size_t least_max_frame_bytes = 64 * 1024;
 
+/// The longest bodies of frames that carry no work and no value. A peer that sends a longer one ends its session.
+inline constexpr std::size_t max_small_body_bytes = 4 * 1024;
+inline constexpr std::size_t max_error_body_bytes = 64 * 1024;
+inline constexpr std::size_t max_types_body_bytes = 2 * 1024 * 1024;
+
+/// The bound of a frame's body that follows from its kind. Works and answers are bounded by `max_frame_bytes` alone.
+constexpr std::size_t max_body_bytes(FrameKind kind) noexcept {
+    switch (kind) {
+        case FrameKind::work:
+        case FrameKind::answer: return 0xffff'ffff;
+        case FrameKind::error: return max_error_body_bytes;
+        case FrameKind::types: return max_types_body_bytes;
+        default: return max_small_body_bytes;
+    }
+}
+
 /// Writes `frame_header_bytes` bytes.
 inline void write_header(std::byte* to, const FrameHeader& header) noexcept {
     store(to, header.length);

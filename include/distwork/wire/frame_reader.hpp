@@ -59,6 +59,8 @@ public:
             const std::byte* const at = buffer_.get() + begin_;
             const FrameHeader header = read_header(at);
             if (header.length > max_body_bytes_) return Errc::frame_too_large;
+            if (header.length > max_small_body_bytes && header.length > detail::max_body_bytes(header.kind))
+                return Errc::frame_too_large;
             const std::size_t rest = end_ - begin_ - frame_header_bytes;
             if (header.length >= large_body_bytes) {
                 const std::size_t first = std::min<std::size_t>(rest, header.length);

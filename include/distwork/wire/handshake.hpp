@@ -44,7 +44,7 @@ struct Greeting {
 ///
 /// | bytes | field |
 /// | --- | --- |
-/// | 2 | Errc |
+/// | 2 | Errc, never 0 |
 /// | 2 + n | text for people, n ≤ 256 |
 struct Refusal {
     Errc reason{};
@@ -74,6 +74,13 @@ inline std::error_code decode(std::span<const std::byte> body, Greeting& greetin
     return {};
 }
 
+/// A peer's reason for an end, if it is one: the codes "why a session ended", and that it stopped. For any other code,
+/// also of a newer version, connection_closed.
+constexpr Errc believable_end(Errc reason) noexcept {
+    const bool is_end = reason >= Errc::connection_closed && reason <= Errc::start_failed;
+    return is_end || reason == Errc::stopped || reason == Errc::needs_credentials ? reason : Errc::connection_closed;
+}
+
 inline std::vector<std::byte> encode(const Refusal& refusal) {
     return PlainWriter{}.put(static_cast<std::uint16_t>(refusal.reason)).text(refusal.text).take();
 }
@@ -81,8 +88,9 @@ inline std::vector<std::byte> encode(const Refusal& refusal) {
 inline std::error_code decode(std::span<const std::byte> body, Refusal& refusal) {
     PlainReader reader{body};
     std::uint16_t reason = 0;
-    if (!reader.get(reason) || !reader.text(refusal.text) || !reader.at_end()) return Errc::protocol_violation;
-    refusal.reason = static_cast<Errc>(reason);
+    if (!reader.get(reason) || reason == 0 || !reader.text(refusal.text) || !reader.at_end())
+        return Errc::protocol_violation;
+    refusal.reason = believable_end(static_cast<Errc>(reason));
     return {};
 }
 

@@ -14,6 +14,7 @@
 #include "../error.hpp"
 #include "byte_buffer.hpp"
 #include "frame.hpp"
+#include "handshake.hpp"
 #include "plain_fields.hpp"
 
 namespace distwork::detail {
@@ -36,6 +37,7 @@ namespace distwork::detail {
 
 inline constexpr std::size_t reply_head_bytes = 8;
 inline constexpr std::size_t max_error_text_bytes = 64 * 1024 - 1024;
+static_assert(max_error_text_bytes + reply_head_bytes + 4 + max_name_bytes <= max_error_body_bytes);
 
 /// The fields of an answer or error frame. They refer to the body of the frame.
 struct Reply {
@@ -95,8 +97,41 @@ inline void bound_answer(FrameKind& kind, ByteBuffer& body, std::size_t max_byte
     kind = FrameKind::error;
 }
 
-/// Reads the body of an answer or error frame. The body must outlive the reply.
-inline std::error_code decode(FrameKind kind, std::span<const std::byte> body, Reply& reply) {
+/// What a peer says of a work, if it can know it. A slave knows how the work ended that it executed. A master may also
+/// tell how a submission ended. A peer that says anything else answers nonsense: malformed.
+///
+/// A work that the caller cancelled has its outcome already, whatever the answer says; so `cancelled` is no outcome that
+/// a slave may give to another work.
+constexpr Errc believable(Errc error, Role peer) noexcept {
+    switch (error) {
+        case Errc::work_failed:
+        case Errc::failed_no_retry:
+        case Errc::execution_timeout:
+        case Errc::malformed:
+        case Errc::too_large:
+        case Errc::unknown_type:
+        case Errc::shape_differs:
+        case Errc::null_work:
+        case Errc::shared_pointer:
+        case Errc::foreign_type:
+        case Errc::unregistered_type:
+        case Errc::too_many_suspended:
+        case Errc::not_started: return error;
+        case Errc::cancelled:
+        case Errc::lost:
+        case Errc::backlog_full:
+        case Errc::too_many_waiting:
+        case Errc::no_slave:
+        case Errc::stopped:
+        case Errc::queue_timeout:
+        case Errc::deadline:
+        case Errc::not_accepted: return peer == Role::master ? error : Errc::malformed;
+        default: return Errc::malformed;
+    }
+}
+
+/// Reads the body of an answer or error frame of a peer of that role. The body must outlive the reply.
+inline std::error_code decode(FrameKind kind, std::span<const std::byte> body, Reply& reply, Role peer = Role::slave) {
     if (body.size() < reply_head_bytes) return Errc::protocol_violation;
     constexpr std::uint64_t a_year = 365ull * 24 * 3600 * 1'000'000'000;
     reply.execution_time = std::chrono::nanoseconds{std::min(load<std::uint64_t>(body.data()), a_year)};
@@ -109,8 +144,8 @@ inline std::error_code decode(FrameKind kind, std::span<const std::byte> body, R
     PlainReader reader{body};
     std::uint16_t error = 0;
     if (!reader.get(error) || error == 0 || !reader.text(reply.exception_type)) return Errc::protocol_violation;
-    reply.error = static_cast<Errc>(error);
-    reader.raw(reply.text, reader.left());
+    reply.error = believable(static_cast<Errc>(error), peer);
+    reader.raw(reply.text, std::min(reader.left(), max_error_text_bytes));
     return {};
 }
 

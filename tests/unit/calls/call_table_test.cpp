@@ -40,9 +40,9 @@ TEST_CASE("a call is found by its id once, and by no other", "[unit]") {
     CHECK(first != second);
     CHECK(a->id == first);
     CHECK(table.size() == 2);
-    CHECK(table.contains(second));
+    CHECK(table.look_up(second));
     CHECK(table.take(second) == b);
-    CHECK_FALSE(table.contains(second));
+    CHECK_FALSE(table.look_up(second));
     CHECK(table.take(second) == nullptr);
     CHECK(table.take(first + CallTable::most_calls) == nullptr);
     CHECK(table.take(first + 1000) == nullptr);

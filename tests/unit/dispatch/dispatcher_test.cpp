@@ -13,6 +13,7 @@
 #include "distwork/selector.hpp"
 #include "support/catch.hpp"
 #include "support/distributor.hpp"
+#include "support/fake_peer.hpp"
 
 namespace dispatcher_test {
 
@@ -81,8 +82,13 @@ TEST_CASE("the estimate of a chunk is that of all its works", "[unit]") {
     master.submit(chunk);
     CHECK(master.container.max_chunk_bytes() == detail::max_chunk_bytes);
     SlaveTable table;
-    table.times.measure(chunk->type(), 5us);
-    CHECK(table.estimate(*chunk) == 50us);
+    Socket& socket = table.add({}, std::make_shared<support::FakePeer>(), {}, 1, 1 << 20, 0);
+    auto single = numbered(2);
+    Reply reply;
+    reply.execution_time = 5us;
+    table.times.reserve(socket, single->type());
+    table.times.measure(socket, *single, reply, CreditWindow::TimePoint::max());
+    CHECK(table.estimate(socket, *chunk) == 50us);
     static_cast<void>(slave);
 }
 

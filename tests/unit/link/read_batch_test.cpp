@@ -108,7 +108,7 @@ struct Read {
     Role role{queue.queue};
     std::shared_ptr<FakeSession> session = std::make_shared<FakeSession>(queue.io.get_executor());
     std::vector<std::byte> buffer = std::vector<std::byte>(16);
-    ReadBatch<Clock> batch{2};
+    ReadBatch<Clock> batch{2, distwork::detail::Role::master};
     Multiplexer multiplexer{1 << 20};
 };
 

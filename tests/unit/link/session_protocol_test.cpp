@@ -20,8 +20,10 @@
 #include "distwork/link/session_settings.hpp"
 #include "distwork/types/type_table.hpp"
 #include "distwork/wire/frame_reader.hpp"
+#include "distwork/wire/frame_rules.hpp"
 #include "distwork/wire/handshake.hpp"
 #include "distwork/wire/outbox.hpp"
+#include "distwork/wire/progress_body.hpp"
 #include "support/bytes.hpp"
 #include "support/calls.hpp"
 #include "support/catch.hpp"
@@ -374,6 +376,218 @@ TEST_CASE("who parts says why, once, and both ends know the reason", "[unit]") {
     CHECK(link.master.session->protocol.parting()->reason == Errc::stopped);
     CHECK(link.master.session->protocol.parting()->detail == "the end");
     CHECK(link.slave.session->protocol.parting()->reason == Errc::stopped);
+}
+
+// Peers that lie
+
+namespace {
+
+using FrameBytes = std::vector<std::byte>;
+
+FrameBytes introduction(Introduction said, std::uint16_t version = newest_protocol_version) {
+    said.version = version;
+    ByteBuffer body;
+    encode_value(said, body, {});
+    return frame({.kind = FrameKind::types}, {body.view().begin(), body.view().end()});
+}
+Introduction usual() {
+    return {.slots = 1, .window = 4, .max_frame_bytes = 1 << 20, .labels = {"gpu"}, .types = {{"A", 1}, {"B", 2}}};
+}
+
+/// A master and a slave that has greeted it, and says of itself what the test wants.
+struct Greeted : Link {
+    Greeted() {
+        slave.session->protocol.say_hello();
+        master.session->arrive(slave.session->leaving());
+        REQUIRE(master.session->protocol.accepted());
+        master.session->leaving();
+        master.take_log();
+    }
+    std::error_code after(const FrameBytes& bytes) {
+        master.session->arrive(bytes);
+        const auto& parting = master.session->protocol.parting();
+        return parting ? parting->reason : std::error_code{};
+    }
+};
+
+}  // namespace
+
+TEST_CASE("each frame may come where the table of frames says so, and nowhere else", "[unit]") {
+    using distwork::detail::Role;
+    for (const Role role : {Role::master, Role::slave}) {
+        for (const auto stage : {SessionStage::greeting, SessionStage::types, SessionStage::open}) {
+            for (unsigned number = 0; number != 256; ++number) {
+                const auto kind = static_cast<FrameKind>(number);
+                Link link;
+                if (stage == SessionStage::open) {
+                    link.open();
+                } else if (stage == SessionStage::types) {
+                    link.slave.session->protocol.say_hello();
+                    link.master.session->arrive(link.slave.session->leaving());
+                    auto answer = link.master.session->leaving();
+                    answer.resize(frame_header_bytes + read_header(answer.data()).length);  // without its types
+                    link.slave.session->arrive(answer);
+                }
+                End& end = role == Role::master ? link.master : link.slave;
+                end.role->execute_works();
+                CAPTURE(static_cast<int>(role), static_cast<int>(stage), number);
+                REQUIRE(end.session->protocol.accepted() == (stage != SessionStage::greeting));
+                REQUIRE(end.session->protocol.is_open() == (stage == SessionStage::open));
+                end.session->arrive(frame({.kind = kind, .id = 1}, FrameBytes(40)));
+                const auto& parting = end.session->protocol.parting();
+                if (may_come(kind, role, stage, newest_protocol_version)) {
+                    // Its body of zeros may be wrong: that it was looked at is enough.
+                    CHECK((!parting || parting->reason != Errc::not_distwork || stage == SessionStage::greeting));
+                } else {
+                    REQUIRE(parting);
+                    CHECK(parting->reason ==
+                          (stage == SessionStage::greeting ? Errc::not_distwork : Errc::protocol_violation));
+                }
+            }
+        }
+    }
+}
+
+TEST_CASE("a peer that says too much of itself, or something else later, parts", "[unit]") {
+    const auto said = [](auto change) {
+        Introduction all = usual();
+        change(all);
+        return introduction(all);
+    };
+    CHECK(Greeted{}.after(introduction(usual())) == std::error_code{});
+    for (const FrameBytes& bytes : {
+             said([](Introduction& all) { all.labels.assign(257, ""); }),
+             said([](Introduction& all) { all.labels.assign(1, std::string(257, 'l')); }),
+             said([](Introduction& all) {
+                 all.types.assign(4097, {"", 1});
+             }),
+             said([](Introduction& all) {
+                 all.types.assign(1, {std::string(258, 't'), 1});
+             }),
+             said([](Introduction& all) {
+                 all.amounts.assign(65, {"", 1});
+             }),
+             said([](Introduction& all) { all.indexed.assign(65, ""); }),
+             said([](Introduction& all) { all.window = 0; }),
+             said([](Introduction& all) { all.max_frame_bytes = 0xffff; }),
+         })
+        CHECK(Greeted{}.after(bytes) == Errc::protocol_violation);
+    CHECK(Greeted{}.after(said([](Introduction& all) {
+        all.types.assign(4096, {std::string(256, 't'), 1});
+    })) == std::error_code{});
+
+    // Works under way have the numbers that it told first.
+    for (const auto& types :
+         std::vector<decltype(Introduction::types)>{{{"A", 1}}, {{"B", 2}, {"A", 1}}, {{"A", 2}, {"B", 2}}, {}}) {
+        Greeted peer;
+        CHECK(peer.after(introduction(usual())) == std::error_code{});
+        CHECK(peer.after(said([&](Introduction& all) { all.types = types; })) == Errc::protocol_violation);
+    }
+    Greeted grows;
+    grows.after(introduction(usual()));
+    grows.master.take_log();
+    CHECK(grows.after(introduction(usual())) == std::error_code{});
+    CHECK(grows.master.take_log().empty());  // nothing is new
+    CHECK(grows.after(said([](Introduction& all) { all.types.emplace_back("C", 3); })) == std::error_code{});
+    CHECK(grows.master.take_log() == Strings{"types"});
+}
+
+TEST_CASE("a frame is refused by its header, if its kind is never so long", "[unit]") {
+    using distwork::detail::Role;
+    for (const auto& [kind, most] : {std::pair{FrameKind::error, max_error_body_bytes},
+                                     {FrameKind::types, max_types_body_bytes},
+                                     {FrameKind::ping, max_small_body_bytes},
+                                     {FrameKind::cancel, max_small_body_bytes},
+                                     {FrameKind::progress, max_small_body_bytes},
+                                     {FrameKind{99}, max_small_body_bytes}}) {
+        Link link;
+        link.open();
+        FrameBytes header(frame_header_bytes);
+        write_header(header.data(), {.length = static_cast<std::uint32_t>(most + 1), .kind = kind});
+        link.master.session->arrive(header);
+        CAPTURE(static_cast<int>(kind));
+        REQUIRE(link.master.session->protocol.parting());
+        CHECK(link.master.session->protocol.parting()->reason == Errc::frame_too_large);
+    }
+    // Before its types are known, a peer sends no work.
+    Greeted peer;
+    FrameBytes header(frame_header_bytes);
+    write_header(header.data(),
+                 {.length = static_cast<std::uint32_t>(max_types_body_bytes + 1), .kind = FrameKind::work});
+    CHECK(peer.after(header) == Errc::frame_too_large);
+}
+
+TEST_CASE("frames without a work behind them run out", "[unit]") {
+    const auto flood = [](const FrameBytes& one, std::size_t most) {
+        Link link;
+        link.open();
+        std::size_t taken = 0;
+        while (!link.master.session->protocol.parting() && taken < 100'000) link.master.session->arrive(one), ++taken;
+        REQUIRE(link.master.session->protocol.parting());
+        CHECK(link.master.session->protocol.parting()->reason == Errc::protocol_violation);
+        CHECK(taken <= most);
+        return taken;
+    };
+    CHECK(flood(frame({.kind = FrameKind::ping}), 5000) > 1000);
+    CHECK(flood(frame({.kind = FrameKind::pong, .id = 77}), 5000) > 1000);
+    CHECK(flood(frame({.kind = FrameKind::drain}), 5000) > 1000);
+    CHECK(flood(frame({.kind = FrameKind::answer, .id = 77}, FrameBytes(8)), 5000) > 1000);
+    flood(frame({.kind = FrameKind::progress, .id = 77}, encode(ProgressBody{})), 5000);
+    flood(frame({.kind = FrameKind::cancel, .id = 77}), 1);  // there was no work
+    flood(frame({.kind = FrameKind::recall, .id = 77}), 1);
+
+    // They come again with time: a usual peer never notices.
+    Link link;
+    link.open();
+    for (int i = 0; i < 20'000; ++i) {
+        link.master.session->time += 5ms;
+        link.master.session->arrive(frame({.kind = FrameKind::ping}));
+        link.master.session->leaving();
+    }
+    CHECK_FALSE(link.master.session->protocol.parting());
+}
+
+TEST_CASE("a slave that drains is told once that no more works come", "[unit]") {
+    Link link;
+    link.open();
+    for (int i = 0; i < 3; ++i) link.slave.session->send_drain();
+    link.master.session->arrive(link.slave.session->leaving());
+    CHECK(link.master.take_log() == Strings{"drains"});
+    CHECK(kinds_in(link.master.session->leaving()) == std::vector{FrameKind::drain});
+}
+
+TEST_CASE("a refusal without a reason is none: the stranger stays one", "[unit]") {
+    Link link;
+    const FrameBytes refuse = frame({.kind = FrameKind::refuse}, FrameBytes(4));
+    link.slave.session->arrive(refuse);
+    CHECK_FALSE(link.slave.session->protocol.accepted());
+    REQUIRE(link.slave.session->protocol.parting());
+    CHECK(link.slave.session->protocol.parting()->reason == Errc::protocol_violation);
+    // A code that says nothing of an end is not believed.
+    for (const unsigned reason : {1u, 2u, 16u, 64u, 999u}) {
+        Link other;
+        FrameBytes body(4);
+        store(body.data(), static_cast<std::uint16_t>(reason));
+        other.slave.session->arrive(frame({.kind = FrameKind::refuse}, body));
+        REQUIRE(other.slave.session->protocol.parting());
+        CHECK(other.slave.session->protocol.parting()->reason == Errc::connection_closed);
+    }
+}
+
+TEST_CASE("works are cancelled at any place of a long line, and each once", "[unit]") {
+    Link link;
+    link.open();
+    link.slave.role->execute_works();
+    // The window of the test's slave is two: its master cancels as fast as it sends.
+    for (std::uint64_t id = 1; id <= 5000; ++id) {
+        link.slave.session->arrive(frame({.kind = FrameKind::work, .id = id}));
+        link.slave.session->arrive(frame({.kind = FrameKind::cancel, .id = id}));
+        REQUIRE_FALSE(link.slave.session->protocol.parting());
+        REQUIRE(kinds_in(link.slave.session->leaving()) == std::vector{FrameKind::error});
+    }
+    link.slave.session->arrive(frame({.kind = FrameKind::cancel, .id = 1}));
+    REQUIRE(link.slave.session->protocol.parting());
+    CHECK(link.slave.session->protocol.parting()->reason == Errc::protocol_violation);
 }
 
 }  // namespace session_protocol_test

@@ -106,4 +106,37 @@ TEST_CASE("what keeps a work from being executed is told by its reason and the w
     CHECK(told(std::make_exception_ptr(5)).first == Errc::malformed);
 }
 
+TEST_CASE("a peer is believed what it can know of a work, and nothing else", "[unit]") {
+    using distwork::detail::Role;
+    const auto told = [](unsigned code, Role peer) {
+        const ByteBuffer body = error_body({}, static_cast<Errc>(code), "", "text");
+        Reply reply;
+        REQUIRE_FALSE(decode(FrameKind::error, body.view(), reply, peer));
+        CHECK(reply.text == "text");
+        return reply.error;
+    };
+    for (const unsigned code : {1u, 9u, 11u, 16u, 17u, 18u, 19u, 21u, 22u, 23u, 24u, 25u, 69u}) {
+        CHECK(told(code, Role::slave) == static_cast<Errc>(code));
+        CHECK(told(code, Role::master) == static_cast<Errc>(code));
+    }
+    // How a submission ended is what a master tells of the works that works of its slaves submitted.
+    for (const unsigned code : {2u, 3u, 4u, 5u, 6u, 7u, 8u, 10u, 20u}) {
+        CHECK(told(code, Role::slave) == Errc::malformed);
+        CHECK(told(code, Role::master) == static_cast<Errc>(code));
+    }
+    for (const unsigned code : {12u, 26u, 32u, 34u, 41u, 64u, 66u, 70u, 73u, 99u, 60'000u}) {
+        CHECK(told(code, Role::slave) == Errc::malformed);
+        CHECK(told(code, Role::master) == Errc::malformed);
+    }
+}
+
+TEST_CASE("a text of people is read as far as one may be written", "[unit]") {
+    ByteBuffer body = error_body({}, Errc::work_failed, "E", "");
+    const std::string text(1 << 20, 't');
+    body.append(text.data(), text.size());
+    Reply reply;
+    REQUIRE_FALSE(decode(FrameKind::error, body.view(), reply));
+    CHECK(reply.text.size() == max_error_text_bytes);
+}
+
 }  // namespace reply_test
