@@ -1,12 +1,13 @@
 # The floors of include/distwork, from the ground up: a folder is a floor. A header includes only its own folder and
 # those before it; folders that one element names, as "link|dispatch", never include each other.
 # `cmake -DCHECK=floors -P cmake/check_headers.cmake` refuses anything else, and headers that stand nowhere.
-set(FLOORS base tcp wire archive types calls execution "link|dispatch" roles groups "program|journal" "sim|impl")
+set(FLOORS base tcp tls wire archive types calls execution "link|dispatch" roles groups "program|journal" "sim|impl")
 
 # The headers on top, which users name, stand in no folder: each counts to one.
 set(ON_TOP_OF_base version error no_retry fwd log log_level work work_executor statistics submit_options outcome connection_watch process_limits group_progress archive_limits
                    container_limits slave_state)
 set(ON_TOP_OF_tcp transport)
+set(ON_TOP_OF_tls tls)
 set(ON_TOP_OF_archive fingerprint_override)
 set(ON_TOP_OF_calls context)
 set(ON_TOP_OF_types socket_information function_work)

@@ -2,7 +2,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(package_dir "${CMAKE_INSTALL_DATADIR}/cmake/distwork")
-install(TARGETS distwork EXPORT distworkTargets FILE_SET HEADERS FILE_SET impl FILE_SET journal)
+install(TARGETS distwork EXPORT distworkTargets FILE_SET HEADERS FILE_SET impl FILE_SET journal FILE_SET tls)
 install(EXPORT distworkTargets NAMESPACE distwork:: DESTINATION "${package_dir}")
 
 # The compiled library depends on the architecture. Its targets are exported beside it, so that the rest of the package
@@ -21,5 +21,6 @@ install(
     cmake/Findasio.cmake
     cmake/distworkCoroutines.cmake
     cmake/distworkJournal.cmake
+    cmake/distworkTls.cmake
   DESTINATION "${package_dir}")
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")

@@ -62,6 +62,7 @@ enum class Errc : std::uint16_t {
     session_failed = 43,      ///< this end could not continue: out of memory, or a function of the application threw
     peer_stalled = 44,        ///< the peer took no byte for longer than `stalled_after`
     start_failed = 45,        ///< an on_start function failed on the slave
+    not_authenticated = 46,   ///< the peer did not prove who it is, or does not believe this end: see tls.hpp
     // arguments
     address_in_use = 64,     ///< another socket listens at the address
     bad_address = 65,        ///< the address does not parse or resolve, or is not of this machine; or a slave has no
@@ -74,6 +75,7 @@ enum class Errc : std::uint16_t {
     already_running = 71,    ///< `start` or `async_run` was called twice; or the process has a Program already
     on_io_thread = 72,       ///< a function of Program that blocks was called on the program's I/O thread
     journal_failed = 73,     ///< the file of a Journal is of no use: of another program, in use, or not writable
+    bad_credentials = 74,    ///< a secret or a certificate cannot be used: its file, what is in it, or who may read it
 };
 
 }  // namespace distwork

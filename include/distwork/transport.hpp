@@ -66,6 +66,16 @@ concept DelaysWorks = requires(const T transport, std::string_view type, std::fu
     { transport.delay_work(type, then) } -> std::same_as<bool>;
 };
 
+namespace detail {
+
+/// Whether peers of this transport prove who they are. Then roles may go beyond loopback without `insecure_plaintext`.
+template <class Transport>
+inline constexpr bool authenticates = requires {
+    requires Transport::authenticates;
+};
+
+}  // namespace detail
+
 /// TCP, and the clock of the machine.
 class Tcp {
 public:

@@ -23,6 +23,9 @@
 #include <distwork/progress_bar.hpp>
 #include <distwork/run_slave.hpp>
 #include <distwork/sim/simulation.hpp>
+#if __has_include(<openssl/ssl.h>)
+#include <distwork/tls.hpp>
+#endif
 #include <distwork/work_group.hpp>
 #include <exception>
 #include <future>

@@ -14,9 +14,9 @@ namespace distwork::detail {
 template <class Session>
 struct LateAnswers {
     std::shared_ptr<Session> session;
-    std::vector<Answer> answers;  // none of them refers to the read buffer
+    std::vector<Answer> answers;                          // none of them refers to the read buffer
     std::shared_ptr<std::atomic<std::size_t>> unsettled;  // of the session: see ReadBatch
-    std::size_t weight = 0;       // what they are counted for in `unsettled`
+    std::size_t weight = 0;                               // what they are counted for in `unsettled`
 
     /// They were settled, or are given up.
     void done() noexcept { unsettled->fetch_sub(std::exchange(weight, 0), std::memory_order_release); }

@@ -186,7 +186,7 @@ private:
             const std::size_t count =
                 co_await link_->socket.async_read_some(asio::buffer(space.data(), space.size()), token);
             if (error == asio::error::eof) error = Errc::connection_closed;
-            if (error) end(error, "");
+            if (error) end(error, why_failed());
             // It may have ended after the bytes arrived.
             else if (!has_ended() && !protocol_.parting()) received(count);
             // A slave that sends and does not read would make its master hold more and more answers. So a master stops
@@ -195,6 +195,12 @@ private:
                 co_await detail::pause(link_->room, std::chrono::hours{24});
             while (!has_ended() && protocol_.has_too_much()) co_await detail::pause(link_->room, look_again_after);
         }
+    }
+
+    /// What the socket itself says of its failure, if it says anything.
+    std::string why_failed() const {
+        if constexpr (requires { link_->socket.why_failed(); }) return link_->socket.why_failed();
+        else return {};
     }
 
     void received(std::size_t count) {

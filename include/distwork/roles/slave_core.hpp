@@ -52,7 +52,7 @@ class SlaveCore final : public AnySlave,
 
 public:
     SlaveCore(Transport transport, std::vector<MasterAddress> masters, SlaveOptions options)
-        : options_{checked(masters, std::move(options), transport.process_name(), transport.default_log())},
+        : options_{checked(masters, with_leave(std::move(options)), transport.process_name(), transport.default_log())},
           executor_{transport.get_executor()},
           transport_{std::move(transport)},
           strand_{transport_.make_strand()},
@@ -151,6 +151,11 @@ public:
 
 private:
     std::shared_ptr<SlaveCore> self() { return this->shared_from_this(); }
+
+    static SlaveOptions with_leave(SlaveOptions options) {
+        options.insecure_plaintext |= authenticates<Transport>;  // nothing is sent in plain text
+        return options;
+    }
 
     // The life cycle
 

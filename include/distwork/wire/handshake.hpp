@@ -77,7 +77,7 @@ inline std::error_code decode(std::span<const std::byte> body, Greeting& greetin
 /// A peer's reason for an end, if it is one: the codes "why a session ended", and that it stopped. For any other code,
 /// also of a newer version, connection_closed.
 constexpr Errc believable_end(Errc reason) noexcept {
-    const bool is_end = reason >= Errc::connection_closed && reason <= Errc::start_failed;
+    const bool is_end = reason >= Errc::connection_closed && reason <= Errc::not_authenticated;
     return is_end || reason == Errc::stopped || reason == Errc::needs_credentials ? reason : Errc::connection_closed;
 }
 

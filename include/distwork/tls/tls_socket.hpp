@@ -1,0 +1,212 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "../base/asio.hpp"
+#include "../error.hpp"
+#include "../transport.hpp"
+#include "contexts.hpp"
+#include "openssl.hpp"
+
+namespace distwork::detail {
+
+/// A connection over TLS. A master's end shakes hands when it is first read, so that accepting waits for nobody; a
+/// slave's before it is used.
+///
+/// *Executor*: its strand. OpenSSL's stream is shared with the operations under way, which may end after the socket.
+class TlsSocket {
+    using Inner = Tcp::Socket;
+
+public:
+    using executor_type = Inner::executor_type;
+
+    /// Bytes that a stranger may send before the end of the handshake.
+    static constexpr std::size_t max_handshake_bytes = 16 * 1024;
+    /// Both ends take new keys when so many bytes were sent. AES-GCM is safe for about 2^24.5 full records: RFC 8446, 5.5.
+    static constexpr std::uint64_t bytes_a_key = std::uint64_t{64} << 30;
+
+    TlsSocket(Inner socket, std::shared_ptr<const TlsContexts> contexts, bool is_master)
+        : state_{std::make_shared<State>(std::move(socket), std::move(contexts), is_master)} {}
+    TlsSocket(TlsSocket&&) noexcept = default;
+    TlsSocket& operator=(TlsSocket&& other) noexcept {
+        state_.swap(other.state_);
+        return *this;
+    }
+    ~TlsSocket() {
+        std::error_code ignored;
+        if (state_) close(ignored);
+    }
+
+    executor_type get_executor() const { return state_->stream.get_executor(); }
+    auto remote_endpoint(std::error_code& error) const { return state_->stream.next_layer().remote_endpoint(error); }
+    auto remote_endpoint() const { return state_->stream.next_layer().remote_endpoint(); }
+    bool is_open() const { return state_->stream.next_layer().is_open(); }
+
+    /// Bytes that came and were not read yet.
+    std::size_t available(std::error_code& error) const {
+        const int decoded = SSL_pending(state_->stream.native_handle());
+        return state_->stream.next_layer().available(error) + static_cast<std::size_t>(decoded);
+    }
+
+    /// Ends the connection without a farewell of TLS: that of distwork is the frame bye.
+    std::error_code close(std::error_code& error) {
+        static_cast<void>(state_->stream.next_layer().close(error));
+        return error;
+    }
+
+    /// Why the handshake of a master's end failed; empty: it did not. For its own log: the stranger is told an alert.
+    const std::string& why_failed() const noexcept { return state_->why_failed; }
+
+    /// What is written is first encrypted: it is written asynchronously.
+    template <class Buffers>
+    std::size_t write_some(const Buffers&, std::error_code& error) {
+        error = asio::error::would_block;
+        return 0;
+    }
+
+    template <class Buffers, class Token>
+    auto async_read_some(const Buffers& buffers, Token&& token) {
+        return asio::async_compose<Token, void(std::error_code, std::size_t)>(Read<Buffers>{state_, buffers}, token,
+                                                                              state_->stream);
+    }
+
+    template <class Buffers, class Token>
+    auto async_write_some(const Buffers& buffers, Token&& token) {
+        return asio::async_compose<Token, void(std::error_code, std::size_t)>(Write<Buffers>{state_, buffers}, token,
+                                                                              state_->stream);
+    }
+
+    /// A slave's handshake. `host`: the name that must stand in the master's certificate; empty, or an address: none.
+    /// *Errors*: Error (not_authenticated); std::system_error.
+    asio::awaitable<void> shake_hands(std::string host) {
+        const std::shared_ptr<State> kept = state_;
+        State& state = *kept;
+        SSL* const ssl = state.stream.native_handle();
+        std::error_code error;
+        static_cast<void>(asio::ip::make_address(host, error));
+        if (error && !host.empty() && !state.contexts->uses_secrets()) {
+            SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+            if (SSL_set1_host(ssl, host.c_str()) != 1 || SSL_set_tlsext_host_name(ssl, host.c_str()) != 1)
+                throw Error::with_text(Errc::not_authenticated, host + " is no name of a host");
+        }
+        error.clear();
+        co_await state.stream.async_handshake(asio::ssl::stream_base::client,
+                                              asio::redirect_error(asio::use_awaitable, error));
+        if (!error) error = state.finish_handshake();
+        if (error) throw_failure(error, ssl);
+    }
+
+private:
+    struct State {
+        State(Inner socket, std::shared_ptr<const TlsContexts> of, bool is_masters)
+            : contexts{std::move(of)},
+              is_master{is_masters},
+              stream{std::move(socket), is_master ? contexts->of_master() : contexts->of_slave()} {
+            SSL_set_msg_callback(stream.native_handle(), &count);
+            SSL_set_msg_callback_arg(stream.native_handle(), this);
+        }
+
+        std::error_code finish_handshake() noexcept {
+            SSL_set_msg_callback(stream.native_handle(), nullptr);
+            if (!contexts->is_proven(stream.native_handle(), is_master)) return Errc::not_authenticated;
+            is_ready = true;
+            return {};
+        }
+
+        /// Ends the connection of a stranger that sends too much.
+        static void count(int is_written, int, int type, const void*, std::size_t size, SSL*, void* self) {
+            State& state = *static_cast<State*>(self);
+            if (is_written || type == SSL3_RT_HEADER) return;
+            std::error_code ignored;
+            if ((state.handshake_bytes += size) > max_handshake_bytes)
+                static_cast<void>(state.stream.next_layer().close(ignored));
+        }
+
+        void renew_keys() {
+            const std::uint64_t sent = BIO_number_written(SSL_get_wbio(stream.native_handle()));
+            if (sent - sent_before < bytes_a_key) return;
+            sent_before = sent;
+            SSL_key_update(stream.native_handle(), SSL_KEY_UPDATE_REQUESTED);
+        }
+
+        const std::shared_ptr<const TlsContexts> contexts;  // outlives the stream
+        const bool is_master;
+        asio::ssl::stream<Inner> stream;
+        std::size_t handshake_bytes = 0;
+        std::uint64_t sent_before = 0;
+        bool is_ready = false;
+        std::string why_failed;
+    };
+
+    [[noreturn]] static void throw_failure(std::error_code error, SSL* ssl) {
+        const bool is_ssl = error.category() == asio::error::get_ssl_category();
+        const long verified = SSL_get_verify_result(ssl);
+        if (verified != X509_V_OK)
+            throw Error::with_text(Errc::not_authenticated, X509_verify_cert_error_string(verified));
+        if (is_ssl || error == Errc::not_authenticated || error == asio::ssl::error::stream_truncated)
+            throw Error::with_text(Errc::not_authenticated, error.message());
+        throw std::system_error{error};
+    }
+
+    /// Reads, after the handshake if there was none yet.
+    template <class Buffers>
+    struct Read {
+        std::shared_ptr<State> state;
+        Buffers buffers;
+        enum { begins, shakes_hands, reads } step = begins;
+
+        template <class Self>
+        void operator()(Self& self, std::error_code error = {}, std::size_t count = 0) {
+            if (step == begins && !state->is_ready) {
+                step = shakes_hands;
+                auto& stream = state->stream;
+                return stream.async_handshake(asio::ssl::stream_base::server, std::move(self));
+            }
+            if (step == shakes_hands) {
+                if (!error) error = state->finish_handshake();
+                if (error) return self.complete(failure(*state, error), 0);
+            }
+            if (step != reads) {
+                step = reads;
+                auto& stream = state->stream;
+                return stream.async_read_some(buffers, std::move(self));
+            }
+            if (error == asio::ssl::error::stream_truncated) error = asio::error::eof;  // distwork's bye came before, or not
+            self.complete(error, count);
+        }
+
+        /// Who does not speak TLS, or has not what it takes, is a stranger.
+        static std::error_code failure(State& of, std::error_code error) {
+            if (const long verified = SSL_get_verify_result(of.stream.native_handle()); verified != X509_V_OK)
+                of.why_failed = X509_verify_cert_error_string(verified);
+            else if (error != Errc::not_authenticated) of.why_failed = error.message();
+            const bool is_ssl = error.category() == asio::error::get_ssl_category();
+            return is_ssl || error == asio::ssl::error::stream_truncated ? make_error_code(Errc::not_authenticated) : error;
+        }
+    };
+
+    template <class Buffers>
+    struct Write {
+        std::shared_ptr<State> state;
+        Buffers buffers;
+        bool has_begun = false;
+
+        template <class Self>
+        void operator()(Self& self, std::error_code error = {}, std::size_t count = 0) {
+            if (has_begun) return self.complete(error, count);
+            has_begun = true;
+            state->renew_keys();
+            auto& stream = state->stream;
+            stream.async_write_some(buffers, std::move(self));
+        }
+    };
+
+    std::shared_ptr<State> state_;
+};
+
+}  // namespace distwork::detail
