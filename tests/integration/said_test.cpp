@@ -321,6 +321,38 @@ TEST_CASE("a host that does not resolve is told so, and not asked for credential
     CHECK(ended.find("credentials") == std::string::npos);
 }
 
+TEST_CASE("who leaves the machine in plain text is warned", "[integration]") {
+    asio::io_context io;
+    for (const char* address : {"127.0.0.1", "0.0.0.0"}) {
+        Heard heard;
+        distwork::MasterOptions options;
+        options.address = address;
+        options.insecure_plaintext = true;
+        options.log = heard.log();
+        distwork::Master<> master{io.get_executor(), options};
+        master.start();
+        CHECK(count(heard.all, "warning: 0.0.0.0:") == (options.address == "0.0.0.0" ? 1u : 0u));
+        CHECK(count(heard.all, "is open to everyone who reaches it") == (options.address == "0.0.0.0" ? 1u : 0u));
+    }
+    // Where this machine has an address of a network, a slave that connects to it is warned, once.
+    asio::ip::tcp::resolver resolver{io};
+    std::error_code error;
+    for (const auto& entry : resolver.resolve(asio::ip::host_name(), "", error)) {
+        if (!entry.endpoint().address().is_v4() || entry.endpoint().address().is_loopback()) continue;
+        distwork::Master<> master{io.get_executor(),
+                                  {.address = "0.0.0.0", .insecure_plaintext = true, .log = distwork::NoLog{}}};
+        master.start();
+        Heard heard;
+        auto options = slave_heard_by(heard);
+        options.insecure_plaintext = true;
+        distwork::Slave<> slave{io.get_executor(), entry.endpoint().address().to_string(),
+                                master.local_endpoint().port(), options};
+        slave.start();
+        REQUIRE(run_until(io, [&] { return master.connected_slave_count() == 1; }));
+        CHECK(count(heard.all, "decides what is executed here") == 1);
+    }
+}
+
 TEST_CASE("a master listens where a name of this machine leads, within loopback unless told otherwise",
           "[integration]") {
     asio::io_context io;

@@ -118,6 +118,11 @@ private:
     void begin() {
         scheduler_->master_runs();
         once_.begin("this master");
+        if (authenticates<Transport> || options_.address.empty() || local_endpoint().address().is_loopback()) return;
+        log_(LogLevel::warning, [this] {
+            return to_string(local_endpoint()) +
+                   " is open to everyone who reaches it, in plain text (insecure_plaintext)";
+        });
     }
 
     static asio::awaitable<void> run(std::shared_ptr<MasterCore> self) {

@@ -270,9 +270,16 @@ private:
     }
 
     /// Checks the address to which a host name resolved. *Errors*: Error (needs_credentials).
-    void check_peer(const typename Transport::Socket& socket) const {
-        if (!options_.insecure_plaintext && !remote_endpoint_of(socket).address().is_loopback())
-            throw Error::with_text(Errc::needs_credentials, beyond_this_machine(to_string(remote_endpoint_of(socket))));
+    void check_peer(const typename Transport::Socket& socket) {
+        const auto peer = remote_endpoint_of(socket);
+        if (authenticates<Transport> || peer.address().is_loopback()) return;
+        if (!options_.insecure_plaintext)
+            throw Error::with_text(Errc::needs_credentials, beyond_this_machine(to_string(peer)));
+        if (std::exchange(has_warned_, true)) return;
+        log_(LogLevel::warning, [&] {
+            return "Who answers at " + to_string(peer) +
+                   " decides what is executed here, in plain text (insecure_plaintext)";
+        });
     }
 
     asio::awaitable<void> serve(typename Transport::Socket socket) {
@@ -339,6 +346,7 @@ private:
     std::error_code reason_;       // why the last session ended
     std::string detail_;
     bool stopped_ = false;
+    bool has_warned_ = false;      // of a master beyond this machine
     bool served_ = false;          // the last session was opened
     bool is_unreachable_ = false;  // a whole round over the list has failed since the last session
 

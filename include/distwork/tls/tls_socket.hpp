@@ -118,12 +118,15 @@ private:
             return {};
         }
 
-        /// Ends the connection of a stranger that sends too much.
-        static void count(int is_written, int, int type, const void*, std::size_t size, SSL*, void* self) {
+        /// Ends the connection of a stranger that sends too much: by the length in the head of each record, before
+        /// OpenSSL reads the record.
+        static void count(int is_written, int, int type, const void* head, std::size_t size, SSL*, void* self) {
+            if (is_written || type != SSL3_RT_HEADER || size < 5) return;
             State& state = *static_cast<State*>(self);
-            if (is_written || type == SSL3_RT_HEADER) return;
+            const auto* const bytes = static_cast<const unsigned char*>(head);
+            state.handshake_bytes += size + 256u * bytes[3] + bytes[4];
             std::error_code ignored;
-            if ((state.handshake_bytes += size) > max_handshake_bytes)
+            if (state.handshake_bytes > max_handshake_bytes)
                 static_cast<void>(state.stream.next_layer().close(ignored));
         }
 
@@ -176,7 +179,8 @@ private:
                 auto& stream = state->stream;
                 return stream.async_read_some(buffers, std::move(self));
             }
-            if (error == asio::ssl::error::stream_truncated) error = asio::error::eof;  // distwork's bye came before, or not
+            if (error == asio::ssl::error::stream_truncated)
+                error = asio::error::eof;  // distwork's bye came before, or not
             self.complete(error, count);
         }
 
@@ -186,7 +190,8 @@ private:
                 of.why_failed = X509_verify_cert_error_string(verified);
             else if (error != Errc::not_authenticated) of.why_failed = error.message();
             const bool is_ssl = error.category() == asio::error::get_ssl_category();
-            return is_ssl || error == asio::ssl::error::stream_truncated ? make_error_code(Errc::not_authenticated) : error;
+            return is_ssl || error == asio::ssl::error::stream_truncated ? make_error_code(Errc::not_authenticated)
+                                                                         : error;
         }
     };
 
