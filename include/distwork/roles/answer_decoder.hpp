@@ -1,7 +1,7 @@
 #pragma once
 
-#include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -43,8 +43,8 @@ public:
 
     /// From now on nothing is settled here. Blocks until what is being decoded is delivered. Returns what waits, for the
     /// caller to settle.
-    std::deque<Late> stop() noexcept {
-        std::deque<Late> left;
+    std::list<Late> stop() noexcept {
+        std::list<Late> left;
         std::unique_ptr<typename Transport::WorkPool> pool;
         {
             const std::lock_guard lock{mutex_};
@@ -84,7 +84,7 @@ private:
     std::mutex mutex_;
     // guarded by mutex_
     std::unique_ptr<typename Transport::WorkPool> pool_;
-    std::deque<Late> waiting_;
+    std::list<Late> waiting_;  // an empty std::deque would allocate, also in stop()
     bool is_running_ = false;  // a task is posted, or runs
     bool has_stopped_ = false;
 };
