@@ -81,52 +81,48 @@ private:
     std::uint64_t steps_ = 0;
 };
 
-template <class Map>
-void load_unordered_map(WireInputArchive& archive, Map& map) {
+template <class Container>
+void load_hashed(WireInputArchive& archive, Container& container) {
     cereal::size_type size;
     archive(cereal::make_size_tag(size));
-    map.clear();
+    container.clear();
     HashSteps steps{archive};
+    // Behind an equal key another one is inserted at once; containers of unique keys have no use for such a hint.
+    const auto insert = [&](typename Container::key_type& key, auto&&... mapped) {
+        steps.count(container, key);
+        using Inserted = decltype(container.emplace(std::move(key), std::move(mapped)...));
+        if constexpr (std::is_same_v<Inserted, typename Container::iterator>)
+            container.emplace_hint(container.find(key), std::move(key), std::move(mapped)...);
+        else container.emplace(std::move(key), std::move(mapped)...);
+    };
     for (cereal::size_type i = 0; i < size; ++i) {
-        typename Map::key_type key;
-        typename Map::mapped_type value;
-        archive(cereal::make_map_item(key, value));
-        steps.count(map, key);
-        const auto equal = map.find(key);  // a hint only for containers with equal keys
-        map.emplace_hint(equal, std::move(key), std::move(value));
-    }
-}
-
-template <class Set>
-void load_unordered_set(WireInputArchive& archive, Set& set) {
-    cereal::size_type size;
-    archive(cereal::make_size_tag(size));
-    set.clear();
-    HashSteps steps{archive};
-    for (cereal::size_type i = 0; i < size; ++i) {
-        typename Set::key_type key;
-        archive(key);
-        steps.count(set, key);
-        const auto equal = set.find(key);
-        set.emplace_hint(equal, std::move(key));
+        typename Container::key_type key;
+        if constexpr (requires { typename Container::mapped_type; }) {
+            typename Container::mapped_type value;
+            archive(cereal::make_map_item(key, value));
+            insert(key, value);
+        } else {
+            archive(key);
+            insert(key);
+        }
     }
 }
 
 template <class K, class V, class H, class E, class A>
 void load(WireInputArchive& archive, std::unordered_map<K, V, H, E, A>& map) {
-    load_unordered_map(archive, map);
+    load_hashed(archive, map);
 }
 template <class K, class V, class H, class E, class A>
 void load(WireInputArchive& archive, std::unordered_multimap<K, V, H, E, A>& map) {
-    load_unordered_map(archive, map);
+    load_hashed(archive, map);
 }
 template <class K, class H, class E, class A>
 void load(WireInputArchive& archive, std::unordered_set<K, H, E, A>& set) {
-    load_unordered_set(archive, set);
+    load_hashed(archive, set);
 }
 template <class K, class H, class E, class A>
 void load(WireInputArchive& archive, std::unordered_multiset<K, H, E, A>& set) {
-    load_unordered_set(archive, set);
+    load_hashed(archive, set);
 }
 
 // For an empty std::valarray, cereal would take the address of its first element.
