@@ -1,8 +1,8 @@
 #pragma once
 
-#include <distwork/tls.hpp>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <distwork/tls.hpp>
 
 #include <cstdio>
 #include <memory>
@@ -64,8 +64,8 @@ private:
         X509_gmtime_adj(X509_getm_notAfter(made.get()), until);
         X509_set_pubkey(made.get(), key);
         X509_NAME* const subject = X509_get_subject_name(made.get());
-        X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1,
-                                   0);
+        X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(name.c_str()),
+                                   -1, -1, 0);
         X509* const issuer = is_authority ? made.get() : certificate_.get();
         X509_set_issuer_name(made.get(), X509_get_subject_name(issuer));
         const auto add = [&](int kind, const std::string& value) {

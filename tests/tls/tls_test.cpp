@@ -1,5 +1,5 @@
-#include <distwork/tls.hpp>
 #include <sys/stat.h>
+#include <distwork/tls.hpp>
 
 #include <algorithm>
 #include <asio/io_context.hpp>
@@ -137,7 +137,8 @@ std::size_t hung_up_on(Scene& scene, const std::vector<std::byte>& bytes) {
         std::error_code error;
         while (!error) {
             std::byte some[512];
-            count += co_await from.async_read_some(asio::buffer(some), asio::redirect_error(asio::use_awaitable, error));
+            count +=
+                co_await from.async_read_some(asio::buffer(some), asio::redirect_error(asio::use_awaitable, error));
         }
     }(socket, heard));
     CHECK(scene.master->connected_slave_count() == 0);
@@ -224,7 +225,8 @@ TEST_CASE("certificates of one authority are believed, each in its role", "[tls]
     };
     denied(theirs.issue("other authority", {.usage = "clientAuth"}, &ours), "unable to get local issuer certificate");
     denied(ours.issue("expired", {.usage = "clientAuth", .until = -10}), "certificate has expired");
-    denied(ours.issue("not yet", {.usage = "clientAuth", .until = 7200, .since = 3600}), "certificate is not yet valid");
+    denied(ours.issue("not yet", {.usage = "clientAuth", .until = 7200, .since = 3600}),
+           "certificate is not yet valid");
     denied(of_master, "unsuitable certificate purpose");  // a master is no slave
     denied(ours.issue("any role", {.usage = ""}), "");
     denied(ours.issue("both roles", {.usage = "serverAuth,clientAuth"}), "");
@@ -245,11 +247,13 @@ TEST_CASE("a slave checks its master's certificate, and the name in it", "[tls]"
         const char* says;
     };
     for (const Case& each :
-         {Case{theirs.issue("other authority", {.usage = "serverAuth"}, &ours), "127.0.0.1", "local issuer certificate"},
+         {Case{theirs.issue("other authority", {.usage = "serverAuth"}, &ours), "127.0.0.1",
+               "local issuer certificate"},
           Case{ours.issue("a slave's", {.usage = "clientAuth"}), "127.0.0.1", "unsuitable certificate purpose"},
           Case{ours.issue("any role", {.usage = ""}), "127.0.0.1", "did not prove who it is"},
           Case{ours.issue("expired", {.usage = "serverAuth", .until = -10}), "127.0.0.1", "certificate has expired"},
-          Case{ours.issue("other name", {.usage = "serverAuth", .name = "DNS:example.org"}), "localhost", "hostname mismatch"},
+          Case{ours.issue("other name", {.usage = "serverAuth", .name = "DNS:example.org"}), "localhost",
+               "hostname mismatch"},
           Case{ours.issue("no name", {.usage = "serverAuth", .name = ""}), "localhost", "hostname mismatch"}}) {
         CAPTURE(each.of_master.certificate);
         Scene scene{each.of_master};

@@ -45,9 +45,10 @@ public:
         }
         // OpenSSL asks for this where peers are verified and sessions might be resumed.
         const std::string_view own = "distwork";
-        require(SSL_CTX_set_session_id_context(master_.native_handle(), reinterpret_cast<const unsigned char*>(own.data()),
-                                               static_cast<unsigned>(own.size())),
-                "a secret");
+        require(
+            SSL_CTX_set_session_id_context(master_.native_handle(), reinterpret_cast<const unsigned char*>(own.data()),
+                                           static_cast<unsigned>(own.size())),
+            "a secret");
         SSL_CTX_set_psk_find_session_callback(master_.native_handle(), &find_secret);
         SSL_CTX_set_psk_use_session_callback(slave_.native_handle(), &use_secret);
     }

@@ -46,7 +46,9 @@ public:
     /// \endcond
 
 private:
-    explicit Credentials(std::shared_ptr<const detail::TlsContexts> contexts) { shared_->contexts = std::move(contexts); }
+    explicit Credentials(std::shared_ptr<const detail::TlsContexts> contexts) {
+        shared_->contexts = std::move(contexts);
+    }
 
     struct Shared {
         std::mutex mutex;

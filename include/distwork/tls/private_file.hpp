@@ -30,8 +30,7 @@ inline std::string read_private_file(const std::string& path, std::size_t most_b
     struct stat status {};
     if (::fstat(file, &status) != 0) failed();
     if (!S_ISREG(status.st_mode)) refuse_file(path, "it is no file");
-    if ((status.st_mode & (S_IWGRP | S_IRWXO)) != 0)
-        refuse_file(path, "others can read or write it: chmod 600 it");
+    if ((status.st_mode & (S_IWGRP | S_IRWXO)) != 0) refuse_file(path, "others can read or write it: chmod 600 it");
     std::string bytes(most_bytes + 1, '\0');
     std::size_t size = 0;
     while (size != bytes.size()) {

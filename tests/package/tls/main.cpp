@@ -20,7 +20,8 @@ int main() {
     asio::io_context io;
     Master<RoundRobin, Tls> master{Tls{io.get_executor(), secret_file("farm.key")}, {.log = NoLog{}}};
     master.start();
-    Slave<Tls> slave{Tls{io.get_executor(), secret_file("farm.key")}, {{"127.0.0.1", master.local_endpoint().port()}}, {}};
+    Slave<Tls> slave{
+        Tls{io.get_executor(), secret_file("farm.key")}, {{"127.0.0.1", master.local_endpoint().port()}}, {}};
     slave.start();
     auto sum = master.async_call<add>(1, 2, asio::use_future);
     while (sum.wait_for(std::chrono::seconds{0}) != std::future_status::ready)
