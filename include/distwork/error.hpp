@@ -63,6 +63,8 @@ enum class Errc : std::uint16_t {
     peer_stalled = 44,        ///< the peer took no byte for longer than `stalled_after`
     start_failed = 45,        ///< an on_start function failed on the slave
     not_authenticated = 46,   ///< the peer did not prove who it is, or does not believe this end: see tls.hpp
+    too_many_strangers =
+        47,  ///< the master has `max_strangers` connections of peers that have not introduced themselves
     // arguments
     address_in_use = 64,     ///< another socket listens at the address
     bad_address = 65,        ///< the address does not parse or resolve, or is not of this machine; or a slave has no

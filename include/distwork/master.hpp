@@ -284,7 +284,8 @@ public:
     }
 
     /// Takes over a connected stream socket whose other end is a slave: one end of a socket pair, or an accepted
-    /// connection. *Errors*: throws std::system_error; then the handle is closed.
+    /// connection. A master over Tls takes socket pairs only, and talks there without TLS. *Errors*: throws
+    /// std::system_error; Error (bad_option: the transport does not take it); then the handle is closed.
     void adopt_connection(int handle, ConnectionWatch watch = ConnectionWatch{}) {
         core_->adopt(handle, std::move(watch));
     }
@@ -349,7 +350,7 @@ public:
     }
 
     /// Replaces the selector, also for the works that wait already.
-    void socket_selector(Selector selector) { Factory::socket_selector(*core_, std::move(selector)); }
+    void socket_selector(Selector selector) { core_->socket_selector(std::move(selector)); }
 
     /// The address and port that the master listens on; the port is the one in use if the option was 0. A default
     /// endpoint if it does not listen.
@@ -367,7 +368,10 @@ private:
 
     friend struct detail::PartsOf;
 
-    std::shared_ptr<detail::AnyMaster> core_;
+    explicit Master(std::shared_ptr<detail::SelectingMaster<Selector>> core)
+        : core_{std::move(core)}, scheduler_{core_->scheduler()} {}
+
+    std::shared_ptr<detail::SelectingMaster<Selector>> core_;
     std::shared_ptr<Scheduler> scheduler_;
 };
 

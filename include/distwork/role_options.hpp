@@ -45,7 +45,7 @@ struct MasterOptions {
     std::string name = "master";           ///< told to slaves; bytes after the 256th are cut off
     std::size_t max_slaves = 10'000;       ///< slaves connected at a time; any value
     std::size_t max_strangers = 256;       ///< further connections, of peers that have not introduced themselves yet;
-                                           ///< any value
+                                           ///< of too many, the oldest of the address that has most is closed; positive
     ContainerLimits waiting{};             ///< how much may wait for slaves
     std::size_t slots = 4;                 ///< works of slaves executed at a time; positive, else zero_slots
     std::uint32_t max_slave_works = 4096;  ///< unanswered works of each slave, each of up to link.max_frame_bytes;

@@ -108,6 +108,8 @@ public:
 private:
     friend struct detail::PartsOf;
 
+    explicit Slave(std::shared_ptr<detail::AnySlave> core) : core_{std::move(core)} {}
+
     std::shared_ptr<detail::AnySlave> core_;
 };
 

@@ -100,7 +100,9 @@ MasterOptions without_room() {
 /// A slave that cannot answer: it finds no memory as soon as it is connected.
 class Forgetful final : public SessionHandler<Tcp> {
 public:
-    std::error_code admit(const Greeting&, std::string&) noexcept override { return Errc::wrong_role; }
+    std::error_code admit(const Session<Tcp>&, const Greeting&, std::string&) noexcept override {
+        return Errc::wrong_role;
+    }
     void opened(const SessionPtr& session, const Introduction&, const PeerTypes&) noexcept override {
         session->fail(std::make_exception_ptr(std::bad_alloc{}));
     }

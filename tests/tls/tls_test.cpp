@@ -1,3 +1,4 @@
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <distwork/tls.hpp>
 
@@ -57,9 +58,10 @@ Secret secret_of(char letter) {
 
 /// A master, and what its log says.
 struct Scene {
-    explicit Scene(Credentials credentials) {
+    explicit Scene(Credentials credentials, std::chrono::milliseconds patience = 300ms, std::uint16_t port = 0) {
         MasterOptions options;
-        options.link.handshake_timeout = 300ms;
+        options.port = port;
+        options.link.handshake_timeout = patience;
         options.log = [this](LogLevel, std::string_view line) { log.append(line).push_back('\n'); };
         master.emplace(Tls{io.get_executor(), std::move(credentials)}, std::move(options));
         master->start();
@@ -313,6 +315,142 @@ TEST_CASE("strangers get little time and little room, and hear an alert at most"
     std::memcpy(hello.data() + 5, head, sizeof head);
     CHECK(hung_up_on(scene, hello) <= 16);
     scene.admitted(secret_of('a'));
+}
+
+/// What a slave with these credentials says first.
+std::vector<std::byte> hello_of(const Credentials& credentials) {
+    const std::unique_ptr<SSL, decltype(&SSL_free)> ssl{SSL_new(credentials.contexts()->of_slave().native_handle()),
+                                                        &SSL_free};
+    SSL_set_bio(ssl.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    CHECK(SSL_connect(ssl.get()) < 0);
+    std::vector<std::byte> bytes(4096);
+    const int size = BIO_read(SSL_get_wbio(ssl.get()), bytes.data(), static_cast<int>(bytes.size()));
+    REQUIRE(size > 0);
+    bytes.resize(static_cast<std::size_t>(size));
+    return bytes;
+}
+
+/// Connections from another address of this machine.
+struct Flood {
+    Flood(Scene& scene, std::size_t count, const std::vector<std::byte>& first) {
+        for (std::size_t i = 0; i < count; ++i) {
+            auto& socket = sockets.emplace_back(scene.io, asio::ip::tcp::v4());
+            socket.bind({asio::ip::make_address("127.0.0.2"), 0});
+            socket.connect({asio::ip::address_v4::loopback(), scene.port()});
+            if (!first.empty()) asio::write(socket, asio::buffer(first));
+            socket.non_blocking(true);
+            scene.io.poll();  // the backlog of the kernel is bounded
+        }
+    }
+    /// How many heard something that is no alert.
+    std::size_t answered() {
+        return static_cast<std::size_t>(std::count_if(sockets.begin(), sockets.end(), [](auto& socket) {
+            std::error_code ignored;
+            return socket.available(ignored) > 16;
+        }));
+    }
+    std::size_t closed() {
+        return static_cast<std::size_t>(std::count_if(sockets.begin(), sockets.end(), [](auto& socket) {
+            std::byte bytes[4096];
+            std::error_code error;
+            while (!error) socket.read_some(asio::buffer(bytes), error);
+            return error != asio::error::would_block;
+        }));
+    }
+
+    std::vector<asio::ip::tcp::socket> sockets;
+};
+
+TEST_CASE("a flood of handshakes delays those of its own address", "[tls]") {
+    const support::Folder folder;
+    const Authority authority{folder.path(), "authority"};
+    Scene scene{authority.issue("master", {.usage = "serverAuth"}), 2s};
+    const Credentials own{authority.issue("slave", {.usage = "clientAuth"})};
+    Flood flood{scene, 250, hello_of(own)};
+    scene.admitted(own);
+    CHECK(flood.answered() < 200);  // they take more than a second
+    CHECK(run_until(scene.io, [&] { return flood.closed() == 250; }));
+    CHECK(scene.said("did not introduce itself"));
+}
+
+TEST_CASE("thousands of connections that say nothing, or little, keep no slave out", "[tls]") {
+    Scene scene{secret_of('a')};
+    SlaveOptions options;
+    options.log = NoLog{};
+    Slave<Tls> before{Tls{scene.io.get_executor(), secret_of('a')}, {{"127.0.0.1", scene.port()}}, options};
+    before.start();
+    REQUIRE(run_until(scene.io, [&] { return scene.master->connected_slave_count() == 1; }));
+    Flood silent{scene, 1000, {}};
+    CHECK(run_until(scene.io, [&] { return silent.closed() >= 1000 - 256; }));  // the oldest had to go
+    Flood slow{scene, 200, {std::byte{22}}};
+    Slave<Tls> after{Tls{scene.io.get_executor(), secret_of('a')}, {{"127.0.0.1", scene.port()}}, options};
+    after.start();
+    run(scene.io, [](TlsMaster& asks) -> asio::awaitable<void> {
+        co_await asks.async_wait_for_slaves(2);
+        for (int i = 0; i < 100; ++i) {
+            const std::string answer = co_await asks.async_call<reversed>(std::string{"abc"});
+            CHECK(answer == "cba");
+        }
+    }(*scene.master));
+    CHECK(run_until(scene.io, [&] { return silent.closed() == 1000 && slow.closed() == 200; }));
+    CHECK(scene.master->connected_slave_count() == 2);
+    tls_works::executed = 0;
+}
+
+TEST_CASE("a thousand slaves come back to the next master, each with a handshake", "[tls]") {
+#ifdef _GLIBCXX_ASSERTIONS
+    constexpr std::size_t count = 100;  // under a sanitizer
+#else
+    constexpr std::size_t count = 1000;
+#endif
+    std::optional<Scene> scene{std::in_place, secret_of('a'), 2s};
+    const std::uint16_t port = scene->port();
+    asio::io_context io{1};
+    SlaveOptions options;
+    options.work_executor = WorkExecutor::in_place();
+    options.log = NoLog{};
+    std::vector<std::unique_ptr<Slave<Tls>>> slaves;
+    for (std::size_t i = 0; i < count; ++i) {
+        slaves.push_back(std::make_unique<Slave<Tls>>(Tls{io.get_executor(), secret_of('a')},
+                                                      std::vector<MasterAddress>{{"127.0.0.1", port}}, options));
+        slaves.back()->start();
+    }
+    const auto are_there = [&] {
+        scene->io.poll();
+        io.poll();
+        return scene->master->connected_slave_count() == count;
+    };
+    REQUIRE(run_until(io, are_there));
+    scene.emplace(secret_of('a'), 2s, port);
+    const auto begun = std::chrono::steady_clock::now();
+    CHECK(run_until(io, are_there));
+    const auto took = std::chrono::steady_clock::now() - begun;
+    CHECK(took < 30s);
+}
+
+TEST_CASE("a master over TLS adopts socket pairs, and nothing that comes from elsewhere", "[tls]") {
+    Scene scene{secret_of('a')};
+    int pair[2];
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    scene.master->adopt_connection(pair[0]);
+    SlaveOptions options = scene.once();
+    Slave<> slave{Tcp::over(scene.io.get_executor(), pair[1]), "127.0.0.1", 1, options};
+    slave.start();
+    run(scene.io, [](TlsMaster& asks) -> asio::awaitable<void> {
+        const std::string text(300'000, 'x');
+        const std::string answer = co_await asks.async_call<reversed>(text);
+        CHECK(answer == text);
+    }(*scene.master));
+    tls_works::executed = 0;
+
+    asio::ip::tcp::socket socket{scene.io};
+    socket.connect({asio::ip::address_v4::loopback(), scene.port()});
+    try {
+        scene.master->adopt_connection(socket.release());
+        FAIL("it was adopted");
+    } catch (const Error& error) {
+        CHECK(error.code() == Errc::bad_option);
+    }
 }
 
 TEST_CASE("secrets are renewed while a master runs, and old ones open nothing", "[tls]") {

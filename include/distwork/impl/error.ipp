@@ -57,6 +57,7 @@ DISTWORK_DECL std::string ErrorCategory::message(int value) const {
         case Errc::peer_stalled: return "the peer does not read: it took no byte for longer than stalled_after";
         case Errc::start_failed: return "an on_start function failed on the slave";
         case Errc::not_authenticated: return "the peer did not prove who it is, or does not believe this end";
+        case Errc::too_many_strangers: return "the master has max_strangers connections of peers that it does not know";
         case Errc::bad_credentials: return "a secret or a certificate cannot be used";
         case Errc::address_in_use: return "another socket listens at the address";
         case Errc::bad_address: return "the address does not parse or resolve, or is not of this machine";

@@ -113,6 +113,7 @@ public:
     std::uint64_t tag = 0;       ///< for the role: the id of its socket
     ConnectionWatch watched_by;  ///< for the role
     std::size_t index = 0;       ///< for the role: where it stands in the SessionSet, whose mutex guards it
+    std::uint64_t stranger = 0;  ///< for the role: its number among the Strangers, whose mutex guards it
 
     Traffic traffic() const { return {writer_.bytes(), protocol_.bytes_received(), protocol_.liveness().last_heard()}; }
     /// Whether the peer was accepted: it greeted this end, and the role admitted it.

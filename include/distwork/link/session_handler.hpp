@@ -47,7 +47,7 @@ public:
     virtual ~SessionHandler() = default;
 
     /// A slave said hello to a master. An error refuses it; `text` says why.
-    virtual std::error_code admit(const Greeting& hello, std::string& text) = 0;
+    virtual std::error_code admit(const Session<Transport>& session, const Greeting& hello, std::string& text) = 0;
     /// The session was opened: from now on works may be sent in both directions.
     virtual void opened(const SessionPtr& session, const Introduction& peer, const PeerTypes& types) = 0;
     /// The peer's table of types grew.

@@ -179,7 +179,7 @@ private:
 
     bool on_greeting(const Frame& frame) {
         auto step = handshake_.take(frame.header.kind, frame.body, [&](const Greeting& hello, std::string& text) {
-            return has_known_flags(frame.header) ? handler_->admit(hello, text) : Errc::protocol_violation;
+            return has_known_flags(frame.header) ? handler_->admit(session_, hello, text) : Errc::protocol_violation;
         });
         if (step.reply != FrameKind{}) session_.send_control(step.reply, step.body);
         if (step.error) {

@@ -58,6 +58,16 @@ protected:
     ~AnyMaster() = default;
 };
 
+/// The same of a Master whose selector is known, over any transport.
+template <class Selector>
+class SelectingMaster : public AnyMaster {
+public:
+    virtual void socket_selector(Selector selector) = 0;
+
+protected:
+    ~SelectingMaster() = default;
+};
+
 /// Completes `handler` when at least `count` slaves are connected, and, if `leaver` is not 0, that slave has left.
 /// *Errors*: Error (stopped, cancelled).
 template <class Handler>
@@ -79,10 +89,10 @@ template <class Selector, class Transport, int major = DISTWORK_VERSION_MAJOR, i
           int patch = DISTWORK_VERSION_PATCH, int with_asio = asio_version>
 struct MasterFactory {
     /// *Errors*: Error (address_in_use, bad_address, needs_credentials, zero_slots, bad_option, duplicate_type).
-    static std::shared_ptr<AnyMaster> make(Transport transport, MasterOptions options, Selector selector);
-    static std::shared_ptr<AnyMaster> make(asio::any_io_executor executor, MasterOptions options, Selector selector);
-    /// Replaces the selector of a master that was made with the same selector and transport.
-    static void socket_selector(AnyMaster& master, Selector selector);
+    static std::shared_ptr<SelectingMaster<Selector>> make(Transport transport, MasterOptions options,
+                                                           Selector selector);
+    static std::shared_ptr<SelectingMaster<Selector>> make(asio::any_io_executor executor, MasterOptions options,
+                                                           Selector selector);
 };
 
 }  // namespace distwork::detail

@@ -68,6 +68,7 @@ inline MasterOptions checked(MasterOptions options, const Log& otherwise) {
     options.link = checked(options.link);
     require(options.slots != 0, "MasterOptions::slots must be positive", Errc::zero_slots);
     require(options.max_slave_works != 0, "MasterOptions::max_slave_works must be positive");
+    require(options.max_strangers != 0, "MasterOptions::max_strangers must be positive");
     require(!options.work_executor.is_in_place(),
             "MasterOptions::work_executor must be a pool or the application's executor, not in place");
     options.log = guarded(options.log ? std::move(options.log) : otherwise);

@@ -35,14 +35,16 @@ public:
     /// A default endpoint if it does not listen.
     asio::ip::tcp::endpoint local_endpoint() const noexcept { return local_endpoint_; }
 
-    /// Accepts until the listener is closed, and calls `accepted(Socket)`. If accepting or `accepted` throws, calls
-    /// `failed(text)` with the reason, pauses (10 ms, doubling to 500 ms) and goes on. *Errors*: Error (cancelled).
-    template <class Accepted, class Failed>
-    asio::awaitable<void> run(Accepted accepted, Failed failed) {
+    /// Accepts until the listener is closed, and calls `accepted(Socket)`; while `is_full()`, connections wait in the
+    /// backlog of the system. If accepting or `accepted` throws, calls `failed(text)` with the reason, pauses (10 ms,
+    /// doubling to 500 ms) and goes on. *Errors*: Error (cancelled).
+    template <class IsFull, class Accepted, class Failed>
+    asio::awaitable<void> run(IsFull is_full, Accepted accepted, Failed failed) {
         unsigned failures = 0;
         while (is_open()) {
             std::exception_ptr error;
             try {
+                while (is_full() && is_open()) co_await pause(timer_, look_again_after);
                 accepted(co_await transport_.accept(*acceptor_));
                 failures = 0;
             } catch (...) {
@@ -65,6 +67,7 @@ public:
 
 private:
     static constexpr auto shortest_pause = std::chrono::milliseconds{10};
+    static constexpr auto look_again_after = std::chrono::milliseconds{5};
     static constexpr auto longest_pause = std::chrono::milliseconds{500};
 
     bool is_open() const { return acceptor_ && acceptor_->is_open(); }

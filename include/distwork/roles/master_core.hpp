@@ -31,7 +31,8 @@ namespace distwork::detail {
 ///
 /// *Lifetime*: shared by the Master and by its coroutines.
 template <class Selector, class Transport>
-class MasterCore final : public AnyMaster, public std::enable_shared_from_this<MasterCore<Selector, Transport>> {
+class MasterCore final : public SelectingMaster<Selector>,
+                         public std::enable_shared_from_this<MasterCore<Selector, Transport>> {
     using Works = Scheduler<Selector, Transport>;
     using Sessions = SlaveSessions<Selector, Transport>;
     using WaiterPtr = std::shared_ptr<SlaveWaiters::AnyWaiter>;
@@ -58,7 +59,7 @@ public:
 
     void adopt(int handle, ConnectionWatch watch) override {
         if constexpr (requires { transport_.adopt(handle); }) {
-            sessions_->begin(transport_.adopt(handle), std::move(watch));
+            sessions_->adopted(transport_.adopt(handle), std::move(watch));
         } else {
             static_cast<void>(handle), static_cast<void>(watch);
             throw Error::with_text(Errc::bad_option, "this transport adopts no connections");
@@ -79,7 +80,7 @@ public:
         session->leave(Errc::draining, "the master disconnects it");
         return true;
     }
-    void socket_selector(Selector selector) { scheduler_->socket_selector(std::move(selector)); }
+    void socket_selector(Selector selector) override { scheduler_->socket_selector(std::move(selector)); }
 
     std::vector<Waiting> waiting() const override {
         std::vector<Waiting> all = scheduler_->container().waiting();
@@ -131,9 +132,10 @@ private:
     }
 
     static asio::awaitable<void> run_begun(std::shared_ptr<MasterCore> self) {
-        auto accepted = [&self](typename Transport::Socket socket) { self->sessions_->begin(std::move(socket)); };
+        auto accepted = [&self](typename Transport::Socket socket) { self->sessions_->accepted(std::move(socket)); };
+        auto is_full = [&self] { return self->sessions_->has_too_many_strangers(); };
         auto failed = [&self](const std::string& text) { self->log_(LogLevel::warning, "accepting failed: " + text); };
-        co_await surely([&] { return self->listener_.run(accepted, failed); });
+        co_await surely([&] { return self->listener_.run(is_full, accepted, failed); });
         co_await self->shutdown_.ended("a master's run");
     }
 
@@ -201,22 +203,16 @@ private:
 };
 
 template <class Selector, class Transport, int major, int minor, int patch, int with_asio>
-std::shared_ptr<AnyMaster> MasterFactory<Selector, Transport, major, minor, patch, with_asio>::make(
+std::shared_ptr<SelectingMaster<Selector>> MasterFactory<Selector, Transport, major, minor, patch, with_asio>::make(
     Transport transport, MasterOptions options, Selector selector) {
     return std::make_shared<MasterCore<Selector, Transport>>(std::move(transport), std::move(options),
                                                              std::move(selector));
 }
 
 template <class Selector, class Transport, int major, int minor, int patch, int with_asio>
-std::shared_ptr<AnyMaster> MasterFactory<Selector, Transport, major, minor, patch, with_asio>::make(
+std::shared_ptr<SelectingMaster<Selector>> MasterFactory<Selector, Transport, major, minor, patch, with_asio>::make(
     asio::any_io_executor executor, MasterOptions options, Selector selector) {
     return make(Transport{std::move(executor)}, std::move(options), std::move(selector));
-}
-
-template <class Selector, class Transport, int major, int minor, int patch, int with_asio>
-void MasterFactory<Selector, Transport, major, minor, patch, with_asio>::socket_selector(AnyMaster& master,
-                                                                                         Selector selector) {
-    static_cast<MasterCore<Selector, Transport>&>(master).socket_selector(std::move(selector));
 }
 
 }  // namespace distwork::detail

@@ -18,10 +18,10 @@ class SessionSet {
 public:
     using SessionPtr = std::shared_ptr<Session<Transport>>;
 
-    /// False: there are `most` sessions already, or `take` was called.
-    bool add(const SessionPtr& session, std::size_t most) {
+    /// False: `take` was called.
+    bool add(const SessionPtr& session) {
         const std::lock_guard lock{mutex_};
-        if (ended_ || sessions_.size() >= most) return false;
+        if (ended_) return false;
         session->index = sessions_.size();
         sessions_.push_back(session);
         return true;

@@ -104,7 +104,9 @@ public:
 
     // SessionHandler: session strand, which is the slave's
 
-    std::error_code admit(const Greeting&, std::string&) override { return Errc::wrong_role; }
+    std::error_code admit(const Session<Transport>&, const Greeting&, std::string&) override {
+        return Errc::wrong_role;
+    }
 
     void opened(const SessionPtr& session, const Introduction&, const PeerTypes&) override {
         served_ = connected_ = true;

@@ -36,6 +36,7 @@
 #include "session_set.hpp"
 #include "slave_waiters.hpp"
 #include "start_works.hpp"
+#include "strangers.hpp"
 
 namespace distwork::detail {
 
@@ -58,13 +59,13 @@ public:
           transport_{std::move(transport)},
           strand_{strand},
           max_slaves_{options.max_slaves},
-          max_strangers_{options.max_strangers},
           scheduler_{std::move(scheduler)},
           container_{scheduler_->container()},
           accepted_{transport_, options.work_executor, options.slots},
           starts_{std::make_shared<StartWorks>(scheduler_, start_actions())},
           decoder_{std::make_shared<AnswerDecoder<Transport>>(
-              transport_, [to = scheduler_](auto settled) { complete(*to, std::move(settled)); })} {}
+              transport_, [to = scheduler_](auto settled) { complete(*to, std::move(settled)); })},
+          strangers_{options.max_strangers} {}
 
     void accept_work(const WorkType& type) { accepted_.accept(settings_->types->registry().own(type)); }
     void accept_submission(const WorkType& type) { submitted_.insert(settings_->types->registry().own(type)); }
@@ -110,20 +111,20 @@ public:
     /// Whether all works of slaves were executed. If not, `then` is called once they were.
     bool are_works_done(std::function<void()> then) const { return accepted_.are_done(std::move(then)); }
 
-    /// A connection was accepted, or adopted. *Errors*: std::bad_alloc.
-    void begin(typename Transport::Socket socket, ConnectionWatch watch = {}) {
-        const auto strand = socket.get_executor();
-        auto session = std::make_shared<Session<Transport>>(transport_, scheduler_->executor(), std::move(socket),
-                                                            settings_, self());
-        session->watched_by = std::move(watch);
-        if (!sessions_.add(session, max_slaves_ + max_strangers_)) return;
-        const auto begin = [&] {
-            asio::co_spawn(strand, Session<Transport>::run(session), [session](const std::exception_ptr&) {});
-        };
-        const auto failed = exception_of(begin);
-        if (!failed) return;
-        sessions_.remove(*session);
-        std::rethrow_exception(failed);
+    /// Nobody more should be accepted now.
+    bool has_too_many_strangers() { return strangers_.is_full(transport_.now()); }
+
+    /// A connection was accepted. *Errors*: std::bad_alloc.
+    void accepted(typename Transport::Socket socket) {
+        begin(std::move(socket), {}, [this](const SessionPtr& session) {
+            if (const auto displaced = strangers_.add(session, transport_.now()))
+                displaced->close(Errc::too_many_strangers);
+        });
+    }
+
+    /// The application handed over a connection of a slave that it knows. *Errors*: std::bad_alloc.
+    void adopted(typename Transport::Socket socket, ConnectionWatch watch) {
+        begin(std::move(socket), std::move(watch), [](const SessionPtr&) {});
     }
 
     /// Settles everything, tells all slaves that the master leaves, and ends their sessions. None begins any more.
@@ -140,7 +141,8 @@ public:
 
     // SessionHandler: session strands
 
-    std::error_code admit(const Greeting&, std::string& text) override {
+    std::error_code admit(const Session<Transport>& session, const Greeting&, std::string& text) override {
+        if constexpr (authenticates<Transport>) strangers_.remove(session);  // else anyone can say hello
         if (++seats_ <= max_slaves_) return {};
         --seats_;
         text = "max_slaves is " + std::to_string(max_slaves_);
@@ -160,6 +162,7 @@ public:
         information.connected_since = transport_.now();
         information.last_heard = information.connected_since;
         information.starting = true;
+        strangers_.remove(*session);
         session->tag = container_.add_socket(session, std::move(information), types.known(), peer.window,
                                              peer.max_frame_bytes, peer.held_slots);
         log(*session, LogLevel::info, [&] { return "Connected from: " + session->description(); });
@@ -244,6 +247,7 @@ public:
     void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
                 std::vector<std::shared_ptr<Call>> unanswered) noexcept override {
         if (session->accepted()) --seats_;
+        strangers_.remove(*session);
         const std::string text = surely([&] {
             const auto& how_ended = session->watched_by.how_ended;
             const bool is_asked = how_ended && (!is_clean_end(reason) || !unanswered.empty());
@@ -272,13 +276,31 @@ public:
             post_surely(strand_, [self = self()] { self->wake_waiters(); });
         }
         scheduler_->notice();
-        log(*session, is_loss ? LogLevel::warning : LogLevel::info, [&] {
+        const bool is_bad = is_loss || reason == make_error_code(Errc::not_authenticated);
+        log(*session, is_bad ? LogLevel::warning : LogLevel::info, [&] {
             return "Disconnected from: " + session->description() + ": " + text +
                    (again == 0 ? "" : "; works that go to others: " + std::to_string(again));
         });
     }
 
 private:
+    template <class Announce>
+    void begin(typename Transport::Socket socket, ConnectionWatch watch, Announce announce) {
+        const auto strand = socket.get_executor();
+        const auto session = std::make_shared<Session<Transport>>(transport_, scheduler_->executor(), std::move(socket),
+                                                                  settings_, self());
+        session->watched_by = std::move(watch);
+        if (!sessions_.add(session)) return;
+        const auto failed = exception_of([&] {
+            announce(session);
+            asio::co_spawn(strand, Session<Transport>::run(session), [session](const std::exception_ptr&) {});
+        });
+        if (!failed) return;
+        strangers_.remove(*session);
+        sessions_.remove(*session);
+        std::rethrow_exception(failed);
+    }
+
     typename StartWorks::Actions start_actions() {
         StartWorks::Actions actions;
         actions.hold = [scheduler = scheduler_](std::uint64_t socket) { scheduler->container().start(socket); };
@@ -320,6 +342,7 @@ private:
             give_up(session);
             end_session(*session);
         }
+        strangers_.clear();
         for (auto& late : decoder_->stop()) {
             std::vector<std::shared_ptr<Call>> calls;
             surely([&] { calls.reserve(late.answers.size()); });
@@ -343,7 +366,6 @@ private:
     Transport transport_;
     const typename Transport::Strand strand_;
     const std::size_t max_slaves_;
-    const std::size_t max_strangers_;
     const std::shared_ptr<Works> scheduler_;
     SocketContainer<Selector>& container_;  // the scheduler's
 
@@ -355,6 +377,7 @@ private:
     TypeSet submitted_;                  // types that works on slaves may submit
     std::atomic<std::size_t> seats_{0};  // slaves that were admitted and have not left
     SessionSet<Transport> sessions_;
+    Strangers<Session<Transport>> strangers_;
 };
 
 }  // namespace distwork::detail

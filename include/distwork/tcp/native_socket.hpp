@@ -42,6 +42,17 @@ inline void close_handle(int handle) noexcept {
 }
 #endif
 
+/// Whether the other end of this socket can only be on this machine, as that of a socket pair is.
+inline bool is_local([[maybe_unused]] int handle) noexcept {
+#ifdef _WIN32
+    return false;
+#else
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    return ::getsockname(handle, reinterpret_cast<sockaddr*>(&address), &size) == 0 && address.ss_family == AF_UNIX;
+#endif
+}
+
 /// Gives the socket a handle. Closes the handle on failure.
 template <class Socket>
 std::error_code assign(Socket& socket, const asio::ip::tcp& protocol, int handle) {

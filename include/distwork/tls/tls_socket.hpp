@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -8,15 +10,18 @@
 #include <utility>
 
 #include "../base/asio.hpp"
+#include "../base/surely.hpp"
+#include "../base/type_name.hpp"
 #include "../error.hpp"
 #include "../transport.hpp"
 #include "contexts.hpp"
+#include "handshake_turns.hpp"
 #include "openssl.hpp"
 
 namespace distwork::detail {
 
-/// A connection over TLS. A master's end shakes hands when it is first read, so that accepting waits for nobody; a
-/// slave's before it is used.
+/// A connection over TLS. A master's end shakes hands when it is first read, so that accepting waits for nobody, and when
+/// its turn comes after its peer has said something; a slave's before it is used.
 ///
 /// *Executor*: its strand. OpenSSL's stream is shared with the operations under way, which may end after the socket.
 class TlsSocket {
@@ -30,8 +35,17 @@ public:
     /// Both ends take new keys when so many bytes were sent. AES-GCM is safe for about 2^24.5 full records: RFC 8446, 5.5.
     static constexpr std::uint64_t bytes_a_key = std::uint64_t{64} << 30;
 
-    TlsSocket(Inner socket, std::shared_ptr<const TlsContexts> contexts, bool is_master)
-        : state_{std::make_shared<State>(std::move(socket), std::move(contexts), is_master)} {}
+    /// `turns`: for a master's end; null: it is a slave's.
+    TlsSocket(Inner socket, std::shared_ptr<const TlsContexts> contexts, std::shared_ptr<HandshakeTurns> turns)
+        : state_{std::make_shared<State>(std::move(socket), std::move(contexts), std::move(turns))} {}
+
+    /// A connection without TLS, to a peer that the application knows.
+    static TlsSocket plain(Inner socket, std::shared_ptr<const TlsContexts> contexts) {
+        TlsSocket made{std::move(socket), std::move(contexts), nullptr};
+        made.state_->is_plain = made.state_->is_ready = true;
+        return made;
+    }
+
     TlsSocket(TlsSocket&&) noexcept = default;
     TlsSocket& operator=(TlsSocket&& other) noexcept {
         state_.swap(other.state_);
@@ -55,7 +69,7 @@ public:
 
     /// Ends the connection without a farewell of TLS: that of distwork is the frame bye.
     std::error_code close(std::error_code& error) {
-        static_cast<void>(state_->stream.next_layer().close(error));
+        state_->close(error);
         return error;
     }
 
@@ -64,7 +78,8 @@ public:
 
     /// What is written is first encrypted: it is written asynchronously.
     template <class Buffers>
-    std::size_t write_some(const Buffers&, std::error_code& error) {
+    std::size_t write_some(const Buffers& buffers, std::error_code& error) {
+        if (state_->is_plain) return state_->stream.next_layer().write_some(buffers, error);
         error = asio::error::would_block;
         return 0;
     }
@@ -103,17 +118,17 @@ public:
 
 private:
     struct State {
-        State(Inner socket, std::shared_ptr<const TlsContexts> of, bool is_masters)
+        State(Inner socket, std::shared_ptr<const TlsContexts> of, std::shared_ptr<HandshakeTurns> masters_turns)
             : contexts{std::move(of)},
-              is_master{is_masters},
-              stream{std::move(socket), is_master ? contexts->of_master() : contexts->of_slave()} {
+              turns{std::move(masters_turns)},
+              stream{std::move(socket), turns ? contexts->of_master() : contexts->of_slave()} {
             SSL_set_msg_callback(stream.native_handle(), &count);
             SSL_set_msg_callback_arg(stream.native_handle(), this);
         }
 
         std::error_code finish_handshake() noexcept {
             SSL_set_msg_callback(stream.native_handle(), nullptr);
-            if (!contexts->is_proven(stream.native_handle(), is_master)) return Errc::not_authenticated;
+            if (!contexts->is_proven(stream.native_handle(), turns != nullptr)) return Errc::not_authenticated;
             is_ready = true;
             return {};
         }
@@ -126,8 +141,17 @@ private:
             const auto* const bytes = static_cast<const unsigned char*>(head);
             state.handshake_bytes += size + 256u * bytes[3] + bytes[4];
             std::error_code ignored;
-            if (state.handshake_bytes > max_handshake_bytes)
-                static_cast<void>(state.stream.next_layer().close(ignored));
+            if (state.handshake_bytes > max_handshake_bytes) state.close(ignored);
+        }
+
+        void close(std::error_code& error) {
+            is_closed = true;
+            static_cast<void>(stream.next_layer().close(error));
+        }
+
+        /// What a processor takes for a master's part of a handshake, about.
+        std::chrono::microseconds cost() const {
+            return std::chrono::microseconds{contexts->uses_secrets() ? 300 : 3000};
         }
 
         void renew_keys() {
@@ -138,11 +162,13 @@ private:
         }
 
         const std::shared_ptr<const TlsContexts> contexts;  // outlives the stream
-        const bool is_master;
+        const std::shared_ptr<HandshakeTurns> turns;        // null: a slave's end
+        std::atomic<bool> is_closed{false};
         asio::ssl::stream<Inner> stream;
         std::size_t handshake_bytes = 0;
         std::uint64_t sent_before = 0;
         bool is_ready = false;
+        bool is_plain = false;  // nothing is encrypted
         std::string why_failed;
     };
 
@@ -156,18 +182,45 @@ private:
         throw std::system_error{error};
     }
 
+    /// Goes on with `self` when its turn comes.
+    template <class Self>
+    class Turn final : public WaitingHandshake, public std::enable_shared_from_this<Turn<Self>> {
+    public:
+        Turn(std::shared_ptr<State> state, Self self) : state_{std::move(state)}, self_{std::move(self)} {}
+
+        bool is_open() const noexcept override { return !state_->is_closed; }
+        void begin() noexcept override { go(is_open() ? std::error_code{} : asio::error::operation_aborted); }
+        void go(std::error_code error) noexcept {
+            post_surely(state_->stream.get_executor(),
+                        [turn = this->shared_from_this(), error] { turn->self_(error); });
+        }
+
+    private:
+        std::shared_ptr<State> state_;
+        Self self_;
+    };
+
     /// Reads, after the handshake if there was none yet.
     template <class Buffers>
     struct Read {
         std::shared_ptr<State> state;
         Buffers buffers;
-        enum { begins, shakes_hands, reads } step = begins;
+        enum { begins, waits_for_bytes, waits_for_turn, shakes_hands, reads } step = begins;
 
         template <class Self>
         void operator()(Self& self, std::error_code error = {}, std::size_t count = 0) {
+            auto& stream = state->stream;
             if (step == begins && !state->is_ready) {
+                step = waits_for_bytes;
+                return stream.next_layer().async_wait(Inner::wait_read, std::move(self));
+            }
+            if ((step == waits_for_bytes || step == waits_for_turn) && error) return self.complete(error, 0);
+            if (step == waits_for_bytes) {
+                step = waits_for_turn;
+                return wait_for_turn(self);
+            }
+            if (step == waits_for_turn) {
                 step = shakes_hands;
-                auto& stream = state->stream;
                 return stream.async_handshake(asio::ssl::stream_base::server, std::move(self));
             }
             if (step == shakes_hands) {
@@ -176,12 +229,23 @@ private:
             }
             if (step != reads) {
                 step = reads;
-                auto& stream = state->stream;
+                if (state->is_plain) return stream.next_layer().async_read_some(buffers, std::move(self));
                 return stream.async_read_some(buffers, std::move(self));
             }
             if (error == asio::ssl::error::stream_truncated)
                 error = asio::error::eof;  // distwork's bye came before, or not
             self.complete(error, count);
+        }
+
+        template <class Self>
+        void wait_for_turn(Self& self) {
+            const auto kept = state;  // this object is moved from
+            std::error_code ignored;
+            const auto address = kept->stream.next_layer().remote_endpoint(ignored).address();
+            std::shared_ptr<Turn<Self>> turn;
+            if (exception_of([&] { turn = std::make_shared<Turn<Self>>(kept, std::move(self)); }))
+                return self.complete(asio::error::no_memory, 0);
+            if (exception_of([&] { kept->turns->wait(address, kept->cost(), turn); })) turn->go(asio::error::no_memory);
         }
 
         /// Who does not speak TLS, or has not what it takes, is a stranger.
@@ -205,8 +269,9 @@ private:
         void operator()(Self& self, std::error_code error = {}, std::size_t count = 0) {
             if (has_begun) return self.complete(error, count);
             has_begun = true;
-            state->renew_keys();
             auto& stream = state->stream;
+            if (state->is_plain) return stream.next_layer().async_write_some(buffers, std::move(self));
+            state->renew_keys();
             stream.async_write_some(buffers, std::move(self));
         }
     };

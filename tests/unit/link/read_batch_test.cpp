@@ -59,7 +59,7 @@ public:
     }
     std::shared_ptr<WorkQueue<Clock>> works() noexcept override { return works_; }
 
-    std::error_code admit(const Greeting&, std::string&) override { return {}; }
+    std::error_code admit(const Session<Clock>&, const Greeting&, std::string&) override { return {}; }
     void opened(const SessionPtr&, const Introduction&, const PeerTypes&) override {}
     void types_changed(const SessionPtr&, const PeerTypes&) override {}
     bool accepts(const WorkType&) const override { return true; }

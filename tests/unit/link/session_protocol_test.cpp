@@ -102,7 +102,7 @@ using Strings = std::vector<std::string>;
 /// A role that notes what its session tells it.
 class Role final : public SessionHandler<Paper> {
 public:
-    std::error_code admit(const Greeting& hello, std::string& text) override {
+    std::error_code admit(const Session<Paper>&, const Greeting& hello, std::string& text) override {
         log.push_back("admit " + hello.name);
         if (refuses) text = "no room";
         return refuses;
