@@ -7,4 +7,5 @@ if(NOT distwork_tls_FOUND)
 elseif(NOT TARGET distwork::tls)
   add_library(distwork::tls INTERFACE IMPORTED)
   target_link_libraries(distwork::tls INTERFACE distwork::distwork OpenSSL::SSL OpenSSL::Crypto)
+  target_compile_definitions(distwork::tls INTERFACE DISTWORK_TLS)  # program.hpp then takes secrets
 endif()

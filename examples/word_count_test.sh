@@ -28,3 +28,23 @@ port=$((20000 + RANDOM % 10000))
 "$program" "$@" --distwork-slaves=0 --distwork-listen=127.0.0.1:$port | diff "$folder/expected" -
 wait $!
 echo "the same by a slave from elsewhere"
+
+# The same with a secret, and a slave with another one, which is not let in
+if [[ ${WITH_TLS:-} ]]; then
+    for name in ours theirs; do (umask 077 && head -c 32 /dev/urandom >"$folder/$name.key"); done
+    "$program" --distwork-slave-of=127.0.0.1:$port --distwork-secret="$folder/theirs.key" 2>"$folder/theirs.log" &
+    stranger=$!
+    "$program" --distwork-slave-of=127.0.0.1:$port --distwork-secret="$folder/ours.key" &
+    ours=$!
+    "$program" "$@" --distwork-slaves=0 --distwork-listen=0.0.0.0:$port --distwork-secret="$folder/ours.key" |
+        diff "$folder/expected" -
+    wait $ours
+    kill $stranger
+    "$program" "$@" --distwork-slaves=2 --distwork-secret="$folder/ours.key" | diff "$folder/expected" -
+    chmod o+r "$folder/ours.key"
+    status=0
+    "$program" "$@" --distwork-secret="$folder/ours.key" 2>"$folder/errors" || status=$?
+    grep -F "$folder/ours.key" "$folder/errors"
+    ((status == 2))
+    echo "the same with a secret"
+fi

@@ -22,6 +22,16 @@
 #include "submit_options.hpp"
 #include "work_group.hpp"
 
+// A program that links distwork::tls can have a secret. All of its files that use Program must know that.
+#ifdef DISTWORK_TLS
+#include "program/tls_roles.hpp"
+#define DISTWORK_LOAD_SECRET &detail::TlsRoles::load
+DISTWORK_ALIKE("distwork_files_have_program_with_and_without_tls", "with")
+#else
+#define DISTWORK_LOAD_SECRET nullptr
+DISTWORK_ALIKE("distwork_files_have_program_with_and_without_tls", "without")
+#endif
+
 namespace distwork {
 
 /// A program whose functions run on many processes: on those of this machine, and on slaves from elsewhere.
@@ -30,6 +40,9 @@ namespace distwork {
 /// processor: a process of this very program, which never leaves the constructor. `--distwork-help` lists the options;
 /// each can also be given in the environment, `--distwork-listen` as `DISTWORK_LISTEN`. A wrong option is said in a
 /// sentence, and ends the process with status 2.
+///
+/// With `--distwork-secret=FILE` the master and its slaves from elsewhere prove to each other that they have the secret in
+/// that file (tls.hpp). The program must link distwork::tls for that.
 ///
 /// The first Ctrl-C or SIGTERM admits nothing more: what runs finishes, what waits is over, and the loop over a map ends
 /// early. The second ends the process at once.
@@ -40,7 +53,7 @@ class Program {
 public:
     /// Starts the master and the slaves. Does not return in a process that is a slave: it ends there. *Errors*: throws
     /// Error (address_in_use, bad_address, needs_credentials, duplicate_type), std::system_error.
-    Program(int& argc, char** argv) : core_{detail::start_program(argc, argv)} {}
+    Program(int& argc, char** argv) : core_{detail::start_program(argc, argv, DISTWORK_LOAD_SECRET)} {}
     Program(const Program&) = delete;
     Program& operator=(const Program&) = delete;
     ~Program() { detail::end_program(*core_); }

@@ -1,9 +1,13 @@
 #pragma once
 
+#include <asio/io_context.hpp>
+#include <functional>
 #include <string>
 #include <vector>
 
+#include "base/asio.hpp"
 #include "base/separate.hpp"
+#include "fwd.hpp"
 #include "process_limits.hpp"
 #include "program/child_mark.hpp"
 #include "role_options.hpp"
@@ -19,6 +23,9 @@ namespace distwork {
 DISTWORK_DECL int run_slave(std::vector<MasterAddress> masters, SlaveOptions options, ProcessLimits limits = {});
 
 namespace detail {
+
+/// The same with a slave that `make` makes.
+DISTWORK_DECL int run_slave_made_by(const std::function<Slave<>(asio::io_context&)>& make, ProcessLimits limits = {});
 
 /// Runs the slave that a LocalSlaves started this process for, and ends the process.
 [[noreturn]] DISTWORK_DECL void run_child(const ChildMark& mark);

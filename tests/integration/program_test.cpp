@@ -161,6 +161,7 @@ TEST_CASE("a program takes its own options, and says what is wrong with one") {
     CHECK(wrong("--distwork-slaves") == "--distwork-slaves needs a value: N\n");
     CHECK(wrong("--distwork-listen=5000") == "--distwork-listen: \"5000\" is not an address and a port, HOST:PORT\n");
     CHECK(wrong("--distwork-help=1") == "--distwork-help takes no value\n");
+    CHECK(contains(shell("exec $program sum --distwork-secret=x"), "built without TLS. It needs OpenSSL"));
     const Result help = shell("exec $program sum --distwork-help");
     CHECK(help.status == 0);
     CHECK(contains(help, "--distwork-slave-of=HOST:PORT"));

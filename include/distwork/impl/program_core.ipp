@@ -21,6 +21,7 @@
 #include "../program/child_mark.hpp"
 #include "../program/program_core.hpp"
 #include "../run_slave.hpp"
+#include "../slave.hpp"
 #include "../transport.hpp"
 
 namespace distwork::detail {
@@ -44,7 +45,8 @@ struct CurrentProgram {
     }
 };
 
-DISTWORK_DECL ProgramCore::ProgramCore(const ProgramOptions& options) : progress_{options.progress} {
+DISTWORK_DECL ProgramCore::ProgramCore(const ProgramOptions& options, const SecureRoles* secure)
+    : progress_{options.progress} {
     const Log log = ConsoleLog{options.log};
     MasterOptions master;
     master.address = options.listen_address;
@@ -52,7 +54,8 @@ DISTWORK_DECL ProgramCore::ProgramCore(const ProgramOptions& options) : progress
     master.insecure_plaintext = options.insecure_plaintext;
     if (!options.name.empty()) master.name = options.name;
     master.log = log;
-    master_.emplace(io_.get_executor(), std::move(master));
+    if (secure) master_.emplace(PartsOf::of_core<Master<>>(secure->master(io_.get_executor(), std::move(master))));
+    else master_.emplace(io_.get_executor(), std::move(master));
     master_->start();
     watch_signals();
     if (options.slaves != 0u) {
@@ -130,12 +133,18 @@ DISTWORK_DECL void ProgramCore::end_once() noexcept {
     io_.poll();  // what completed at the end
 }
 
-DISTWORK_DECL std::shared_ptr<ProgramCore> start_program(int& argc, char** argv) {
+DISTWORK_DECL std::shared_ptr<ProgramCore> start_program(int& argc, char** argv, LoadSecret load) {
     ProgramOptions options;
+    std::shared_ptr<const SecureRoles> secure;
     try {
         const auto mark = ChildMark::take();
         if (mark) run_child(*mark);
         options = ProgramOptions::take(argc, argv, [](const char* name) -> const char* { return std::getenv(name); });
+        if (!options.secret.empty() && !load)
+            throw Error::with_text(Errc::bad_option,
+                                   "--distwork-secret: this program was built without TLS. It needs OpenSSL (Debian, "
+                                   "Ubuntu: libssl-dev), and links the CMake target distwork::tls");
+        if (!options.secret.empty()) secure = load(options.secret);
     } catch (const Error& error) {
         std::fprintf(stderr, "%s\n", error.what());
         std::exit(2);
@@ -147,7 +156,7 @@ DISTWORK_DECL std::shared_ptr<ProgramCore> start_program(int& argc, char** argv)
     if (options.slave_of.empty()) {
         if (CurrentProgram::instance().get())
             throw Error::with_text(Errc::already_running, "this process has a Program already");
-        auto core = std::make_shared<ProgramCore>(options);
+        auto core = std::make_shared<ProgramCore>(options, secure.get());
         static const int registered = std::atexit([] {
             if (const auto current = CurrentProgram::instance().get()) current->end();
         });
@@ -165,7 +174,11 @@ DISTWORK_DECL std::shared_ptr<ProgramCore> start_program(int& argc, char** argv)
     slave.log = ConsoleLog{options.log};
     int status = 2;
     try {
-        status = run_slave(std::move(options.slave_of), std::move(slave));
+        status = run_slave_made_by([&](asio::io_context& io) {
+            if (!secure) return Slave<>{io, std::move(options.slave_of), std::move(slave)};
+            return PartsOf::of_core<Slave<>>(
+                secure->slave(io.get_executor(), std::move(options.slave_of), std::move(slave)));
+        });
     } catch (const Error& error) {
         std::fprintf(stderr, "%s\n", error.what());
     }

@@ -89,6 +89,8 @@ inline constexpr ProgramOption program_options[] = {
      [](ProgramOptions& options, const std::string& value) { options.progress = style_named(value); }},
     {"log", "LEVEL", "writes lines from this level on: debug, info, warning or error; default: warning",
      [](ProgramOptions& options, const std::string& value) { options.log = level_named(value); }},
+    {"secret", "FILE", "proves by this secret who may join, and encrypts; openssl rand -out FILE 32 makes one",
+     [](ProgramOptions& options, const std::string& value) { options.secret = value; }},
     {"insecure-plaintext", "",
      "allows addresses beyond this machine, without encryption: whoever reaches them may join",
      [](ProgramOptions& options, const std::string& value) {

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <exception>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -149,15 +150,23 @@ inline void end_with_parent() {
     std::exit(status);
 }
 
+DISTWORK_DECL int run_slave_made_by(const std::function<Slave<>(asio::io_context&)>& make, ProcessLimits limits) {
+    asio::io_context io;
+    Slave<> slave = make(io);
+    return run_to_its_end(io, slave, limits, [](const std::exception_ptr& error) {
+        ConsoleLog{}(LogLevel::error, "Slave: " + what_of(error));
+    });
+}
+
 }  // namespace detail
 
 DISTWORK_DECL int run_slave(std::vector<MasterAddress> masters, SlaveOptions options, ProcessLimits limits) {
     if (const auto mark = detail::ChildMark::take()) detail::run_child(*mark);
-    asio::io_context io;
-    Slave<> slave{io, std::move(masters), std::move(options)};
-    return detail::run_to_its_end(io, slave, limits, [](const std::exception_ptr& error) {
-        ConsoleLog{}(LogLevel::error, "Slave: " + detail::what_of(error));
-    });
+    return detail::run_slave_made_by(
+        [&](asio::io_context& io) {
+            return Slave<>{io, std::move(masters), std::move(options)};
+        },
+        limits);
 }
 
 }  // namespace distwork

@@ -15,6 +15,7 @@
 #include "../local_slaves.hpp"
 #include "../master.hpp"
 #include "program_options.hpp"
+#include "secure_roles.hpp"
 
 namespace distwork::detail {
 
@@ -23,7 +24,8 @@ namespace distwork::detail {
 /// *Lifetime*: shared by the program and its maps.
 class ProgramCore {
 public:
-    explicit ProgramCore(const ProgramOptions& options);
+    /// `secure`: makes the master; null: it is one over plain TCP.
+    ProgramCore(const ProgramOptions& options, const SecureRoles* secure);
     ProgramCore(const ProgramCore&) = delete;
     ProgramCore& operator=(const ProgramCore&) = delete;
     ~ProgramCore();
@@ -63,7 +65,7 @@ private:
 };
 
 /// Reads the options, and runs this process as a slave if it is one: then it ends here.
-DISTWORK_DECL std::shared_ptr<ProgramCore> start_program(int& argc, char** argv);
+DISTWORK_DECL std::shared_ptr<ProgramCore> start_program(int& argc, char** argv, LoadSecret load);
 DISTWORK_DECL void end_program(ProgramCore& core) noexcept;
 
 }  // namespace distwork::detail

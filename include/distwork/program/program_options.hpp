@@ -27,6 +27,7 @@ struct ProgramOptions {
     std::vector<std::string> labels;
     ProgressStyle progress = ProgressStyle::automatic;
     LogLevel log = LogLevel::warning;
+    std::string secret;  ///< the file of the secret that this process shares with its masters or slaves; empty: none
     bool insecure_plaintext = false;
     bool help = false;
 

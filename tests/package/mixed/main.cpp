@@ -1,0 +1,3 @@
+#include <distwork/program.hpp>
+
+int main() {}

@@ -1,0 +1,1 @@
+#include <distwork/program.hpp>
