@@ -19,16 +19,8 @@ using distwork::test::mark_names;
 using distwork::test::marks;
 
 // Seeds by the thousand are for one of the builds, which goes on for as long as there is time; and so are planted bugs,
-// some of which corrupt what the sanitizers watch. The others look at what theirs finds; the thread sanitizer hardly
-// anything, for a simulation has one thread.
-#if defined(__has_feature)
-#define STORM_HAS_FEATURE(feature) __has_feature(feature)
-#else
-#define STORM_HAS_FEATURE(feature) 0
-#endif
-#if defined(__SANITIZE_THREAD__) || STORM_HAS_FEATURE(thread_sanitizer)
-constexpr std::uint64_t usual_seeds = 100;
-#elif defined(__SANITIZE_ADDRESS__) || defined(__clang__)
+// some of which corrupt what the sanitizers watch. The others look at what theirs finds.
+#if defined(__SANITIZE_ADDRESS__) || defined(__clang__)
 constexpr std::uint64_t usual_seeds = 1'000;
 #else
 #define STORM_IS_WHOLE
