@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -36,14 +37,17 @@ struct LinkOptions {
 
 /// Options of a master. Values out of range throw Errc::bad_option from its constructor, unless another error is named.
 struct MasterOptions {
-    std::string address = "127.0.0.1";     ///< address or name of this machine to listen on, else bad_address;
-                                           ///< "0.0.0.0": all IPv4 addresses; empty: it does not listen, and has only
-                                           ///< slaves whose connections it adopts
-    std::uint16_t port = 0;                ///< 0: any free port, see local_endpoint; one in use: address_in_use
-    bool insecure_plaintext = false;       ///< must be true for an address beyond loopback (else needs_credentials):
-                                           ///< everyone who reaches it may join
-    std::string name = "master";           ///< told to slaves; bytes after the 256th are cut off
-    std::size_t max_slaves = 10'000;       ///< slaves connected at a time; any value
+    std::string address = "127.0.0.1";  ///< address or name of this machine to listen on, else bad_address;
+                                        ///< "0.0.0.0": all IPv4 addresses; empty: it does not listen, and has only
+                                        ///< slaves whose connections it adopts
+    std::uint16_t port = 0;             ///< 0: any free port, see local_endpoint; one in use: address_in_use
+    bool insecure_plaintext = false;    ///< must be true for an address beyond loopback (else needs_credentials):
+                                        ///< everyone who reaches it may join
+    std::string name = "master";        ///< told to slaves; bytes after the 256th are cut off
+    std::size_t max_slaves = 10'000;    ///< slaves connected at a time; any value
+    /// Whether a slave may offer a label: called with the name in its certificate, which is empty without one, and the
+    /// label, on a thread that runs the master. Empty: each slave may offer what it says.
+    std::function<bool(const std::string& certified_name, const std::string& label)> may_offer{};
     std::size_t max_strangers = 256;       ///< further connections, of peers that have not introduced themselves yet;
                                            ///< of too many, the oldest of the address that has most is closed; positive
     ContainerLimits waiting{};             ///< how much may wait for slaves

@@ -44,6 +44,7 @@ struct SocketInformation {
     bool suspected = false;  ///< two pings in a row were not answered: it gets no new works until it is heard from
 
     std::string name;                                         ///< SlaveOptions::name
+    std::string certified_name;                               ///< the common name in its certificate; empty without one
     asio::ip::tcp::endpoint endpoint;                         ///< the slave's end of the connection
     std::vector<std::string> labels;                          ///< SlaveOptions::labels, sorted
     std::map<std::string, double> amounts;                    ///< SlaveOptions::amounts

@@ -58,8 +58,8 @@ Secret secret_of(char letter) {
 
 /// A master, and what its log says.
 struct Scene {
-    explicit Scene(Credentials credentials, std::chrono::milliseconds patience = 300ms, std::uint16_t port = 0) {
-        MasterOptions options;
+    explicit Scene(Credentials credentials, std::chrono::milliseconds patience = 300ms, std::uint16_t port = 0,
+                   MasterOptions options = {}) {
         options.port = port;
         options.link.handshake_timeout = patience;
         options.log = [this](LogLevel, std::string_view line) { log.append(line).push_back('\n'); };
@@ -265,6 +265,35 @@ TEST_CASE("a slave checks its master's certificate, and the name in it", "[tls]"
     // Who has a secret does not believe a certificate.
     Scene scene{ours.issue("master", {.usage = "serverAuth"})};
     CHECK(scene.refused(secret_of('a')) == Errc::not_authenticated);
+}
+
+TEST_CASE("labels are offered by those whose certificates allow it, and sessions are ended by name", "[tls]") {
+    const support::Folder folder;
+    const Authority authority{folder.path(), "authority"};
+    MasterOptions own;
+    own.may_offer = [](const std::string& name, const std::string& label) {
+        return label != "accounts" || name == "trusted";
+    };
+    Scene scene{authority.issue("master", {.usage = "serverAuth"}), 300ms, 0, own};
+    std::vector<std::unique_ptr<Slave<Tls>>> slaves;
+    for (const char* const name : {"trusted", "other"}) {
+        SlaveOptions options = scene.once();
+        options.labels = {"gpu", "accounts"};
+        slaves.push_back(
+            std::make_unique<Slave<Tls>>(Tls{scene.io.get_executor(), authority.issue(name, {.usage = "clientAuth"})},
+                                         std::vector<MasterAddress>{{"127.0.0.1", scene.port()}}, options));
+        slaves.back()->start();
+    }
+    REQUIRE(run_until(scene.io, [&] { return scene.master->connected_slave_count() == 2; }));
+    CHECK(scene.said("may not offer the label accounts"));
+    for (const SocketInformation& slave : scene.master->sockets()) {
+        const bool is_trusted = slave.certified_name == "trusted";
+        CHECK((is_trusted || slave.certified_name == "other"));
+        CHECK(slave.labels.size() == (is_trusted ? 2u : 1u));
+        if (!is_trusted) CHECK(scene.master->disconnect(slave.id));
+    }
+    REQUIRE(run_until(scene.io, [&] { return scene.master->connected_slave_count() == 1; }));
+    CHECK(scene.master->sockets().front().certified_name == "trusted");
 }
 
 TEST_CASE("TLS 1.2, and who shows nothing, are turned away", "[tls]") {

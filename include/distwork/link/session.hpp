@@ -119,6 +119,12 @@ public:
     /// Whether the peer was accepted: it greeted this end, and the role admitted it.
     bool accepted() const noexcept { return protocol_.accepted(); }
 
+    /// The name in the peer's certificate; empty: the transport knows none.
+    std::string certified_name() const {
+        if constexpr (requires { link_->socket.certified_name(); }) return link_->socket.certified_name();
+        else return {};
+    }
+
     /// Greets the peer, then reads until the session ends. Never throws.
     static asio::awaitable<void> run(std::shared_ptr<Session> self) {
         const Released released{*self};

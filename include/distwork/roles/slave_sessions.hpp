@@ -59,6 +59,7 @@ public:
           transport_{std::move(transport)},
           strand_{strand},
           max_slaves_{options.max_slaves},
+          may_offer_{options.may_offer},
           scheduler_{std::move(scheduler)},
           container_{scheduler_->container()},
           accepted_{transport_, options.work_executor, options.slots},
@@ -153,7 +154,8 @@ public:
         SocketInformation information;
         information.name = session->name();
         information.endpoint = session->remote_endpoint();
-        information.labels = peer.labels;
+        information.certified_name = session->certified_name();
+        information.labels = labels_of(*session, information.certified_name, peer.labels);
         std::sort(information.labels.begin(), information.labels.end());
         information.amounts = amounts_of_peer(peer.amounts);
         information.indexed = peer.indexed;
@@ -328,6 +330,19 @@ private:
         (*settings_->peer_log)(session.remote_endpoint().address(), level, text);
     }
 
+    /// Those that the slave may offer.
+    std::vector<std::string> labels_of(const Session<Transport>& session, const std::string& certified_name,
+                                       std::vector<std::string> offered) {
+        if (!may_offer_) return offered;
+        std::erase_if(offered, [&](const std::string& label) {
+            if (may_offer_(certified_name, label)) return false;
+            log(session, LogLevel::warning,
+                [&] { return session.description() + " may not offer the label " + label; });
+            return true;
+        });
+        return offered;
+    }
+
     /// Master's strand.
     void wake_waiters() noexcept {
         waiters_.wake(container_.size(), [this](std::uint64_t socket) { return container_.peer(socket) == nullptr; });
@@ -366,6 +381,7 @@ private:
     Transport transport_;
     const typename Transport::Strand strand_;
     const std::size_t max_slaves_;
+    const decltype(MasterOptions::may_offer) may_offer_;
     const std::shared_ptr<Works> scheduler_;
     SocketContainer<Selector>& container_;  // the scheduler's
 

@@ -86,6 +86,20 @@ public:
         return (usage & static_cast<unsigned>(wanted)) != 0 && (usage & static_cast<unsigned>(other)) == 0;
     }
 
+    /// The common name in the certificate of the other end; empty: it has none.
+    std::string name_of(SSL* ssl) const {
+        const std::unique_ptr<X509, decltype(&X509_free)> certificate{SSL_get1_peer_certificate(ssl), &X509_free};
+        X509_NAME* const subject = certificate ? X509_get_subject_name(certificate.get()) : nullptr;
+        const int at = subject ? X509_NAME_get_index_by_NID(subject, NID_commonName, -1) : -1;
+        if (at < 0) return {};
+        unsigned char* text = nullptr;
+        const int size = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+        const std::unique_ptr<unsigned char, void (*)(unsigned char*)> owner{
+            text, [](unsigned char* bytes) { OPENSSL_free(bytes); }};
+        return size > 0 ? std::string{reinterpret_cast<const char*>(text), static_cast<std::size_t>(size)}
+                        : std::string{};
+    }
+
 private:
     static void restrict(SSL_CTX* context) {
         SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);

@@ -73,6 +73,12 @@ public:
         return error;
     }
 
+    /// The common name in the certificate of the other end, whose authority was checked; empty: it has none, or showed a
+    /// secret. Of a connection that was read.
+    std::string certified_name() const {
+        return state_->is_ready ? state_->contexts->name_of(state_->stream.native_handle()) : std::string{};
+    }
+
     /// Why the handshake of a master's end failed; empty: it did not. For its own log: the stranger is told an alert.
     const std::string& why_failed() const noexcept { return state_->why_failed; }
 
