@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -10,11 +11,13 @@
 #include <vector>
 
 #include "base/asio.hpp"
+#include "function_work.hpp"
 #include "fwd.hpp"
 #include "role_options.hpp"
 #include "roles/any_slave.hpp"
 #include "roles/parts_of.hpp"
 #include "roles/role_executor.hpp"
+#include "work.hpp"
 
 #ifndef DISTWORK_SEPARATE_COMPILATION
 #include "roles/slave_core.hpp"
@@ -63,6 +66,19 @@ public:
 
     ~Slave() {
         if (core_) core_->end();
+    }
+
+    /// Has the slave execute works of this type, and of no type that was not named so: whatever its master says. To be
+    /// called before it runs; without a call it executes all registered types. *Errors*: throws Error (unregistered_type,
+    /// foreign_type).
+    template <std::derived_from<IWork> Work>
+    void accept_work() {
+        core_->accept_work(detail::work_type<Work>());
+    }
+    /// The same for a registered function.
+    template <auto F>
+    void accept_work() {
+        core_->accept_work(detail::work_type<FunctionWork<F>>());
     }
 
     /// Begins to connect, and returns at once. The slave runs until it is stopped; how it ended is logged. *Errors*:

@@ -619,3 +619,38 @@ TEST_CASE("a heartbeat has a state of its length, or none, and that of a master 
     CHECK(reason_for(FrameKind::ping, 23) == Errc::protocol_violation);
     CHECK(reason_for(FrameKind::pong, 25) == Errc::protocol_violation);
 }
+
+TEST_CASE("a slave that was told what to accept executes nothing else, and tells of nothing else", "[integration]") {
+    asio::io_context io{1};
+    FakeMaster master{io};
+    distwork::Slave slave{io.get_executor(), "127.0.0.1", master.port(), impatient()};
+    slave.accept_work<Takes>();
+    slave.start();
+    run(io, [](FakeMaster& fake) -> asio::awaitable<void> {
+        co_await fake.accept();
+        // The numbers are those of all types: it may know them, or guess.
+        const auto body = bytes({0, 0, 0, 0});
+        fake.say({.kind = FrameKind::work, .type = distwork::detail::work_type<Stubborn>().number, .id = 1}, body);
+        const auto refused = co_await fake.hear(FrameKind::error);
+        CHECK(refused.first.id == 1);
+        distwork::detail::Reply reply;
+        CHECK_FALSE(decode(FrameKind::error, refused.second, reply, distwork::detail::Role::slave));
+        CHECK(reply.error == Errc::not_accepted);
+        fake.say({.kind = FrameKind::work, .type = distwork::detail::work_type<Takes>().number, .id = 2}, body);
+        const auto done = co_await fake.hear(FrameKind::answer);
+        CHECK(done.first.id == 2);
+    }(master));
+
+    Cluster<> cluster{0};
+    distwork::Slave narrow{cluster.io.get_executor(), "127.0.0.1", cluster.master.local_endpoint().port(), impatient()};
+    narrow.accept_work<Takes>();
+    narrow.start();
+    int none = 0;
+    cluster.master.async_call(Takes{1}, [&](const std::exception_ptr& error, int) { none += error ? 100 : 1; });
+    REQUIRE(run_until(cluster.io, [&] { return none == 1; }));
+    cluster.master.distribute_work(Plain{});
+    REQUIRE(run_until(cluster.io, [&] { return !cluster.master.waiting().empty(); }));
+    CHECK(cluster.master.waiting().front().reason == distwork::WaitReason::no_capable);
+    cluster.add_slave(with_slots(1));  // which accepts all
+    CHECK(run_until(cluster.io, [&] { return cluster.master.waiting().empty(); }));
+}

@@ -33,7 +33,7 @@ DISTWORK_DECL std::string ErrorCategory::message(int value) const {
             return "the peer has no work type of that name: register it there, under the same name";
         case Errc::shape_differs:
             return "the peer's type of that name has another shape: build both programs from the same source";
-        case Errc::not_accepted: return "the master does not accept works of that type (accept_work)";
+        case Errc::not_accepted: return "the peer does not accept works of that type (accept_work)";
         case Errc::null_work: return "there is no work behind the pointer";
         case Errc::shared_pointer: return "two shared pointers reach one object, which cannot be sent";
         case Errc::too_many_suspended: return "max_suspended works on the slave await calls already";

@@ -132,7 +132,7 @@ public:
                                   .amounts = settings_->amounts,
                                   .indexed = {}};
         for (const auto& [name, units] : settings_->indexed) introduction.indexed.push_back(name);
-        types_.tell(*settings_->types, introduction);
+        types_.tell(*settings_->types, settings_->accepted.get(), introduction);
         ByteBuffer body;
         encode_value(introduction, body, settings_->introduction_limits());
         if (multiplexer_.send({.kind = FrameKind::types}, std::move(body))) wake_writer();

@@ -12,6 +12,7 @@
 #include "../base/amounts.hpp"
 #include "../execution/received_bytes.hpp"
 #include "../log.hpp"
+#include "../types/type_set.hpp"
 #include "../types/type_table.hpp"
 #include "../wire/frame.hpp"
 #include "../wire/handshake.hpp"
@@ -29,6 +30,7 @@ struct SessionSettings {
     Amounts amounts;                                    ///< of a slave
     IndexedAmounts indexed;                             ///< those of `amounts` whose units are told apart
     std::shared_ptr<RoleTypes> types;                   ///< never null
+    std::shared_ptr<TypeSet> accepted;                  ///< what a slave executes: if any, no others. Null: a master's
     std::chrono::milliseconds handshake_timeout{2000};  ///< positive; until the peer has introduced itself
     std::chrono::milliseconds heartbeat{5000};          ///< positive; the interval of pings
     std::chrono::milliseconds dead_after{15000};        ///< more than heartbeat; a peer silent for longer is dead

@@ -10,29 +10,10 @@
 
 #include "../execution/work_queue.hpp"
 #include "../types/registry.hpp"
+#include "../types/type_set.hpp"
 #include "../work_executor.hpp"
 
 namespace distwork::detail {
-
-/// A set of work types, by their numbers.
-///
-/// *Thread-safety*: all functions.
-class TypeSet {
-public:
-    void insert(const WorkType& type) {
-        const std::lock_guard lock{mutex_};
-        if (types_.size() <= type.number) types_.resize(type.number + std::size_t{1});
-        types_[type.number] = true;
-    }
-    bool contains(const WorkType& type) const {
-        const std::shared_lock lock{mutex_};
-        return type.number < types_.size() && types_[type.number];
-    }
-
-private:
-    mutable std::shared_mutex mutex_;
-    std::vector<bool> types_;  // guarded by mutex_
-};
 
 /// The types of works that a master executes for its slaves, and the queue that executes them. The queue, and the
 /// pool's threads, are created when the first type is accepted.

@@ -6,6 +6,7 @@
 #include "../base/asio.hpp"
 #include "../execution/slave_activity.hpp"
 #include "../role_options.hpp"
+#include "../types/registry.hpp"
 #include "../version.hpp"
 #include "any_role.hpp"
 
@@ -16,6 +17,8 @@ namespace distwork::detail {
 /// *Thread-safety*: all functions. *Lifetime*: shared by the Slave, by its coroutines and by its session.
 class AnySlave : public AnyRole {
 public:
+    /// It executes works of this type, and of no type that was not named so. *Errors*: Error (foreign_type).
+    virtual void accept_work(const WorkType& type) = 0;
     virtual bool is_connected() const noexcept = 0;
     virtual SlaveActivity activity() const = 0;
     virtual const asio::any_io_executor& executor() const noexcept = 0;

@@ -134,6 +134,7 @@ inline std::shared_ptr<const SessionSettings> settings_of(const MasterOptions& o
 
 inline std::shared_ptr<const SessionSettings> settings_of(const SlaveOptions& options, PeerLog::Clock clock = {}) {
     auto settings = session_settings(options.link, Role::slave, options.name, options.log, std::move(clock));
+    settings.accepted = std::make_shared<TypeSet>();
     settings.slots = static_cast<std::uint32_t>(*options.slots);
     settings.window = slave_window;
     settings.labels = options.labels;

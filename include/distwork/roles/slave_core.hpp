@@ -74,6 +74,9 @@ public:
     asio::any_io_executor any_strand() const override { return strand_; }
     const asio::any_io_executor& executor() const noexcept override { return executor_; }
 
+    void accept_work(const WorkType& type) override {
+        settings_->accepted->insert(settings_->types->registry().own(type));
+    }
     bool is_connected() const noexcept override { return connected_; }
     SlaveActivity activity() const override { return works_->activity(); }
 
@@ -120,7 +123,9 @@ public:
     void deliver(std::vector<std::shared_ptr<Call>> settled) noexcept override {
         deliver_all(executor_, std::move(settled));
     }
-    bool accepts(const WorkType&) const override { return true; }
+    bool accepts(const WorkType& type) const override {
+        return settings_->accepted->empty() || settings_->accepted->contains(type);
+    }
     std::shared_ptr<WorkQueue<Transport>> works() noexcept override { return works_; }
     std::uint32_t occupied_slots(const SessionPtr& session) override { return works_->hold(session); }
     void has_room(const SessionPtr&) override {}

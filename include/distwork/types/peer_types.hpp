@@ -21,6 +21,7 @@
 #include "../wire/frame.hpp"
 #include "../wire/plain_fields.hpp"
 #include "registry.hpp"
+#include "type_set.hpp"
 #include "type_table.hpp"
 
 namespace distwork::detail {
@@ -86,12 +87,17 @@ inline bool keeps_numbers(const Introduction& earlier, const Introduction& later
 /// Our table of types as it was last sent to the peer. The works that the peer sends carry these numbers.
 class OwnTypes {
 public:
-    /// Takes the current table, and writes it into `introduction`, which is sent to the peer.
-    void tell(RoleTypes& types, Introduction& introduction) {
+    /// Takes the current table, and writes it into `introduction`, which is sent to the peer. A type that is not among
+    /// the accepted ones keeps its number and has no name. `accepted`: null or empty: all are.
+    void tell(RoleTypes& types, const TypeSet* accepted, Introduction& introduction) {
         told_ = types.table();
         introduction.types.clear();
-        for (std::size_t number = 0; number < told_->types.size(); ++number)
-            introduction.types.emplace_back(told_->types[number]->name, told_->fingerprints[number]);
+        const bool are_all = !accepted || accepted->empty();
+        for (std::size_t number = 0; number < told_->types.size(); ++number) {
+            const WorkType& type = *told_->types[number];
+            const bool is_told = are_all || accepted->contains(type);
+            introduction.types.emplace_back(is_told ? type.name : std::string{}, told_->fingerprints[number]);
+        }
         for (const auto& [name, fingerprint] : told_->parts)
             introduction.types.emplace_back(part_mark + name, fingerprint);
     }
@@ -149,7 +155,7 @@ public:
             theirs.erase(found);
         }
         for (const auto& [name, number] : theirs)
-            if (!name.starts_with(part_mark)) not_ours_.emplace_back(name);
+            if (!name.empty() && !name.starts_with(part_mark)) not_ours_.emplace_back(name);
     }
 
     /// The peer's number for a type, or the reason why there is none. The type must be the one that has its number in

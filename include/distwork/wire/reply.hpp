@@ -116,6 +116,7 @@ constexpr Errc believable(Errc error, Role peer) noexcept {
         case Errc::foreign_type:
         case Errc::unregistered_type:
         case Errc::too_many_suspended:
+        case Errc::not_accepted:
         case Errc::not_started: return error;
         case Errc::cancelled:
         case Errc::lost:
@@ -124,8 +125,7 @@ constexpr Errc believable(Errc error, Role peer) noexcept {
         case Errc::no_slave:
         case Errc::stopped:
         case Errc::queue_timeout:
-        case Errc::deadline:
-        case Errc::not_accepted: return peer == Role::master ? error : Errc::malformed;
+        case Errc::deadline: return peer == Role::master ? error : Errc::malformed;
         default: return Errc::malformed;
     }
 }
