@@ -36,8 +36,8 @@ enum class Errc : std::uint16_t {
     too_large = 17,       ///< it, or its answer, exceeds a limit of the frame or of ArchiveLimits
     unknown_type = 18,    ///< the peer has no type of that name
     shape_differs = 19,   ///< the peer's type of that name has another shape: the two builds do not match
-    not_accepted = 20,    ///< the peer was not told to accept works, or submissions, of that type; or a work that may not
-                          ///< submit called async_submit
+    not_accepted = 20,    ///< the peer was not told to accept works, or submissions, of that type; or a work that
+                          ///< may not submit called async_submit
     null_work = 21,       ///< the pointer to the work is null
     shared_pointer = 22,  ///< two shared pointers reach one object, which the archive does not support
     foreign_type = 23,    ///< a library with its own registry registered the type, or another library registered its
@@ -63,8 +63,7 @@ enum class Errc : std::uint16_t {
     peer_stalled = 44,        ///< the peer took no byte for longer than `stalled_after`
     start_failed = 45,        ///< an on_start function failed on the slave
     not_authenticated = 46,   ///< the peer did not prove who it is, or does not believe this end: see tls.hpp
-    too_many_strangers =
-        47,  ///< the master has `max_strangers` connections of peers that have not introduced themselves
+    too_many_strangers = 47,  ///< a master has more than `max_strangers` peers that have not introduced themselves
     // arguments
     address_in_use = 64,     ///< another socket listens at the address
     bad_address = 65,        ///< the address does not parse or resolve, or is not of this machine; or a slave has no

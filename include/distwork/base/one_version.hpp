@@ -26,4 +26,3 @@
 #endif
 
 DISTWORK_ALIKE("distwork_files_have_different_versions", DISTWORK_VERSION)
-

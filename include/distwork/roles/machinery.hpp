@@ -2,10 +2,10 @@
 
 // What is behind the roles, for files that make roles over another transport than Tcp, or with another selector.
 
-#include "master_core.hpp"
-#include "slave_core.hpp"
 #include "../selector.hpp"
 #include "../transport.hpp"
+#include "master_core.hpp"
+#include "slave_core.hpp"
 
 #ifdef DISTWORK_SEPARATE_COMPILATION
 namespace distwork::detail {
