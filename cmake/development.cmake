@@ -25,4 +25,15 @@ if(DISTWORK_SANITIZE)
   if(DISTWORK_SANITIZE STREQUAL "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     add_compile_options(-Wno-tsan)  # Asio's fences, which the sanitizer does not understand
   endif()
+elseif(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  # Hardened as distributions build what faces a network. (A consumer's flags are his own.)
+  add_compile_definitions(_GLIBCXX_ASSERTIONS)
+  add_compile_options(-fstack-protector-strong -fstack-clash-protection $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
+  add_link_options(-Wl,-z,relro,-z,now)
+endif()
+
+# For what is compiled more often than it runs.
+set(not_optimized)
+if(NOT MSVC)
+  set(not_optimized -O0 -U_FORTIFY_SOURCE)
 endif()

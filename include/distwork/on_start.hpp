@@ -92,7 +92,7 @@ std::shared_ptr<StartWork<F>> make_start_work(Tuple&& given, std::index_sequence
     using Parameters = typename traits_of<F>::Parameters;
     using Arguments = typename StartWork<F>::Arguments;
     return std::make_shared<StartWork<F>>(
-        Arguments(own<std::tuple_element_t<I, Parameters>>(std::get<I>(std::move(given)))...));
+        Arguments(own<std::tuple_element_t<I, Parameters>>(std::get<I>(std::forward<Tuple>(given)))...));
 }
 
 }  // namespace detail

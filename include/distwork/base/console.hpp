@@ -37,10 +37,11 @@ inline LogQueue& console_queue(LogQueue::Write::result_type (*write)(const LogLi
         auto* const mine = new LogQueue{write, most_a_second, queue};
         if (current.compare_exchange_strong(queue, mine, std::memory_order_acq_rel)) {
             queue = mine;
-            std::atexit([] {
+            // If it cannot be registered, lines that wait at the end are lost.
+            static_cast<void>(std::atexit([] {
                 LogQueue* const last = current.load(std::memory_order_acquire);
                 if (last->is_of_this_process()) last->end(std::chrono::milliseconds{500}, false);
-            });
+            }));
         } else {
             delete mine;
         }
@@ -63,9 +64,9 @@ inline std::chrono::seconds utc_offset(std::chrono::sys_seconds now) {
     const std::time_t time = system_clock::to_time_t(now);
     std::tm local{};
 #ifdef _WIN32
-    localtime_s(&local, &time);
+    if (localtime_s(&local, &time) != 0) return {};
 #else
-    localtime_r(&time, &local);
+    if (!localtime_r(&time, &local)) return {};  // a year beyond the range of int
 #endif
     const sys_days day = year{local.tm_year + 1900} / (local.tm_mon + 1) / local.tm_mday;
     const seconds offset = day + hours{local.tm_hour} + minutes{local.tm_min} + seconds{local.tm_sec} - now;
@@ -83,11 +84,12 @@ inline std::string stamp(std::chrono::sys_seconds now) {
     const hh_mm_ss time{local - day};
     const hh_mm_ss zone{abs(offset)};
     char text[64];
-    std::snprintf(text, sizeof text, "[%04d-%02u-%02u %02d:%02d:%02d %c%02d%02d] ", static_cast<int>(date.year()),
-                  static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                  static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()),
-                  static_cast<int>(time.seconds().count()), offset.count() < 0 ? '-' : '+',
-                  static_cast<int>(zone.hours().count()), static_cast<int>(zone.minutes().count()));
+    static_cast<void>(std::snprintf(text, sizeof text, "[%04d-%02u-%02u %02d:%02d:%02d %c%02d%02d] ",
+                                    static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+                                    static_cast<unsigned>(date.day()), static_cast<int>(time.hours().count()),
+                                    static_cast<int>(time.minutes().count()), static_cast<int>(time.seconds().count()),
+                                    offset.count() < 0 ? '-' : '+', static_cast<int>(zone.hours().count()),
+                                    static_cast<int>(zone.minutes().count())));
     return text;
 }
 

@@ -5,8 +5,10 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <optional>
+#include <string_view>
 
 #ifndef _WIN32
 #include <stdlib.h>
@@ -33,9 +35,9 @@ inline MachineLoad machine_load() {
 inline std::uint64_t free_memory() {
     const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file{std::fopen("/proc/meminfo", "re"), &std::fclose};
     char line[128];
-    unsigned long long kibibytes = 0;
+    constexpr std::string_view label = "MemAvailable:";
     while (file && std::fgets(line, sizeof line, file.get()))
-        if (std::sscanf(line, "MemAvailable: %llu kB", &kibibytes) == 1) return kibibytes * 1024;
+        if (std::string_view{line}.starts_with(label)) return 1024 * std::strtoull(line + label.size(), nullptr, 10);
 #ifdef _SC_AVPHYS_PAGES
     const long pages = sysconf(_SC_AVPHYS_PAGES);
     const long page_bytes = sysconf(_SC_PAGESIZE);

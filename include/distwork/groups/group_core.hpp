@@ -78,8 +78,8 @@ public:
     template <class Work>
     std::size_t submit(Work&& work, SubmitOptions options) {
         Handler handler{this->shared_from_this(), typename Queue::Outcomes(1)};
-        const auto call =
-            make_submission<GroupSubmission, R>(flow_.scheduler(), std::move(work), handler, std::move(options));
+        const auto call = make_submission<GroupSubmission, R>(flow_.scheduler(), std::forward<Work>(work), handler,
+                                                              std::move(options));
         if (store_) look_for(call);
         else flow_.submit(call);
         return call->index;

@@ -276,7 +276,7 @@ DISTWORK_DECL void GroupFlow::settled() noexcept {
 DISTWORK_DECL void GroupFlow::were_read(std::size_t outcomes) noexcept {
     {
         const std::lock_guard lock{mutex_};
-        unread_ -= outcomes;
+        unread_ -= static_cast<std::ptrdiff_t>(outcomes);
         if (elements_.empty() || unread_ > most_unread_of_elements / 2) return;
     }
     begin_to_pump();

@@ -146,11 +146,11 @@ DISTWORK_DECL std::shared_ptr<ProgramCore> start_program(int& argc, char** argv,
                                    "Ubuntu: libssl-dev), and links the CMake target distwork::tls");
         if (!options.secret.empty()) secure = load(options.secret);
     } catch (const Error& error) {
-        std::fprintf(stderr, "%s\n", error.what());
+        static_cast<void>(std::fprintf(stderr, "%s\n", error.what()));
         std::exit(2);
     }
     if (options.help) {
-        std::fputs(ProgramOptions::usage().c_str(), stdout);
+        static_cast<void>(std::fputs(ProgramOptions::usage().c_str(), stdout));
         std::exit(0);
     }
     if (options.slave_of.empty()) {
@@ -180,7 +180,7 @@ DISTWORK_DECL std::shared_ptr<ProgramCore> start_program(int& argc, char** argv,
                 secure->slave(io.get_executor(), std::move(options.slave_of), std::move(slave)));
         });
     } catch (const Error& error) {
-        std::fprintf(stderr, "%s\n", error.what());
+        static_cast<void>(std::fprintf(stderr, "%s\n", error.what()));
     }
     std::exit(status);
 }

@@ -36,11 +36,12 @@ inline std::string in_words(std::chrono::nanoseconds time) {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(time).count();
     char text[64];
     if (seconds >= 3600)
-        std::snprintf(text, sizeof text, "%lld:%02lld:%02lld", static_cast<long long>(seconds / 3600),
-                      static_cast<long long>(seconds / 60 % 60), static_cast<long long>(seconds % 60));
+        static_cast<void>(std::snprintf(text, sizeof text, "%lld:%02lld:%02lld", static_cast<long long>(seconds / 3600),
+                                        static_cast<long long>(seconds / 60 % 60),
+                                        static_cast<long long>(seconds % 60)));
     else
-        std::snprintf(text, sizeof text, "%lld:%02lld", static_cast<long long>(seconds / 60),
-                      static_cast<long long>(seconds % 60));
+        static_cast<void>(std::snprintf(text, sizeof text, "%lld:%02lld", static_cast<long long>(seconds / 60),
+                                        static_cast<long long>(seconds % 60)));
     return text;
 }
 
@@ -50,7 +51,7 @@ DISTWORK_DECL std::string line_of(const GroupProgress& progress) {
     text += " done";
     const double rate = progress.rate();
     char number[64];
-    std::snprintf(number, sizeof number, rate >= 10 ? ", %.0f/s" : ", %.2g/s", rate);
+    static_cast<void>(std::snprintf(number, sizeof number, rate >= 10 ? ", %.0f/s" : ", %.2g/s", rate));
     if (rate > 0) text += number;
     if (const auto left = progress.remaining(); left && progress.done != progress.total)
         text += ", " + in_words(*left) + " left";
@@ -66,7 +67,7 @@ DISTWORK_DECL std::string bar_of(const GroupProgress& progress, std::size_t colu
         const auto width = std::min(most, columns / 4);
         const auto full = static_cast<std::size_t>(progress.fraction() * static_cast<double>(width));
         char percent[16];
-        std::snprintf(percent, sizeof percent, "] %3.0f%%  ", 100 * progress.fraction());
+        static_cast<void>(std::snprintf(percent, sizeof percent, "] %3.0f%%  ", 100 * progress.fraction()));
         text = '[' + std::string(full, '#') + std::string(width - full, '.') + percent;
     }
     text += line_of(progress);

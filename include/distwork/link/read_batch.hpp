@@ -150,7 +150,7 @@ private:
             if (!may_be_late(answer)) continue;
             surely([&] { answer.keep(); });
             late.answers.push_back(std::move(answer));
-            answer.call = nullptr;
+            answer.call = nullptr;  // NOLINT(bugprone-use-after-move): so it is known to be elsewhere
         }
         unsettled_->fetch_add(late.weight);
         if (handler.settle_later(late)) return;

@@ -197,7 +197,7 @@ void broadcast(const std::shared_ptr<AnyScheduler>& scheduler, Kept&& work, cons
                Handler& handler, bool may_wait) {
     using Whole = Broadcast<Kept, Handler>;
     const auto slot = asio::get_associated_cancellation_slot(handler);
-    const auto whole = std::make_shared<Whole>(std::move(work), handler, scheduler->executor());
+    const auto whole = std::make_shared<Whole>(std::forward<Kept>(work), handler, scheduler->executor());
     broadcast(scheduler, *whole, options, may_wait, slot);
 }
 

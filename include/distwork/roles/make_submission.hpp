@@ -20,7 +20,7 @@ template <class Base, class Delivered, class Kept, class Handler>
 std::shared_ptr<Base> make_submission(const std::shared_ptr<AnyScheduler>& scheduler, Kept&& work, Handler& handler,
                                       SubmitOptions&& options) {
     std::shared_ptr<Base> call = std::make_shared<TypedCall<Base, Kept, Handler, Delivered>>(
-        std::move(work), handler, scheduler->executor(), scheduler->executor());
+        std::forward<Kept>(work), handler, scheduler->executor(), scheduler->executor());
     call->options = std::move(options);
     call->pinned = call->options.slave();
     return call;
@@ -28,7 +28,7 @@ std::shared_ptr<Base> make_submission(const std::shared_ptr<AnyScheduler>& sched
 template <class Base, class Kept, class Handler>
 auto make_submission(const std::shared_ptr<AnyScheduler>& scheduler, Kept&& work, Handler& handler,
                      SubmitOptions&& options) {
-    return make_submission<Base, kept_result_t<Kept>>(scheduler, std::move(work), handler, std::move(options));
+    return make_submission<Base, kept_result_t<Kept>>(scheduler, std::forward<Kept>(work), handler, std::move(options));
 }
 
 /// When the slot's signal is emitted, cancels the submissions to which `each(cancel)` applies the function `cancel`. The

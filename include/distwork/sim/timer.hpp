@@ -30,7 +30,8 @@ public:
     /// *Errors*: see host_of.
     explicit Timer(asio::any_io_executor executor)
         : executor_{std::move(executor)}, state_{&host_of(executor_).take_timer()} {}
-    Timer(Timer&& other) noexcept : executor_{other.executor_}, state_{std::exchange(other.state_, nullptr)} {}
+    Timer(Timer&& other) noexcept
+        : executor_{std::move(other.executor_)}, state_{std::exchange(other.state_, nullptr)} {}
     Timer& operator=(Timer&&) = delete;
 
     ~Timer() {

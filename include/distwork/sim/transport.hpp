@@ -111,7 +111,7 @@ public:
 
     Acceptor(Executor strand, Listener& listener) : executor_{strand}, listener_{&listener} {}
     Acceptor(Acceptor&& other) noexcept
-        : executor_{other.executor_}, listener_{std::exchange(other.listener_, nullptr)} {}
+        : executor_{std::move(other.executor_)}, listener_{std::exchange(other.listener_, nullptr)} {}
     Acceptor& operator=(Acceptor&&) = delete;
     ~Acceptor() {
         if (listener_) listener_->close();

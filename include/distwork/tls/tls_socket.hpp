@@ -53,7 +53,7 @@ public:
     }
     ~TlsSocket() {
         std::error_code ignored;
-        if (state_) close(ignored);
+        if (state_) state_->close(ignored);
     }
 
     executor_type get_executor() const { return state_->stream.get_executor(); }
