@@ -18,7 +18,7 @@ inline constexpr std::size_t slave_state_bytes = 24;
 
 inline std::array<std::byte, slave_state_bytes> encode(const SlaveState& state) noexcept {
     constexpr double most = std::numeric_limits<std::uint32_t>::max();
-    const double load = state.load_average * 1000;
+    const double load = state.load_average * 1000 + 0.5;  // rounded, so that what was decoded is encoded to the same
     std::array<std::byte, slave_state_bytes> body{};
     store(body.data(), state.running);
     store(body.data() + 4, state.queued);

@@ -1,6 +1,7 @@
 #include "distwork/wire/slave_state_body.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <vector>
 
@@ -39,6 +40,16 @@ TEST_CASE("the body of a slave's heartbeat is these bytes, and comes back", "[un
     CHECK(hex(load_bytes(state)) == "00 00 00 00");
     state.load_average = std::numeric_limits<double>::quiet_NaN();
     CHECK(hex(load_bytes(state)) == "00 00 00 00");
+}
+
+TEST_CASE("each load of a slave's heartbeat is encoded to what it was decoded from", "[unit]") {
+    SlaveState state;
+    for (std::uint32_t load = 0; load < 100'000; ++load) {
+        state.load_average = load / 1000.0;
+        SlaveState again;
+        REQUIRE_FALSE(decode(encode(state), again));
+        if (again.load_average != state.load_average) FAIL(load << " thousandths");
+    }
 }
 
 TEST_CASE("a slave's heartbeat of any other length is refused, what is reserved is not looked at", "[unit]") {
