@@ -30,6 +30,7 @@ struct LinkOptions {
                                                         ///< one body always passes
     std::size_t max_types = 4096;                       ///< types that the peer may have: work types, and polymorphic
                                                         ///< classes that works hold; any value
+    std::size_t max_log_lines = 100;                    ///< about peers of one address in a minute; 0: no maximum
     /// Limits on what works and answers may cost to decode: memory, nesting, elements. The sender and the receiver
     /// check them: set them equally at both ends.
     ArchiveLimits archive{};

@@ -308,20 +308,27 @@ TEST_CASE("a peer that sends and does not read is not read from, then dropped", 
     std::string log;
     options.log = [&](distwork::LogLevel, std::string_view line) { log.append(line).push_back('\n'); };
     Cluster<> cluster{1, with_slots(1), options};
+    cluster.master.accept_work<Echo>();
     Stranger stranger{cluster.io, port_of(cluster.master)};
     stranger.join();
     REQUIRE(run_until(cluster.io, [&] { return cluster.master.connected_slave_count() == 2; }));
-    // More works than any buffer takes, and none of the refusals is read.
-    std::vector<std::byte> works;
-    for (int i = 0; i < 4096; ++i) {
-        const auto work = Stranger::frame(distwork::detail::FrameKind::work, {});
-        works.insert(works.end(), work.begin(), work.end());
-    }
+    // More works than any buffer takes, and none of the answers, which are as large, is read.
+    const auto& types = distwork::detail::Registry::instance().types();
+    const auto number = std::find(types.begin(), types.end(), &distwork::detail::work_type<Echo>()) - types.begin();
+    distwork::detail::ByteBuffer body;
+    distwork::detail::encode_value(Echo{std::string(100'000, 'x')}, body, {});
+    std::vector<std::byte> works(distwork::detail::frame_header_bytes);
+    distwork::detail::write_header(works.data(), {.length = static_cast<std::uint32_t>(body.view().size()),
+                                                  .kind = distwork::detail::FrameKind::work,
+                                                  .type = static_cast<std::uint16_t>(number),
+                                                  .id = 1});
+    works.insert(works.end(), body.view().begin(), body.view().end());
     stranger.socket.non_blocking(true);
     std::size_t sent = 0;
     std::error_code error;
     const auto flood = [&] {
-        sent += stranger.socket.write_some(asio::buffer(works), error);
+        const std::size_t at = sent % works.size();
+        sent += stranger.socket.write_some(asio::buffer(works.data() + at, works.size() - at), error);
         return cluster.master.connected_slave_count() == 1;
     };
     REQUIRE(run_until(cluster.io, flood));

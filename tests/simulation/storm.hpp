@@ -142,6 +142,7 @@ private:
         link.handshake_timeout = handshake_timeout;
         link.max_frame_bytes = 64 * 1024;
         link.max_outbox_bytes = outbox_bytes_;
+        link.max_log_lines = 0;  // what they tell is counted
         return link;
     }
 
@@ -214,10 +215,6 @@ private:
 
     /// To a master.
     void listen(Station& station, std::string_view line) {
-        if (line.find("were left out") != line.npos) {  // some may have told of losses
-            const auto counted = station.master->statistics();
-            station.blamed = counted.requeued - counted.freed;
-        }
         if (!line.starts_with("Disconnected")) return;
         listen_for_misjudgements(line);
         ++station.losses;

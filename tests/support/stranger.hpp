@@ -24,6 +24,11 @@
 struct Stranger {
     explicit Stranger(asio::io_context& io) : socket{io} { socket.open(asio::ip::tcp::v4()); }
     Stranger(asio::io_context& io, std::uint16_t port) : Stranger{io} { connect(port); }
+    /// From 127.1.0.0 + `from`: each address of 127.0.0.0/8 is this machine.
+    Stranger(asio::io_context& io, std::uint16_t port, std::uint32_t from) : Stranger{io} {
+        socket.bind({asio::ip::address_v4{0x7f010000 + from}, 0});
+        connect(port);
+    }
     void connect(std::uint16_t port) { socket.connect({asio::ip::address_v4::loopback(), port}); }
     void say(const std::vector<std::byte>& bytes) { asio::write(socket, asio::buffer(bytes)); }
 

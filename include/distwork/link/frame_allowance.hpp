@@ -8,7 +8,8 @@
 
 namespace distwork::detail {
 
-/// How many frames a peer may send that no work is behind: heartbeats, introductions, answers that nobody waits for. A
+/// How many frames a peer may send that no work is behind: heartbeats, introductions, answers that nobody waits for,
+/// works that are not accepted. A
 /// peer that sends more of them wants to keep this end busy. No clock.
 class FrameAllowance {
 public:

@@ -17,8 +17,9 @@
 
 namespace distwork::detail {
 
-/// The lines of a role's log that its peers cause. Each address may cause a burst of them, and then a hundred a minute;
-/// the next line tells how many were left out. So no peer fills the log, or hides what others cause.
+/// The lines of a role's log that its peers cause. Each address may cause so many of them in a minute:
+/// four tenths at once and one tenth in the course of it, and as many warnings. The next line tells how many were left
+/// out. So no peer fills the log, or hides what others cause.
 ///
 /// *Thread-safety*: all functions.
 class PeerLog {
@@ -26,11 +27,12 @@ public:
     using TimePoint = std::chrono::steady_clock::time_point;
     using Clock = std::function<TimePoint()>;
 
-    static constexpr double burst = 100;
-    static constexpr double a_second = 100.0 / 60;
-
-    /// `log` and `clock` may be empty. Without a clock nothing is left out.
-    PeerLog(Log log, Clock clock) : log_{std::move(log)}, clock_{std::move(clock)} {}
+    /// `log` and `clock` may be empty. Without a clock, or with a maximum of 0, nothing is left out.
+    PeerLog(Log log, Clock clock, std::size_t max_lines)
+        : log_{std::move(log)},
+          clock_{max_lines == 0 ? Clock{} : std::move(clock)},
+          burst_{std::max(1.0, 0.4 * static_cast<double>(max_lines))},
+          a_second_{0.1 * static_cast<double>(max_lines) / 60} {}
 
     explicit operator bool() const noexcept { return static_cast<bool>(log_); }
 
@@ -53,9 +55,9 @@ public:
 
 private:
     struct Bucket {
-        double left = burst;
-        TimePoint since{};
-        std::size_t left_out = 0;
+        double left;
+        TimePoint since;
+        std::size_t left_out;
     };
     /// Warnings have a bucket of their own: usual traffic does not use it up.
     using Key = std::pair<asio::ip::address, bool>;
@@ -80,28 +82,28 @@ private:
             std::erase_if(buckets_, [&](const auto& entry) {
                 Bucket bucket = entry.second;
                 fill(bucket, now);
-                return bucket.left >= burst && bucket.left_out == 0;
+                return bucket.left >= burst_ && bucket.left_out == 0;
             });
         }
         if (buckets_.size() >= most_buckets) return others_;
-        Bucket& added = buckets_[key];
-        added.since = now;
-        return added;
+        return buckets_.emplace(key, Bucket{burst_, now, 0}).first->second;
     }
 
-    static void fill(Bucket& bucket, TimePoint now) noexcept {
+    void fill(Bucket& bucket, TimePoint now) const noexcept {
         const std::chrono::duration<double> time = now - bucket.since;
-        bucket.left = std::min(burst, bucket.left + std::max(time.count(), 0.0) * a_second);
+        bucket.left = std::min(burst_, bucket.left + std::max(time.count(), 0.0) * a_second_);
         bucket.since = now;
     }
 
     const Log log_;
     const Clock clock_;
+    const double burst_;
+    const double a_second_;
     std::mutex mutex_;
     // guarded by mutex_
     std::map<Key, Bucket> buckets_;
-    TimePoint looked_{};  // for addresses that can be forgotten
-    Bucket others_;       // shared by all addresses beyond the first 4,096 at a time
+    TimePoint looked_{};            // for addresses that can be forgotten
+    Bucket others_{burst_, {}, 0};  // shared by all addresses beyond the first 4,096 at a time
 };
 
 }  // namespace distwork::detail

@@ -230,11 +230,10 @@ private:
         if (frame.header.flags & flag_submission) return on_submission(std::move(frame), *type);
         const bool is_newer = (frame.header.flags & (flag_chunk | flag_given)) != 0;
         if (is_newer && (handshake_.version() < 3 || settings_.role != Role::slave)) return on_nonsense(frame.header);
-        if (handler_->accepts(*type)) batch_.add_work(std::move(frame), *type, session_, *handler_);
-        else
-            session_.reply({.kind = FrameKind::error, .id = frame.header.id},
-                           error_body({}, Errc::not_accepted, "", make_error_code(Errc::not_accepted).message()));
-        return true;
+        if (handler_->accepts(*type)) return batch_.add_work(std::move(frame), *type, session_, *handler_), true;
+        session_.reply({.kind = FrameKind::error, .id = frame.header.id},
+                       error_body({}, Errc::not_accepted, "", make_error_code(Errc::not_accepted).message()));
+        return allow();
     }
 
     /// A work that a work on the slave submitted, for this master to distribute.
@@ -244,7 +243,8 @@ private:
         const auto parent = detail::load<std::uint64_t>(body.data());
         const auto child = handler_->distribute(session_.shared_from_this(), type, body.subspan(parent_bytes),
                                                 frame.header.id, session_.multiplexer().look_up(parent));
-        if (child) children_.add(parent, frame.header.id, child);
+        if (!child) return allow();
+        children_.add(parent, frame.header.id, child);
         return true;
     }
 

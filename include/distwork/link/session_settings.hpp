@@ -43,7 +43,7 @@ struct SessionSettings {
     ArchiveLimits limits;                               ///< what works and answers may cost to decode
     Log log;                                            ///< may be empty
     /// The same, for lines that peers cause; never null.
-    std::shared_ptr<PeerLog> peer_log = std::make_shared<PeerLog>(Log{}, PeerLog::Clock{});
+    std::shared_ptr<PeerLog> peer_log = std::make_shared<PeerLog>(Log{}, PeerLog::Clock{}, 0);
 
     /// The limits of an introduction. It is not a work: only its length follows the options.
     ArchiveLimits introduction_limits() const {

@@ -120,7 +120,7 @@ inline SessionSettings session_settings(const LinkOptions& link, Role role, cons
     // The head of an answer, before its value, counts for max_frame_bytes.
     settings.limits.max_bytes = link.max_frame_bytes - reply_head_bytes;
     settings.log = log;
-    settings.peer_log = std::make_shared<PeerLog>(log, std::move(clock));
+    settings.peer_log = std::make_shared<PeerLog>(log, std::move(clock), link.max_log_lines);
     return settings;
 }
 

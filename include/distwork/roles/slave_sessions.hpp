@@ -117,6 +117,7 @@ public:
 
     /// A connection was accepted. *Errors*: std::bad_alloc.
     void accepted(typename Transport::Socket socket) {
+        if (!strangers_.admits(remote_endpoint_of(socket).address(), transport_.now())) return;  // which closes it
         begin(std::move(socket), {}, [this](const SessionPtr& session) {
             if (const auto displaced = strangers_.add(session, transport_.now()))
                 displaced->close(Errc::too_many_strangers);
@@ -249,7 +250,7 @@ public:
     void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
                 std::vector<std::shared_ptr<Call>> unanswered) noexcept override {
         if (session->accepted()) --seats_;
-        strangers_.remove(*session);
+        strangers_.ended(*session, reason, transport_.now());
         const std::string text = surely([&] {
             const auto& how_ended = session->watched_by.how_ended;
             const bool is_asked = how_ended && (!is_clean_end(reason) || !unanswered.empty());

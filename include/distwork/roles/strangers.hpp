@@ -9,9 +9,11 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <utility>
 
 #include "../base/asio.hpp"
+#include "offenders.hpp"
 
 namespace distwork::detail {
 
@@ -37,6 +39,9 @@ public:
         return count_ >= most_ && now < next_to_go()->second.begin()->second.since + least_stay;
     }
 
+    /// Whether a connection of that address may be added now.
+    bool admits(const asio::ip::address& address, TimePoint now) noexcept { return offenders_.admits(address, now); }
+
     /// Returns the session that has to go now; null: there is room for all. *Errors*: std::bad_alloc; nothing was added.
     SessionPtr add(const SessionPtr& session, TimePoint now) {
         const std::lock_guard lock{mutex_};
@@ -46,13 +51,20 @@ public:
         return ++count_ > most_ ? take_oldest() : nullptr;
     }
 
-    /// It is no stranger any more, or it ended.
+    /// It is no stranger any more.
     void remove(const Session& session) noexcept {
         const std::lock_guard lock{mutex_};
         const auto found = sessions_.find(session.remote_endpoint().address());
         if (session.stranger == 0 || found == sessions_.end()) return;
         count_ -= found->second.erase(session.stranger);
         if (found->second.empty()) sessions_.erase(found);
+    }
+
+    /// The session ended; it may have been no stranger. The end of a socket pair has no address to be remembered by.
+    void ended(const Session& session, std::error_code reason, TimePoint now) noexcept {
+        remove(session);
+        const auto endpoint = session.remote_endpoint();
+        if (endpoint.port() != 0) offenders_.note(endpoint.address(), reason, now);
     }
 
     void clear() noexcept {
@@ -89,6 +101,7 @@ private:
     }
 
     const std::size_t most_;
+    Offenders offenders_;
     std::mutex mutex_;
     // guarded by mutex_
     std::map<asio::ip::address, OfAddress> sessions_;  // no entry is empty

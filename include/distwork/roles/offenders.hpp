@@ -1,0 +1,79 @@
+#pragma once
+
+#include "../base/requirements.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <mutex>
+#include <system_error>
+
+#include "../base/asio.hpp"
+#include "../error.hpp"
+
+namespace distwork::detail {
+
+/// The addresses whose peers broke the protocol, or did not prove who they are. For a minute each of them gets twenty
+/// connections, and then ten a second: else a peer that is dropped would be back at once, thousands of times a second,
+/// and each time cost a handshake, its introduction and what it says until it is dropped again.
+///
+/// *Thread-safety*: all functions.
+class Offenders {
+public:
+    using TimePoint = std::chrono::steady_clock::time_point;
+
+    static constexpr double burst = 20;
+    static constexpr double a_second = 10;
+    static constexpr auto remembered = std::chrono::minutes{1};
+
+    /// Connections that end by chance, or because their peers are of another version, are no offence.
+    static bool is_offence(std::error_code reason) noexcept {
+        return reason == Errc::protocol_violation || reason == Errc::frame_too_large || reason == Errc::not_distwork ||
+               reason == Errc::malformed || reason == Errc::not_authenticated || reason == Errc::handshake_timeout;
+    }
+
+    /// A connection of that address ended for that reason. Without memory it is not noted.
+    void note(const asio::ip::address& address, std::error_code reason, TimePoint now) noexcept {
+        if (!is_offence(reason)) return;
+        static_cast<void>(exception_of([&] {
+            const std::lock_guard lock{mutex_};
+            if (known_.size() >= most_known) forget_before(now - remembered);
+            if (known_.size() < most_known) known_.try_emplace(address, Offender{now}).first->second.last_offence = now;
+        }));
+    }
+
+    /// Whether a connection of that address may become a session now.
+    bool admits(const asio::ip::address& address, TimePoint now) noexcept {
+        const std::lock_guard lock{mutex_};
+        const auto found = known_.find(address);
+        if (found == known_.end()) return true;
+        Offender& offender = found->second;
+        if (now - offender.last_offence > remembered) return known_.erase(found), true;
+        const std::chrono::duration<double> time = now - offender.since;
+        offender.left = std::min(burst, offender.left + std::max(time.count(), 0.0) * a_second);
+        offender.since = now;
+        if (offender.left < 1) return false;
+        --offender.left;
+        return true;
+    }
+
+private:
+    static constexpr std::size_t most_known = 4096;
+
+    struct Offender {
+        explicit Offender(TimePoint now) : since{now}, last_offence{now} {}
+        double left = burst;
+        TimePoint since;
+        TimePoint last_offence;
+    };
+
+    void forget_before(TimePoint time) noexcept {
+        std::erase_if(known_, [time](const auto& entry) { return entry.second.last_offence < time; });
+    }
+
+    std::mutex mutex_;
+    std::map<asio::ip::address, Offender> known_;  // guarded by mutex_
+};
+
+}  // namespace distwork::detail
