@@ -124,6 +124,7 @@ private:
         lets_go_ = random_.chance(0.2);
         ledger_.has_starts = random_.chance(0.15);
         if (ledger_.has_starts && random_.chance(0.3)) ledger_.failing_starts = 4;
+        newest_credentials_ = random_.chance(0.15) ? 1 : 0;
         options.log_size = log_size;
         return options;
     }
@@ -159,6 +160,7 @@ private:
         slaves_.resize(slave_count_);
         searches_.resize(slave_count_);
         for (std::size_t i = 0; i < slave_count_; ++i) slots_.push_back(1 + random_.below(3));
+        credentials_.assign(slave_count_, newest_credentials_);
     }
 
     /// Where the one before it was, if there was one.
@@ -171,6 +173,7 @@ private:
         options.log = [this, &station](distwork::LogLevel, std::string_view line) { listen(station, line); };
         station.number = stations_.size() - 1;
         station.host = &simulation_.add_host(name);
+        station.host->credentials(newest_credentials_);
         options.address = station.host->address();
         options.port = port_;
         station.master = &station.host->make<Master>(station.host->transport(), options);
@@ -190,6 +193,7 @@ private:
         options.reconnect_at_most = 1000ms;
         if (random_.chance(0.2)) options.work_executor = distwork::WorkExecutor::in_place();
         hosts_[i] = &simulation_.add_host(options.name);
+        hosts_[i]->credentials(credentials_[i]);
         // Long works among short ones: nobody knows beforehand which they are.
         const bool is_mixed = is_mixed_;
         const auto [least, most] =
@@ -251,11 +255,15 @@ private:
     /// To a slave.
     void listen(std::size_t i, std::string_view line) {
         listen_for_knocks(searches_[i], hosts_[i]->now(), line);
+        if (line.find(distwork::make_error_code(Errc::not_authenticated).message()) != line.npos)
+            DISTWORK_MARK(unproven_slave);
         if (line.starts_with("Disconnected")) listen_for_misjudgements(line);
         if (line.starts_with("Disconnected") && line.find(empty_host_->address() + ':') == line.npos)
             listen_for_breaks(line);
         if (!has_strange_master_ || !line.starts_with("No connection to " + empty_host_->address() + ':')) return;
-        const std::string reason = distwork::make_error_code(strange_master_.reason()).message();
+        const bool is_proven = newest_credentials_ == 0;
+        const std::string reason =
+            distwork::make_error_code(is_proven ? strange_master_.reason() : Errc::not_authenticated).message();
         if (line.find(reason) != line.npos) DISTWORK_MARK(strange_master);
         else if (weather_.calm) fail("of a strange master it was said: " + std::string{line});
     }
@@ -431,6 +439,8 @@ private:
             for (int i = 0; i < 3; ++i) simulation_.after(random_.between(1s, 15s), [this] { rush(120); });
         if (lets_go_)
             for (int i = 0; i < 3; ++i) simulation_.after(random_.between(1s, 15s), [this] { let_go(any_master()); });
+        if (newest_credentials_ != 0)
+            for (int i = 0; i < 3; ++i) simulation_.after(random_.between(1s, 15s), [this] { renew_credentials(); });
         if (weather_.calm) {
             if (random_.chance(0.5))
                 simulation_.after(random_.between(1s, 10s), [this] { drain(random_.below(slave_count_)); });
@@ -451,6 +461,20 @@ private:
         if (!second_) return;
         first_is_gone_ = random_.chance(0.3);
         simulation_.after(random_.between(1s, 12s), [this] { strike_the_first(); });
+    }
+
+    /// The masters have new credentials at once, and each slave some time later. Sessions that are open stay so.
+    void renew_credentials() {
+        if (is_over_) return;
+        ++newest_credentials_;
+        for (const Station& station : stations_) station.host->credentials(newest_credentials_);
+        for (std::size_t i = 0; i < slave_count_; ++i)
+            simulation_.after(random_.between(0ms, 3s), [this, i] { know_credentials(i); });
+    }
+
+    void know_credentials(std::size_t i) {
+        credentials_[i] = newest_credentials_;
+        hosts_[i]->credentials(newest_credentials_);
     }
 
     /// Many works at once, so that slaves hold more than they execute.
@@ -629,6 +653,7 @@ private:
         for (const Station& station : stations_) station.host->wake();
         for (std::size_t i = 0; i < slave_count_; ++i) {
             hosts_[i]->wake();
+            know_credentials(i);
             restart(i);
         }
     }
@@ -651,7 +676,8 @@ private:
             stranger.manner = static_cast<Stranger::Manner>(random_.below(Stranger::manners));
             stranger.variant = random_.next() >> 1;
             stranger.host = &simulation_.add_host("stranger" + std::to_string(i));
-            weather_.strangers |= stranger.joins();
+            stranger.is_unproven = newest_credentials_ != 0 && random_.chance(0.5);
+            weather_.strangers |= stranger.joins() && !stranger.is_unproven;
             anyone_never_reads_ |= stranger.manner == Stranger::never_reads;
             simulation_.after(random_.between(0ms, 5s), [this, &stranger] { send(stranger); });
         }
@@ -659,6 +685,7 @@ private:
 
     void send(Stranger& stranger) {
         stranger.begun = simulation_.now();
+        if (!stranger.is_unproven) stranger.host->credentials(newest_credentials_);
         asio::co_spawn(stranger.host->get_executor(), visit(stranger, first_->host->address(), port_),
                        [this, &stranger](const std::exception_ptr&) {
                            stranger.is_over = true;
@@ -685,6 +712,12 @@ private:
         const auto message = [](Errc error) { return distwork::make_error_code(error).message(); };
         const std::string who = "stranger " + std::to_string(stranger.manner) + ' ';
         if (!stranger.is_over) return fail(who + "hangs");
+        if (stranger.is_unproven) {
+            const bool was_heard = stranger.is_welcome || stranger.told != Errc::connection_closed;
+            if (was_heard) fail(who + "was heard without credentials");
+            DISTWORK_MARK(unproven_stranger);
+            return;
+        }
         if (stranger.manner == Stranger::breaks_an_answer && stranger.last_id == 0) return;  // it was given no work
         const bool is_told = stranger.told == stranger.farewell();
         if (!is_told && (weather_.calm || stranger.told != Errc::connection_closed))
@@ -702,7 +735,7 @@ private:
 
     /// Until a master is done, with all slaves; and a while more for answers of works that nobody waits for.
     void settle(Station& station) {
-        if (failure_.empty() && !simulation_.run_until([&] { return station.is_quiet() || !watch(); }, 600s))
+        if (failure_.empty() && !simulation_.run_until([&] { return station.is_quiet() || !watch(); }, 1800s))
             fail("not everything completed: " + pending(station));
         const auto all_back = [&] { return station.master->connected_slave_count() == slave_count_; };
         if (failure_.empty() && !simulation_.run_until(all_back, 120s))
@@ -808,6 +841,12 @@ private:
              << ", backlog " << station.master->backlog_size() << ", broadcasts " << station.broadcasts_done << " of "
              << station.broadcasts << ", groups " << station.groups_done << " of " << station.groups;
         for (const GroupRun& group : groups_) text << ", " << group.state();
+        for (const auto& waiting : station.master->waiting())
+            text << "; " << waiting.works << " of " << waiting.type << ": " << to_string(waiting.reason);
+        for (const auto& socket : station.master->sockets())
+            text << "; " << socket.name << " has " << socket.in_flight << " and " << socket.free_slots << " free of "
+                 << socket.slots << " slots" << (socket.draining ? ", drains" : "")
+                 << (socket.suspected ? ", is suspected" : "") << (socket.starting ? ", starts" : "");
         return text.str();
     }
 
@@ -816,7 +855,9 @@ private:
         if (second_ && first_is_gone_) check(*second_);
         else check(*first_);
         for (const Stranger& stranger : strangers_) check(stranger);
-        if (weather_.calm && !strange_master_.is_understood) fail("a strange master was not told what it did");
+        const bool is_heard = newest_credentials_ == 0;  // strange masters have none
+        if (weather_.calm && is_heard && !strange_master_.is_understood)
+            fail("a strange master was not told what it did");
         for (std::size_t i = 0; i < ledger_.entries.size(); ++i) {
             const Entry& entry = ledger_.entries[i];
             if (entry.completions == 0) continue;  // its master is no more
@@ -924,6 +965,8 @@ private:
     std::optional<sim::TimePoint> parked_since_;
     std::deque<Station> stations_;
     std::deque<Stranger> strangers_;
+    std::uint64_t newest_credentials_ = 0;    // 0: nobody has any
+    std::vector<std::uint64_t> credentials_;  // of the slaves' machines
     StrangeMaster strange_master_;
     bool has_strange_master_ = false;
     bool anyone_never_reads_ = false;

@@ -17,7 +17,8 @@
     X(suspected) X(answers_wait) X(frozen_master) X(cancel_in_outbox) X(duplicate_answer) X(went_over) X(came_back) X(strange_master) X(mass_death) \
     X(recalled) X(returned) X(held_slot) X(parked) X(suspended_work) X(tree) X(woke_late) X(froze_together) \
     X(group_waited) X(group_ran_dry) X(group_cancelled) X(group_addition_waited) \
-    X(chunk_partly_answered) X(chunk_cut_short) X(chunk_split) X(chunk_retry) X(second_copy) X(second_copy_won) X(preferred) X(kept_free)
+    X(chunk_partly_answered) X(chunk_cut_short) X(chunk_split) X(chunk_retry) X(second_copy) X(second_copy_won) X(preferred) X(kept_free) \
+    X(unproven_slave) X(unproven_stranger)
 
 #define DISTWORK_FOR_BUGS(X)                                                                                    \
     X(forget_the_requeue) X(deliver_twice) X(drop_on_cancel) X(leak_credit) X(ignore_at_most_once)              \
@@ -30,7 +31,8 @@
     X(wait_beside_a_free_slot) X(never_stuck) X(never_recall) X(forget_to_return) X(blame_a_recalled_work)       \
     X(execute_what_was_returned) X(ignore_a_given_slot) X(keep_the_slot) X(forget_children) \
     X(let_a_group_sleep) X(forget_what_was_unsent) X(end_a_group_early) X(keep_the_elements) \
-    X(forget_the_rest_of_a_chunk) X(repeat_a_whole_chunk) X(begin_before_the_start) X(let_nobody_go) X(forget_who_pauses) X(lose_a_second_copy) X(insist_on_affinity) X(forget_amounts)
+    X(forget_the_rest_of_a_chunk) X(repeat_a_whole_chunk) X(begin_before_the_start) X(let_nobody_go) X(forget_who_pauses) X(lose_a_second_copy) X(insist_on_affinity) X(forget_amounts) \
+    X(never_forgive)
 // clang-format on
 
 namespace distwork::test {

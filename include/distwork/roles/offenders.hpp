@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "../base/asio.hpp"
+#include "../base/probe.hpp"
 #include "../error.hpp"
 
 namespace distwork::detail {
@@ -48,6 +49,7 @@ public:
         const std::lock_guard lock{mutex_};
         const auto found = known_.find(address);
         if (found == known_.end()) return true;
+        if (DISTWORK_PLANTED(never_forgive)) return false;
         Offender& offender = found->second;
         if (now - offender.last_offence > remembered) return known_.erase(found), true;
         const std::chrono::duration<double> time = now - offender.since;

@@ -29,13 +29,18 @@ public:
         slow_ = wire.random.chance(wire.options.slow_readers);
     }
 
-    void connect(Endpoint& peer) noexcept { peer_ = &peer; }
+    void connect(Endpoint& peer) noexcept {
+        peer_ = &peer;
+        is_proven_ = host_.credentials() == peer.host_.credentials();
+    }
 
     const Address local_address;
     const Address remote_address;
     Host& host() noexcept { return host_; }
     Endpoint& peer() noexcept { return *peer_; }
     bool is_open() const noexcept { return open_; }
+    /// Both ends had the same credentials when they were connected.
+    bool is_proven() const noexcept { return is_proven_; }
     std::size_t available() const noexcept { return open_ ? arrived_ : 0; }
 
     // Called by its process
@@ -209,7 +214,7 @@ private:
         if (arrived_ == 0 || buffer_.size() == 0) {
             if (buffer_.size() == 0) end_read({}, 0);
             else if (error_ || !open_) end_read(error_ ? error_ : asio::error::bad_descriptor, 0);
-            else if (ended_) end_read(asio::error::eof, 0);
+            else if (ended_) end_read(is_proven_ ? asio::error::eof : make_error_code(Errc::not_authenticated), 0);
             return;
         }
         if (slow_ && wire_.now() < next_read_)
@@ -297,6 +302,7 @@ private:
     Host& host_;
     Endpoint* peer_ = nullptr;
     bool open_ = true;
+    bool is_proven_ = true;
     bool vanished_ = false;
     bool ended_ = false;     // the end of the stream has arrived
     bool lost_ = false;      // the connection was cut: what is sent to this end does not arrive

@@ -106,6 +106,11 @@ public:
     void work_time(WorkTime time) { work_time_ = std::move(time); }
     Duration draw_work_time(std::string_view type) { return work_time_ ? work_time_(type, random_) : Duration{}; }
 
+    /// Sets by what this process proves who it is; 0: nothing. If two processes have not the same when one connects to the
+    /// other, no byte passes: connecting fails with Errc::not_authenticated, and so does reading at the other end.
+    void credentials(std::uint64_t which) noexcept { credentials_ = which; }
+    std::uint64_t credentials() const noexcept { return credentials_; }
+
     // Faults
 
     /// Ends the process at once: no task, handler or destructor on it runs any more.
@@ -174,6 +179,7 @@ private:
     bool alive_ = true;
     bool frozen_ = false;
     Duration clock_offset_{};
+    std::uint64_t credentials_ = 0;
     WorkTime work_time_;
     std::vector<std::unique_ptr<TimerState>> timers_;
     std::vector<TimerState*> free_timers_;

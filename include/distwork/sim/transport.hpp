@@ -203,12 +203,14 @@ public:
     }
 
     /// Connects to a machine by name or address. *Errors*: std::system_error (connection_refused, timed_out,
-    /// host_not_found, operation_aborted).
+    /// host_not_found, operation_aborted), Error (not_authenticated, see Host::credentials).
     asio::awaitable<Socket> connect(Strand strand, std::string address, std::uint16_t port) const {
         const auto machine = host_->network().find_machine(address);
         if (!machine) throw std::system_error{asio::error::host_not_found, address};
         Endpoint* const endpoint = co_await async_connect(strand, *machine, port, asio::use_awaitable);
-        co_return Socket{strand, *endpoint};
+        Socket socket{strand, *endpoint};
+        if (!endpoint->is_proven()) throw Error{Errc::not_authenticated, address};
+        co_return socket;
     }
 
     /// Calls `then` after the time that a work of this type takes. Returns false, without calling it, if that is zero.
