@@ -72,7 +72,7 @@ json run_once(const Options& options, const Contender& contender) {
     command << "timeout 120 " << quoted(options.programs / ("bench_" + contender.system)) << " --slaves "
             << contender.slaves << " --seconds " << options.seconds << " --pin " << options.pin << ' '
             << contender.arguments;
-    if (contender.system == "distwork") command << " --variant " << contender.variant;
+    if (contender.system.rfind("distwork", 0) == 0) command << " --variant " << contender.variant;
     return json::parse(output_of(command.str()));
 }
 
@@ -205,6 +205,17 @@ std::vector<Benchmark> compared(const Options& options) {
                    {{"distwork", "inline", 1000, held + " --idle"},
                     {"raw", "", 1000, held + " --idle"},
                     {"zeromq", "", 1000, held + " --idle"}}});
+    const std::string small = "--window 1024";
+    all.push_back({"tls", "works/s", "works_per_second", 1,
+                   with({{"distwork_tls", "inline", 1, small},
+                         {"distwork", "inline", 1, small},
+                         {"zeromq", "CURVE", 1, small + " --secure"}},
+                        {"grpc", "TLS", 1, small + " --secure"})});
+    all.push_back({"tls_bandwidth", "GiB/s", "bytes_per_second", 1.0 / (1 << 30),
+                   with({{"distwork_tls", "string", 1, large},
+                         {"distwork", "string", 1, large},
+                         {"zeromq", "CURVE", 1, large + " --secure"}},
+                        {"grpc", "TLS", 1, large + " --secure"})});
     Benchmark threads{"threads", "works/s", "works_per_second", 1, {}};
     for (const std::string io_threads : {"1", "2", "4"})
         threads.contenders.push_back(
@@ -408,11 +419,14 @@ int compare(const Options& options) {
     const bool all = options.benchmark == "all";
     const auto wanted = [&](const std::string& name) { return all || options.benchmark == name; };
     for (const Benchmark& benchmark : compared(options)) {
-        const bool chosen =
-            wanted(benchmark.name) || (benchmark.name == "memory" && options.benchmark == "connections");
+        const bool chosen = wanted(benchmark.name) ||
+                            (benchmark.name == "memory" && options.benchmark == "connections") ||
+                            (benchmark.name == "tls_bandwidth" && options.benchmark == "tls");
         if (!chosen) continue;
         results.push_back(run(benchmark, options));
-        if (options.charts && benchmark.name != "memory" && benchmark.name != "threads") draw(results.back(), options);
+        if (options.charts && benchmark.name != "memory" && benchmark.name != "threads" &&
+            !benchmark.name.starts_with("tls"))
+            draw(results.back(), options);
     }
     if (wanted("selection")) results.push_back(run_selection(options));
     if (wanted("compile")) results.push_back(run_compile(options));
@@ -432,8 +446,8 @@ int main(int argc, char** argv) {
     Options options;
     CLI::App app{"Compares distwork with its peers on this machine."};
     app.add_option("benchmark", options.benchmark)
-        ->check(CLI::IsMember({"throughput", "latency", "bandwidth", "connections", "selection", "threads", "compile",
-                               "instructions", "groups", "all"}));
+        ->check(CLI::IsMember({"throughput", "latency", "bandwidth", "connections", "selection", "threads", "tls",
+                               "compile", "instructions", "groups", "all"}));
     app.add_option("--pin", options.pin, "same: both ends on one core; split: one each; free: wherever")
         ->check(CLI::IsMember({"same", "split", "free"}));
     app.add_option("--rounds", options.rounds)->check(CLI::Range(1, 1000));

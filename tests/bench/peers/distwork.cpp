@@ -1,11 +1,15 @@
 // distwork itself: registered works of 64 bytes, a typed answer each. --variant inline | pool, and for large works
-// string | bytes.
+// string | bytes. Compiled a second time with BENCH_TLS: over Tls, with a secret.
 #include <atomic>
 #include <cereal/types/array.hpp>
 #include <cereal/types/string.hpp>
 #include <cereal/types/vector.hpp>
 #include <distwork.hpp>
+#ifdef BENCH_TLS
+#include <distwork/tls.hpp>
+#endif
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -15,6 +19,21 @@ namespace {
 
 using bench::Pair;
 using bench::Setup;
+
+#ifdef BENCH_TLS
+using Transport = distwork::Tls;
+Transport transport(asio::io_context& io) {
+    static const distwork::Credentials credentials{distwork::Secret{std::string(32, 's')}};
+    return {io.get_executor(), credentials};
+}
+#else
+using Transport = distwork::Tcp;
+Transport transport(asio::io_context& io) {
+    return Transport{io.get_executor()};
+}
+#endif
+using Master = distwork::Master<distwork::RoundRobin, Transport>;
+using Slave = distwork::Slave<Transport>;
 
 class SmallWork : public distwork::RpcWork<std::uint64_t> {
 public:
@@ -70,8 +89,7 @@ namespace {
 template <class Work>
 class Loop {
 public:
-    Loop(distwork::Master<>& master, Pair& pair, std::function<void()> end)
-        : master_{master}, pair_{pair}, end_{std::move(end)} {}
+    Loop(Master& master, Pair& pair, std::function<void()> end) : master_{master}, pair_{pair}, end_{std::move(end)} {}
 
     void begin() {
         pair_.begin();
@@ -97,7 +115,7 @@ private:
             });
     }
 
-    distwork::Master<>& master_;
+    Master& master_;
     Pair& pair_;
     std::function<void()> end_;
     std::uint64_t next_ = 0;
@@ -113,7 +131,7 @@ using Submitters = std::vector<std::unique_ptr<Submitter>>;
 
 /// Threads of the host's that submit, each with its part of the window in flight. Answers come to `submitters` when it
 /// returns, too.
-void submit_from_threads(distwork::Master<>& master, Pair& pair, Submitters& submitters) {
+void submit_from_threads(Master& master, Pair& pair, Submitters& submitters) {
     const std::size_t window = std::max<std::size_t>(pair.in_flight() / pair.setup.submitters, 1);
     pair.begin();
     for (std::size_t i = 0; i < pair.setup.submitters; ++i) {
@@ -149,7 +167,7 @@ void run_master_with(Pair& pair) {
     distwork::MasterOptions options;
     options.max_slaves = 100'000;
     pair.note_memory();
-    distwork::Master<> master{io.get_executor(), options};
+    Master master{transport(io), options};
     master.start();
     Loop<Work> loop{master, pair, [&] { io.stop(); }};
     std::thread submitting;
@@ -183,9 +201,9 @@ void run_slave(const Setup& setup) {
         options.slots = 1;
         options.work_executor = distwork::WorkExecutor::in_place();
     }
-    std::vector<std::unique_ptr<distwork::Slave<>>> slaves;
+    std::vector<std::unique_ptr<Slave>> slaves;
     for (std::size_t i = 0; i < (setup.one_process ? setup.slaves : 1); ++i) {
-        slaves.push_back(std::make_unique<distwork::Slave<>>(io.get_executor(), "127.0.0.1", setup.port, options));
+        slaves.push_back(std::make_unique<Slave>(transport(io), "127.0.0.1", setup.port, options));
         slaves.back()->start();
     }
     io.run();

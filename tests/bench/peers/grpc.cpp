@@ -1,8 +1,16 @@
-// gRPC: one bidirectional stream for each slave, the synchronous interface. The master is the server.
+// gRPC: one bidirectional stream for each slave, the synchronous interface. The master is the server. Secure: TLS,
+// with certificates at both ends.
 #include <grpcpp/grpcpp.h>
 
 #include <condition_variable>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <memory>
 #include <mutex>
+#include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -66,11 +74,50 @@ private:
     std::size_t connected_ = 0;
 };
 
+/// One certificate for all, of an elliptic curve as is usual; each end shows it and checks the other's against it.
+struct Certificate {
+    std::string key;
+    std::string text;
+    Certificate() {
+        const std::string folder = "/tmp/distwork-bench-" + std::to_string(getpid());
+        const std::string command = "mkdir -p " + folder +
+                                    " && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
+                                    " -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout " +
+                                    folder + "/key -out " + folder + "/certificate 2> /dev/null";
+        if (std::system(command.c_str()) != 0) throw std::runtime_error{"openssl cannot make a certificate"};
+        key = content(folder + "/key");
+        text = content(folder + "/certificate");
+        std::filesystem::remove_all(folder);
+    }
+    static std::string content(const std::string& file) {
+        std::ifstream in{file};
+        return {std::istreambuf_iterator<char>{in}, {}};
+    }
+    static const Certificate& of_all() {
+        static const Certificate certificate;
+        return certificate;
+    }
+};
+
+std::shared_ptr<grpc::ServerCredentials> server_credentials(bool secure) {
+    if (!secure) return grpc::InsecureServerCredentials();
+    const Certificate& own = Certificate::of_all();
+    grpc::SslServerCredentialsOptions options{GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY};
+    options.pem_root_certs = own.text;
+    options.pem_key_cert_pairs.push_back({own.key, own.text});
+    return grpc::SslServerCredentials(options);
+}
+std::shared_ptr<grpc::ChannelCredentials> channel_credentials(bool secure) {
+    if (!secure) return grpc::InsecureChannelCredentials();
+    const Certificate& own = Certificate::of_all();
+    return grpc::SslCredentials({own.text, own.key, own.text});
+}
+
 void run_master(Pair& pair) {
     Works works{pair};
     grpc::ServerBuilder builder;
     int port = 0;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.AddListeningPort("127.0.0.1:0", server_credentials(pair.setup.secure), &port);
     builder.RegisterService(&works);
     builder.SetMaxReceiveMessageSize(most_bytes);
     const auto server = builder.BuildAndStart();
@@ -82,7 +129,7 @@ void run_slave(const Setup& setup) {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(most_bytes);
     const auto channel = grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(setup.port),
-                                                   grpc::InsecureChannelCredentials(), arguments);
+                                                   channel_credentials(setup.secure), arguments);
     const auto stub = bench::Works::NewStub(channel);
     grpc::ClientContext context;
     const auto stream = stub->Serve(&context);
@@ -98,5 +145,6 @@ void run_slave(const Setup& setup) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    static_cast<void>(Certificate::of_all());  // before slaves are forked, which have the same
     return bench::main(argc, argv, run_master, run_slave);
 }

@@ -1,4 +1,4 @@
-// ZeroMQ: a ROUTER at the master, a DEALER at each slave; single-part messages behind the router's identity.
+// ZeroMQ: a ROUTER at the master, a DEALER at each slave; single-part messages behind the router's identity. Secure: CURVE.
 #include <zmq.h>
 
 #include <vector>
@@ -21,11 +21,35 @@ void unlimited(void* socket) {
     check(zmq_setsockopt(socket, ZMQ_LINGER, &none, sizeof none));
 }
 
+/// A pair of keys of CURVE, as text.
+struct Keys {
+    char open[41];
+    char secret[41];
+    Keys() { check(zmq_curve_keypair(open, secret)); }
+};
+Keys master_keys() {
+    static const Keys keys;
+    return keys;
+}
+
+void secure_master(void* router) {
+    const int is_server = 1;
+    check(zmq_setsockopt(router, ZMQ_CURVE_SERVER, &is_server, sizeof is_server));
+    check(zmq_setsockopt(router, ZMQ_CURVE_SECRETKEY, master_keys().secret, sizeof(Keys::secret)));
+}
+void secure_slave(void* dealer) {
+    const Keys own;
+    check(zmq_setsockopt(dealer, ZMQ_CURVE_SERVERKEY, master_keys().open, sizeof(Keys::open)));
+    check(zmq_setsockopt(dealer, ZMQ_CURVE_PUBLICKEY, own.open, sizeof own.open));
+    check(zmq_setsockopt(dealer, ZMQ_CURVE_SECRETKEY, own.secret, sizeof own.secret));
+}
+
 void run_master(Pair& pair) {
     void* const context = zmq_ctx_new();
     zmq_ctx_set(context, ZMQ_MAX_SOCKETS, 65'535);
     void* const router = zmq_socket(context, ZMQ_ROUTER);
     unlimited(router);
+    if (pair.setup.secure) secure_master(router);
     check(zmq_bind(router, "tcp://127.0.0.1:*"));
     char endpoint[64];
     std::size_t size = sizeof endpoint;
@@ -78,6 +102,7 @@ void run_slave(const Setup& setup) {
     for (std::size_t i = 0; i < (setup.one_process ? setup.slaves : 1); ++i) {
         void* const dealer = zmq_socket(context, ZMQ_DEALER);
         unlimited(dealer);
+        if (setup.secure) secure_slave(dealer);
         check(zmq_connect(dealer, endpoint.c_str()));
         const std::uint64_t here[2] = {};
         check(zmq_send(dealer, here, sizeof here, 0));
@@ -111,5 +136,6 @@ void run_slave(const Setup& setup) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    static_cast<void>(master_keys());  // before slaves are forked, which know one of them
     return bench::main(argc, argv, run_master, run_slave);
 }

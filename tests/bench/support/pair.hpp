@@ -43,6 +43,7 @@ struct Setup {
     std::string pin = "same";    ///< same: one core for both ends; split: one each; free: wherever
     std::size_t io_threads = 1;  ///< of the master
     std::size_t submitters = 0;  ///< threads that submit; 0: completions submit the next
+    bool secure = false;         ///< authenticated and encrypted, in the system's own way
     bool idle = false;           ///< only connects, and measures the master's memory for each slave
     std::uint16_t port = 0;      ///< for slaves: where the master listens
 };
@@ -235,6 +236,7 @@ int main(int argc, char** argv, RunMaster run_master, RunSlave run_slave) {
     app.add_option("--pin", setup.pin)->check(CLI::IsMember({"same", "split", "free"}));
     app.add_option("--io-threads", setup.io_threads);
     app.add_option("--submitters", setup.submitters);
+    app.add_flag("--secure", setup.secure);
     app.add_flag("--idle", setup.idle);
     CLI11_PARSE(app, argc, argv);
 
