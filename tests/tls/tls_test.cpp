@@ -24,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/attacker.hpp"
 #include "support/catch.hpp"
 #include "support/folder.hpp"
 #include "support/run.hpp"
@@ -389,6 +390,64 @@ struct Flood {
 
     std::vector<asio::ip::tcp::socket> sockets;
 };
+
+/// A slave with the secret that says frames by hand.
+struct Insider {
+    explicit Insider(Scene& with) : scene{with}, credentials{secret_of('a')} {
+        stream.next_layer().connect({asio::ip::address_v4::loopback(), scene.port()});
+        run(scene.io, [](auto& shakes) -> asio::awaitable<void> {
+            co_await shakes.async_handshake(asio::ssl::stream_base::client, asio::use_awaitable);
+        }(stream));
+        using distwork::detail::FrameKind;
+        say(support::frame({.kind = FrameKind::hello}, encode(distwork::detail::Greeting{
+                                                           .role = distwork::detail::Role::slave, .name = "insider"})));
+        say(support::frame({.kind = FrameKind::types}, support::encoded(support::Attacker::usual())));
+        CHECK(run_until(scene.io, [&] { return scene.master->connected_slave_count() == 1; }));
+    }
+    void say(const std::vector<std::byte>& bytes) {
+        std::error_code ignored;
+        asio::write(stream, asio::buffer(bytes), ignored);
+    }
+    /// False: the connection has ended.
+    bool change_keys(int how) {
+        std::error_code error;
+        SSL_key_update(stream.native_handle(), how);
+        stream.handshake(asio::ssl::stream_base::client, error);
+        return !error;
+    }
+
+    Scene& scene;
+    const Credentials credentials;
+    asio::ssl::stream<asio::ip::tcp::socket> stream{scene.io, credentials.contexts()->of_slave()};
+};
+
+TEST_CASE("a peer changes its keys as it likes, but not in place of data", "[tls]") {
+    Scene scene{secret_of('a')};
+    Insider insider{scene};
+    const auto ping = support::frame({.kind = distwork::detail::FrameKind::ping, .id = 7});
+    for (int i = 0; i < 100; ++i) {
+        CHECK(insider.change_keys(i % 2 == 0 ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED));
+        insider.say(ping);
+        scene.io.poll();
+    }
+    std::size_t pongs = 0;
+    run(scene.io, [](auto& stream, std::size_t& count) -> asio::awaitable<void> {
+        while (count != 100) {
+            std::vector<std::byte> bytes(distwork::detail::frame_header_bytes);
+            co_await asio::async_read(stream, asio::buffer(bytes), asio::use_awaitable);
+            const auto header = distwork::detail::read_header(bytes.data());
+            bytes.resize(header.length);
+            co_await asio::async_read(stream, asio::buffer(bytes), asio::use_awaitable);
+            count += header.kind == distwork::detail::FrameKind::pong;
+        }
+    }(insider.stream, pongs));
+    CHECK(pongs == 100);
+    CHECK(scene.master->connected_slave_count() == 1);
+    for (int i = 0; i < 100'000 && insider.change_keys(SSL_KEY_UPDATE_NOT_REQUESTED); ++i) scene.io.poll();
+    CHECK(run_until(scene.io, [&] { return scene.master->connected_slave_count() == 0; }));
+    CHECK(scene.said("changes its keys"));
+    scene.admitted(secret_of('a'));
+}
 
 TEST_CASE("a flood of handshakes delays those of its own address", "[tls]") {
     const support::Folder folder;

@@ -34,6 +34,7 @@ public:
     static constexpr std::size_t max_handshake_bytes = 16 * 1024;
     /// Both ends take new keys when so many bytes were sent. AES-GCM is safe for about 2^24.5 full records: RFC 8446, 5.5.
     static constexpr std::uint64_t bytes_a_key = std::uint64_t{64} << 30;
+    static constexpr int max_updates = 32;  // as BoringSSL allows
 
     /// `turns`: for a master's end; null: it is a slave's.
     TlsSocket(Inner socket, std::shared_ptr<const TlsContexts> contexts, std::shared_ptr<HandshakeTurns> turns)
@@ -133,7 +134,7 @@ private:
         }
 
         std::error_code finish_handshake() noexcept {
-            SSL_set_msg_callback(stream.native_handle(), nullptr);
+            SSL_set_msg_callback(stream.native_handle(), &count_updates);
             if (!contexts->is_proven(stream.native_handle(), turns != nullptr)) return Errc::not_authenticated;
             is_ready = true;
             return {};
@@ -148,6 +149,15 @@ private:
             state.handshake_bytes += size + 256u * bytes[3] + bytes[4];
             std::error_code ignored;
             if (state.handshake_bytes > max_handshake_bytes) state.close(ignored);
+        }
+
+        /// What comes after the handshake and is no data changes the peer's keys, which costs this end more than it takes
+        /// to ask for. So a peer may not do it again and again in place of data.
+        static void count_updates(int is_written, int, int type, const void*, std::size_t, SSL*, void* self) {
+            if (is_written || type != SSL3_RT_HANDSHAKE) return;
+            State& state = *static_cast<State*>(self);
+            std::error_code ignored;
+            if (++state.updates == max_updates + 1) state.close(ignored);
         }
 
         void close(std::error_code& error) {
@@ -173,6 +183,7 @@ private:
         asio::ssl::stream<Inner> stream;
         std::size_t handshake_bytes = 0;
         std::uint64_t sent_before = 0;
+        int updates = 0;  // of the peer's keys, since its last data
         bool is_ready = false;
         bool is_plain = false;  // nothing is encrypted
         std::string why_failed;
@@ -238,6 +249,11 @@ private:
                 if (state->is_plain) return stream.next_layer().async_read_some(buffers, std::move(self));
                 return stream.async_read_some(buffers, std::move(self));
             }
+            if (state->updates > max_updates) {
+                state->why_failed = "it changes its keys, and says nothing";
+                return self.complete(Errc::protocol_violation, 0);
+            }
+            if (count != 0) state->updates = 0;
             if (error == asio::ssl::error::stream_truncated)
                 error = asio::error::eof;  // distwork's bye came before, or not
             self.complete(error, count);
