@@ -344,6 +344,7 @@ TEST_CASE("strangers get little time and little room, and hear an alert at most"
     const unsigned char head[] = {1, 0x01, 0x86, 0x9c};  // a client's hello, and its length
     std::memcpy(hello.data() + 5, head, sizeof head);
     CHECK(hung_up_on(scene, hello) <= 16);
+    CHECK(scene.said("more than 16 KiB"));
     scene.admitted(secret_of('a'));
 }
 

@@ -272,6 +272,10 @@ private:
 
         /// Who does not speak TLS, or has not what it takes, is a stranger.
         static std::error_code failure(State& of, std::error_code error) {
+            if (of.handshake_bytes > max_handshake_bytes) {
+                of.why_failed = "it sent more than 16 KiB before it proved who it is (a long chain of certificates?)";
+                return Errc::not_authenticated;
+            }
             if (const long verified = SSL_get_verify_result(of.stream.native_handle()); verified != X509_V_OK)
                 of.why_failed = X509_verify_cert_error_string(verified);
             else if (error != Errc::not_authenticated) of.why_failed = error.message();
