@@ -332,6 +332,9 @@ TEST_CASE("strangers get little time and little room, and hear an alert at most"
     CHECK(scene.said("did not introduce itself"));
     std::vector<std::byte> text(200, std::byte{'G'});
     CHECK(hung_up_on(scene, text) <= 16);
+    // One that only looks whether somebody is there does not try to prove anything.
+    for (int i = 0; i < 50; ++i)
+        asio::ip::tcp::socket{scene.io}.connect({asio::ip::address_v4::loopback(), scene.port()});
     // A hello of 100,000 bytes, in records of 16 KiB.
     std::vector<std::byte> hello;
     for (std::size_t left = 100'000; left != 0;) {
@@ -422,18 +425,18 @@ struct Insider {
     asio::ssl::stream<asio::ip::tcp::socket> stream{scene.io, credentials.contexts()->of_slave()};
 };
 
-TEST_CASE("a peer changes its keys as it likes, but not in place of data", "[tls]") {
+TEST_CASE("a peer changes its keys as it likes, but not all the time", "[tls]") {
     Scene scene{secret_of('a')};
     Insider insider{scene};
     const auto ping = support::frame({.kind = distwork::detail::FrameKind::ping, .id = 7});
-    for (int i = 0; i < 100; ++i) {
+    for (int i = 0; i < 30; ++i) {
         CHECK(insider.change_keys(i % 2 == 0 ? SSL_KEY_UPDATE_REQUESTED : SSL_KEY_UPDATE_NOT_REQUESTED));
         insider.say(ping);
         scene.io.poll();
     }
     std::size_t pongs = 0;
     run(scene.io, [](auto& stream, std::size_t& count) -> asio::awaitable<void> {
-        while (count != 100) {
+        while (count != 30) {
             std::vector<std::byte> bytes(distwork::detail::frame_header_bytes);
             co_await asio::async_read(stream, asio::buffer(bytes), asio::use_awaitable);
             const auto header = distwork::detail::read_header(bytes.data());
@@ -442,9 +445,12 @@ TEST_CASE("a peer changes its keys as it likes, but not in place of data", "[tls
             count += header.kind == distwork::detail::FrameKind::pong;
         }
     }(insider.stream, pongs));
-    CHECK(pongs == 100);
+    CHECK(pongs == 30);
     CHECK(scene.master->connected_slave_count() == 1);
-    for (int i = 0; i < 100'000 && insider.change_keys(SSL_KEY_UPDATE_NOT_REQUESTED); ++i) scene.io.poll();
+    for (int i = 0; i < 100'000 && insider.change_keys(SSL_KEY_UPDATE_NOT_REQUESTED); ++i) {
+        if (i % 8 == 0) insider.say(ping);
+        scene.io.poll();
+    }
     CHECK(run_until(scene.io, [&] { return scene.master->connected_slave_count() == 0; }));
     CHECK(scene.said("changes its keys"));
     scene.admitted(secret_of('a'));

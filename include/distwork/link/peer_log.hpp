@@ -82,7 +82,7 @@ private:
             std::erase_if(buckets_, [&](const auto& entry) {
                 Bucket bucket = entry.second;
                 fill(bucket, now);
-                return bucket.left >= burst_ && bucket.left_out == 0;
+                return bucket.left >= burst_;
             });
         }
         if (buckets_.size() >= most_buckets) return others_;

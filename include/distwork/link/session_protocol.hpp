@@ -243,8 +243,7 @@ private:
         const auto parent = detail::load<std::uint64_t>(body.data());
         const auto child = handler_->distribute(session_.shared_from_this(), type, body.subspan(parent_bytes),
                                                 frame.header.id, session_.multiplexer().look_up(parent));
-        if (!child) return allow();
-        children_.add(parent, frame.header.id, child);
+        if (child) children_.add(parent, frame.header.id, child);
         return true;
     }
 

@@ -15,7 +15,7 @@
 
 namespace distwork::detail {
 
-/// The addresses whose peers broke the protocol, or did not prove who they are. For a minute each of them gets twenty
+/// The addresses whose peers broke the protocol, or could not prove who they are. For a minute each of them gets twenty
 /// connections, and then ten a second: else a peer that is dropped would be back at once, thousands of times a second,
 /// and each time cost a handshake, its introduction and what it says until it is dropped again.
 ///
@@ -28,10 +28,11 @@ public:
     static constexpr double a_second = 10;
     static constexpr auto remembered = std::chrono::minutes{1};
 
-    /// Connections that end by chance, or because their peers are of another version, are no offence.
+    /// Connections that end by chance, or because their peers are of another version, are no offence; nor are those
+    /// whose time for a handshake was over, since it may have waited for others.
     static bool is_offence(std::error_code reason) noexcept {
         return reason == Errc::protocol_violation || reason == Errc::frame_too_large || reason == Errc::not_distwork ||
-               reason == Errc::malformed || reason == Errc::not_authenticated || reason == Errc::handshake_timeout;
+               reason == Errc::malformed || reason == Errc::not_authenticated;
     }
 
     /// A connection of that address ended for that reason. Without memory it is not noted.

@@ -34,7 +34,8 @@ public:
     static constexpr std::size_t max_handshake_bytes = 16 * 1024;
     /// Both ends take new keys when so many bytes were sent. AES-GCM is safe for about 2^24.5 full records: RFC 8446, 5.5.
     static constexpr std::uint64_t bytes_a_key = std::uint64_t{64} << 30;
-    static constexpr int max_updates = 32;  // as BoringSSL allows
+    static constexpr int max_updates = 32;  // as BoringSSL allows in a row
+    static constexpr std::size_t bytes_an_update = 64 * 1024;
 
     /// `turns`: for a master's end; null: it is a slave's.
     TlsSocket(Inner socket, std::shared_ptr<const TlsContexts> contexts, std::shared_ptr<HandshakeTurns> turns)
@@ -152,7 +153,7 @@ private:
         }
 
         /// What comes after the handshake and is no data changes the peer's keys, which costs this end more than it takes
-        /// to ask for. So a peer may not do it again and again in place of data.
+        /// to ask for. So a peer may not do it again and again with little data in between.
         static void count_updates(int is_written, int, int type, const void*, std::size_t, SSL*, void* self) {
             if (is_written || type != SSL3_RT_HANDSHAKE) return;
             State& state = *static_cast<State*>(self);
@@ -183,7 +184,8 @@ private:
         asio::ssl::stream<Inner> stream;
         std::size_t handshake_bytes = 0;
         std::uint64_t sent_before = 0;
-        int updates = 0;  // of the peer's keys, since its last data
+        int updates = 0;       // of the peer's keys, beyond one for each so many bytes of data
+        std::size_t read = 0;  // of data, for which no update was forgiven
         bool is_ready = false;
         bool is_plain = false;  // nothing is encrypted
         std::string why_failed;
@@ -233,6 +235,8 @@ private:
             }
             if ((step == waits_for_bytes || step == waits_for_turn) && error) return self.complete(error, 0);
             if (step == waits_for_bytes) {
+                std::error_code ignored;  // who comes and goes, as a check of health does, takes no turn
+                if (stream.next_layer().available(ignored) == 0) return self.complete(asio::error::eof, 0);
                 step = waits_for_turn;
                 return wait_for_turn(self);
             }
@@ -250,10 +254,12 @@ private:
                 return stream.async_read_some(buffers, std::move(self));
             }
             if (state->updates > max_updates) {
-                state->why_failed = "it changes its keys, and says nothing";
+                state->why_failed = "it changes its keys, and says little";
                 return self.complete(Errc::protocol_violation, 0);
             }
-            if (count != 0) state->updates = 0;
+            state->read = state->updates == 0 ? 0 : state->read + count;
+            for (; state->updates > 0 && state->read >= bytes_an_update; state->read -= bytes_an_update)
+                --state->updates;
             if (error == asio::ssl::error::stream_truncated)
                 error = asio::error::eof;  // distwork's bye came before, or not
             self.complete(error, count);
