@@ -29,9 +29,9 @@ using Bytes = std::vector<std::byte>;
 
 inline void append(Bytes& bytes, FrameHeader header, const Bytes& body = {}) {
     header.length = static_cast<std::uint32_t>(body.size());
-    const std::size_t before = bytes.size();
-    bytes.resize(before + distwork::detail::frame_header_bytes);
-    distwork::detail::write_header(bytes.data() + before, header);
+    Bytes head(distwork::detail::frame_header_bytes);
+    distwork::detail::write_header(head.data(), header);
+    bytes.insert(bytes.end(), head.begin(), head.end());
     bytes.insert(bytes.end(), body.begin(), body.end());
 }
 inline Bytes frame(FrameHeader header, const Bytes& body = {}) {
