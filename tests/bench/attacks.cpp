@@ -1,6 +1,6 @@
 // What an honest slave and its master notice of an attack: `tests/bench/run attacks`. For each attack the I/O threads of a
-// master and of an honest slave share one core, and the attacker has the other. Measured before and during it: answers of the honest
-// slave, 64 calls under way; their latency; what the master's process grows by; and lines of its log.
+// master and of an honest slave share one core, and the attacker has the other. Measured before and during it: answers of
+// the honest slave, 64 calls under way; their latency; what the master's process grows by; and lines of its log.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,7 +15,6 @@
 #include <cstdio>
 #include <distwork.hpp>
 #include <distwork/tls.hpp>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -225,14 +224,6 @@ std::vector<Attack> all_attacks() {
     return all;
 }
 
-std::size_t resident_bytes() {
-    std::ifstream file{"/proc/self/statm"};
-    std::size_t total = 0;
-    std::size_t resident = 0;
-    file >> total >> resident;
-    return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-}
-
 void pin(std::thread& thread, int core) {
     cpu_set_t set;
     CPU_ZERO(&set);
@@ -357,7 +348,7 @@ void run(const Attack& attack, double seconds, const std::function<Transport(asi
     Farm<Transport> farm{make};
     farm.measure(seconds / 5);
     const Figures before = farm.measure(seconds);
-    const std::size_t memory = resident_bytes();
+    const std::size_t memory = bench::resident_bytes();
     const std::size_t lines = farm.lines();
     if (attack.is_asked) farm.ask_the_hostile();
     const std::uint16_t port = farm.port();
@@ -366,7 +357,7 @@ void run(const Attack& attack, double seconds, const std::function<Transport(asi
     std::atomic<std::size_t> most{memory};
     std::thread watches{[&] {
         while (!is_over) {
-            most = std::max(most.load(), resident_bytes());
+            most = std::max(most.load(), bench::resident_bytes());
             std::this_thread::sleep_for(5ms);
         }
     }};

@@ -54,7 +54,7 @@ struct Stranger {
     sim::TimePoint ended{};
     bool is_over = false;
     bool is_welcome = false;
-    bool is_unproven = false;  // it has no credentials where masters ask for some
+    bool is_unproven = false;             // it has no credentials where masters ask for some
     std::string logged;                   // what the master said of its end
     Errc told = Errc::connection_closed;  // why, if the master said why
     std::uint64_t unwanted = 0;           // answers that nobody waits for

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "../base/asio.hpp"
+#include "../base/token_bucket.hpp"
 #include "../error.hpp"
 #include "../log.hpp"
 
@@ -55,8 +56,7 @@ public:
 
 private:
     struct Bucket {
-        double left;
-        TimePoint since;
+        TokenBucket lines;
         std::size_t left_out;
     };
     /// Warnings have a bucket of their own: usual traffic does not use it up.
@@ -67,9 +67,7 @@ private:
         const TimePoint now = clock_();
         const std::lock_guard lock{mutex_};
         Bucket& bucket = bucket_of({peer, level >= LogLevel::warning}, now);
-        fill(bucket, now);
-        if (bucket.left < 1) return ++bucket.left_out, false;
-        --bucket.left;
+        if (!bucket.lines.take(now)) return ++bucket.left_out, false;
         left_out = std::exchange(bucket.left_out, 0);
         return true;
     }
@@ -79,20 +77,10 @@ private:
         if (found != buckets_.end()) return found->second;
         if (buckets_.size() >= most_buckets && now - looked_ >= std::chrono::seconds{1}) {
             looked_ = now;
-            std::erase_if(buckets_, [&](const auto& entry) {
-                Bucket bucket = entry.second;
-                fill(bucket, now);
-                return bucket.left >= burst_;
-            });
+            std::erase_if(buckets_, [now](const auto& entry) { return entry.second.lines.is_full(now); });
         }
         if (buckets_.size() >= most_buckets) return others_;
-        return buckets_.emplace(key, Bucket{burst_, now, 0}).first->second;
-    }
-
-    void fill(Bucket& bucket, TimePoint now) const noexcept {
-        const std::chrono::duration<double> time = now - bucket.since;
-        bucket.left = std::min(burst_, bucket.left + std::max(time.count(), 0.0) * a_second_);
-        bucket.since = now;
+        return buckets_.emplace(key, Bucket{{burst_, a_second_, now}, 0}).first->second;
     }
 
     const Log log_;
@@ -102,8 +90,8 @@ private:
     std::mutex mutex_;
     // guarded by mutex_
     std::map<Key, Bucket> buckets_;
-    TimePoint looked_{};            // for addresses that can be forgotten
-    Bucket others_{burst_, {}, 0};  // shared by all addresses beyond the first 4,096 at a time
+    TimePoint looked_{};                         // for addresses that can be forgotten
+    Bucket others_{{burst_, a_second_, {}}, 0};  // shared by all addresses beyond the first 4,096 at a time
 };
 
 }  // namespace distwork::detail

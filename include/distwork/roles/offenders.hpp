@@ -2,7 +2,6 @@
 
 #include "../base/requirements.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <map>
@@ -11,6 +10,7 @@
 
 #include "../base/asio.hpp"
 #include "../base/probe.hpp"
+#include "../base/token_bucket.hpp"
 #include "../error.hpp"
 
 namespace distwork::detail {
@@ -22,7 +22,7 @@ namespace distwork::detail {
 /// *Thread-safety*: all functions.
 class Offenders {
 public:
-    using TimePoint = std::chrono::steady_clock::time_point;
+    using TimePoint = TokenBucket::TimePoint;
 
     static constexpr double burst = 20;
     static constexpr double a_second = 10;
@@ -53,21 +53,15 @@ public:
         if (DISTWORK_PLANTED(never_forgive)) return false;
         Offender& offender = found->second;
         if (now - offender.last_offence > remembered) return known_.erase(found), true;
-        const std::chrono::duration<double> time = now - offender.since;
-        offender.left = std::min(burst, offender.left + std::max(time.count(), 0.0) * a_second);
-        offender.since = now;
-        if (offender.left < 1) return false;
-        --offender.left;
-        return true;
+        return offender.connections.take(now);
     }
 
 private:
     static constexpr std::size_t most_known = 4096;
 
     struct Offender {
-        explicit Offender(TimePoint now) : since{now}, last_offence{now} {}
-        double left = burst;
-        TimePoint since;
+        explicit Offender(TimePoint now) : connections{burst, a_second, now}, last_offence{now} {}
+        TokenBucket connections;
         TimePoint last_offence;
     };
 

@@ -71,6 +71,15 @@ inline std::uint64_t expected_answer(std::uint64_t id, std::size_t payload_bytes
     return payload_bytes < sizeof id ? id : id + 2 * payload_word(id);
 }
 
+/// Of this process.
+inline std::size_t resident_bytes() {
+    std::ifstream file{"/proc/self/statm"};
+    std::size_t total = 0;
+    std::size_t resident = 0;
+    file >> total >> resident;
+    return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
 /// The master's side of a run: when it begins, whether it goes on, and what was measured.
 class Pair {
 public:
@@ -156,14 +165,6 @@ private:
         timespec time{};
         clock_gettime(clock, &time);
         return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-    }
-
-    static std::size_t resident_bytes() {
-        std::ifstream file{"/proc/self/statm"};
-        std::size_t total = 0;
-        std::size_t resident = 0;
-        file >> total >> resident;
-        return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
     }
 
     /// Of both ends together.
