@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "../base/asio.hpp"
+#include "../error.hpp"
 #include "host.hpp"
 #include "wire.hpp"
 

@@ -60,8 +60,9 @@ public:
 
     bool is_answered() const noexcept { return answered_; }
 
+    /// Leaves nothing, so that the thread, which may let go last, does not end the exception of another thread.
     Endpoints take() {
-        if (error_) std::rethrow_exception(error_);
+        if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
         return std::move(found_);
     }
 
