@@ -56,9 +56,10 @@ struct MasterOptions {
     std::uint32_t max_slave_works = 4096;  ///< unanswered works of each slave, each of up to link.max_frame_bytes;
                                            ///< positive
     std::size_t max_slave_work_bytes = 64 * 1024 * 1024;  ///< bytes of works of each slave that have not begun. A slave
-                                                          ///< with more is not read until some begin; one work always
-                                                          ///< passes; any value
-    std::size_t max_work_bytes = 512 * 1024 * 1024;       ///< the same for all slaves together; any value
+        ///< with more is not read until some begin. Also of works that
+        ///< works on each slave submitted: beyond that they fail with
+        ///< too_many_waiting. One work always passes; any value
+    std::size_t max_work_bytes = 512 * 1024 * 1024;         ///< the same for all slaves together; any value
     WorkExecutor work_executor = WorkExecutor::own_pool();  ///< executes works that slaves send; not in_place
     LinkOptions link{};                                     ///< options of its connections
     Log log{};  ///< empty: warnings and errors to the standard error; NoLog{}: discards all lines

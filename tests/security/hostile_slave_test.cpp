@@ -198,6 +198,29 @@ struct Scene {
     std::uint64_t honest_id = 0;
 };
 
+/// The number that the master gives the type of a function.
+template <auto F>
+std::uint16_t number_of(Attacker& attacker) {
+    while (const auto came = attacker.hear()) {
+        if (came->first.kind != FrameKind::types) continue;
+        detail::Introduction theirs;
+        theirs.version = newest_protocol_version;
+        detail::decode(came->second, theirs, {});
+        const auto& name = detail::work_type<FunctionWork<F>>().name;
+        for (std::size_t i = 0; i < theirs.types.size(); ++i)
+            if (theirs.types[i].first == name) return static_cast<std::uint16_t>(i);
+    }
+    return 0;
+}
+
+/// The body of an answer.
+Bytes answer_of(const std::string& value) {
+    Bytes body(8);  // the time
+    const Bytes encoded_value = encoded(value);
+    body.insert(body.end(), encoded_value.begin(), encoded_value.end());
+    return body;
+}
+
 }  // namespace
 
 TEST_CASE("a slave that floods its master is dropped and named, and no other notices", "[security]") {
@@ -355,17 +378,7 @@ TEST_CASE("works of a slave beyond what may wait stay in its own memory", "[secu
     gate.is_open = false;
     gate.executed = 0;
     Attacker attacker = scene.attacker();
-    std::uint16_t number = 0;
-    while (const auto came = attacker.hear()) {
-        if (came->first.kind != FrameKind::types) continue;
-        detail::Introduction theirs;
-        theirs.version = newest_protocol_version;
-        detail::decode(came->second, theirs, {});
-        const auto& name = detail::work_type<FunctionWork<&hostile::wait_at_gate>>().name;
-        for (std::size_t i = 0; i < theirs.types.size(); ++i)
-            if (theirs.types[i].first == name) number = static_cast<std::uint16_t>(i);
-        break;
-    }
+    const auto number = number_of<&hostile::wait_at_gate>(attacker);
     constexpr std::uint64_t works = 128;
     std::atomic<std::uint64_t> said{0};
     std::thread sends{[&] {
@@ -391,6 +404,94 @@ TEST_CASE("works of a slave beyond what may wait stay in its own memory", "[secu
     sends.join();
     CHECK(gate.executed == works);
     scene.check_honest();
+}
+
+TEST_CASE("works that works of a slave submit have room for so many bytes, and it is read on", "[security]") {
+    constexpr std::size_t each = 256 * 1024;
+    MasterOptions options;
+    options.max_slave_work_bytes = 4 * each + 100;
+    Scene scene{std::move(options)};
+    scene.master.accept_submission<hostile::wait_at_gate>();
+    Attacker attacker = scene.attacker();
+    Scene::wait([&] { return scene.master.connected_slave_count() == 2; });
+    const auto number = number_of<&hostile::wait_at_gate>(attacker);
+    const auto call = [&] {
+        return scene.master.async_call<hostile::echo>(std::string{"parent"}, SubmitOptions{}.label("hostile"),
+                                                      asio::use_future);
+    };
+    const auto take = [&] {
+        std::uint64_t id = 0;
+        attacker.serve([&](const FrameHeader& header, const Bytes&) {
+            id = header.id;
+            return false;
+        });
+        return id;
+    };
+    const auto submit = [&](std::uint64_t parent, std::uint64_t id) {
+        Bytes body(detail::parent_bytes);
+        detail::store(body.data(), parent);
+        const Bytes work = encoded(std::vector<char>(each));
+        body.insert(body.end(), work.begin(), work.end());
+        REQUIRE(attacker.say(
+            frame({.kind = FrameKind::work, .flags = detail::flag_submission, .type = number, .id = id}, body)));
+    };
+    /// The next error: its id and its code.
+    const auto error = [&] {
+        for (;;) {
+            const auto came = attacker.hear();
+            REQUIRE(came);
+            if (came->first.kind != FrameKind::error) continue;
+            return std::pair{came->first.id, static_cast<Errc>(detail::load<std::uint16_t>(came->second.data() + 8))};
+        }
+    };
+
+    auto first = call();
+    const auto first_parent = take();
+    for (std::uint64_t id = 1; id <= 20; ++id) submit(first_parent, id);
+    for (std::uint64_t id = 5; id <= 20; ++id) CHECK(error() == std::pair{id, Errc::too_many_waiting});
+    scene.check_honest();
+    attacker.say(frame({.kind = FrameKind::answer, .id = first_parent}, answer_of(std::string{"parent"})));
+    CHECK(first.get() == "parent");
+
+    // What ended with its parent has room again, soon.
+    auto second = call();
+    const auto second_parent = take();
+    for (std::uint64_t id = 100;; ++id) {
+        submit(second_parent, id);
+        attacker.say(frame({.kind = FrameKind::cancel, .id = id}));
+        auto told = error();
+        while (told.first != id) told = error();
+        if (told.second == Errc::cancelled) break;  // it was there
+        REQUIRE(told.second == Errc::too_many_waiting);
+    }
+    attacker.say(frame({.kind = FrameKind::answer, .id = second_parent}, answer_of(std::string{"parent"})));
+    CHECK(second.get() == "parent");
+}
+
+TEST_CASE("a slave that reports of its work without end is read slowly, and loses nothing", "[security]") {
+    Scene scene;
+    Attacker attacker = scene.attacker();
+    auto answer =
+        scene.master.async_call<hostile::echo>(std::string{"text"}, SubmitOptions{}.label("hostile"), asio::use_future);
+    std::uint64_t id = 0;
+    attacker.serve([&](const FrameHeader& header, const Bytes&) {
+        id = header.id;
+        return false;
+    });
+    Bytes reports;
+    for (int i = 0; i < 1000; ++i) {
+        append(reports, {.kind = FrameKind::credit, .id = id});
+        append(reports, {.kind = FrameKind::credit, .flags = detail::flag_takes_slot, .id = id});
+        append(reports, {.kind = FrameKind::progress, .id = id}, Bytes(6));
+    }
+    constexpr int times = 20;
+    const auto begun = std::chrono::steady_clock::now();
+    for (int i = 0; i < times; ++i) REQUIRE(attacker.say(reports));
+    scene.check_honest();
+    attacker.say(frame({.kind = FrameKind::answer, .id = id}, answer_of(std::string{"text"})));
+    REQUIRE(answer.wait_for(deadline) == std::future_status::ready);
+    CHECK(answer.get() == "text");
+    CHECK(std::chrono::steady_clock::now() - begun > 2s);  // 60,000 reports, of which a second takes 16,384
 }
 
 TEST_CASE("who is dropped again and again gets ten sessions a second, and does not fill the log", "[security]") {

@@ -16,28 +16,15 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/sanitizers.hpp"
 
 namespace support {
 
-#if defined(__has_feature)
-#define SUPPORT_HAS_FEATURE(feature) __has_feature(feature)
-#else
-#define SUPPORT_HAS_FEATURE(feature) 0
-#endif
-
 /// The thread sanitizer takes no new threads in a process that was forked.
-#if defined(__SANITIZE_THREAD__) || SUPPORT_HAS_FEATURE(thread_sanitizer)
-inline constexpr bool forks_have_threads = false;
-#else
-inline constexpr bool forks_have_threads = true;
-#endif
+inline constexpr bool forks_have_threads = !has_thread_sanitizer;
 
 /// What the threads held that a forked process does not have is leaked there.
-#if defined(__SANITIZE_ADDRESS__) || SUPPORT_HAS_FEATURE(address_sanitizer)
-inline constexpr bool leaks_are_found = true;
-#else
-inline constexpr bool leaks_are_found = false;
-#endif
+inline constexpr bool leaks_are_found = has_address_sanitizer;
 
 /// How a process ended, and what it wrote.
 struct Child {

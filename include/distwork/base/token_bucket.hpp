@@ -24,7 +24,13 @@ public:
         left_ -= count;
         return true;
     }
+    /// Takes so many, even if there are not so many: then it is empty until the rest has come.
+    void spend(TimePoint now, double count = 1) noexcept {
+        left_ = left(now) - count;
+        since_ = now;
+    }
     bool is_full(TimePoint now) const noexcept { return left(now) >= burst_; }
+    bool is_overdrawn(TimePoint now) const noexcept { return left_ < 0 && left(now) < 0; }
 
 private:
     double left(TimePoint now) const noexcept {

@@ -6,11 +6,12 @@
 #include <cstddef>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace distwork::detail {
 
-/// The bytes of works that one peer sent and that have not begun, and, through it, of the works of all peers.
+/// The bytes of works that one peer sent and that wait here, and, through it, of the works of all peers.
 ///
 /// *Thread-safety*: all functions.
 class ReceivedBytes {
@@ -22,6 +23,15 @@ public:
     void add(std::size_t bytes) noexcept {
         bytes_.fetch_add(bytes, std::memory_order_relaxed);
         if (all_) all_->add(bytes);
+    }
+    /// Adds only what there is room for. One work of each peer always has room.
+    bool try_add(std::size_t bytes) noexcept {
+        const std::size_t before = bytes_.fetch_add(bytes, std::memory_order_relaxed);
+        const std::size_t before_of_all = all_ ? all_->bytes_.fetch_add(bytes, std::memory_order_relaxed) : 0;
+        const bool is_too_much = before + bytes > most_ || (all_ && before_of_all + bytes > all_->most_);
+        if (before == 0 || !is_too_much) return true;
+        remove(bytes);
+        return false;
     }
     void remove(std::size_t bytes) noexcept {
         bytes_.fetch_sub(bytes, std::memory_order_relaxed);
@@ -39,6 +49,31 @@ private:
     const std::size_t most_;
     const std::shared_ptr<ReceivedBytes> all_;
     std::atomic<std::size_t> bytes_{0};
+};
+
+/// Bytes that were added, until this is destroyed.
+class CountedBytes {
+public:
+    CountedBytes() noexcept = default;
+    CountedBytes(CountedBytes&&) noexcept = default;
+    CountedBytes& operator=(CountedBytes&&) = delete;
+    ~CountedBytes() {
+        if (in_) in_->remove(bytes_);
+    }
+
+    /// None: there is no room for them.
+    static std::optional<CountedBytes> try_add(std::shared_ptr<ReceivedBytes> in, std::size_t bytes) noexcept {
+        std::optional<CountedBytes> counted;
+        if (in && !in->try_add(bytes)) return counted;
+        counted.emplace();
+        counted->in_ = std::move(in);
+        counted->bytes_ = bytes;
+        return counted;
+    }
+
+private:
+    std::shared_ptr<ReceivedBytes> in_;  // null: nothing is counted
+    std::size_t bytes_ = 0;
 };
 
 }  // namespace distwork::detail

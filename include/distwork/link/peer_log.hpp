@@ -15,6 +15,7 @@
 #include "../base/token_bucket.hpp"
 #include "../error.hpp"
 #include "../log.hpp"
+#include "../tcp/address.hpp"
 
 namespace distwork::detail {
 
@@ -66,7 +67,7 @@ private:
     bool admits(const asio::ip::address& peer, LogLevel level, std::size_t& left_out) {
         const TimePoint now = clock_();
         const std::lock_guard lock{mutex_};
-        Bucket& bucket = bucket_of({peer, level >= LogLevel::warning}, now);
+        Bucket& bucket = bucket_of({network_of(peer), level >= LogLevel::warning}, now);
         if (!bucket.lines.take(now)) return ++bucket.left_out, false;
         left_out = std::exchange(bucket.left_out, 0);
         return true;

@@ -13,6 +13,7 @@
 #include "../calls/answer.hpp"
 #include "../calls/call.hpp"
 #include "../error.hpp"
+#include "../execution/received_bytes.hpp"
 #include "../execution/work_queue.hpp"
 #include "../slave_state.hpp"
 #include "../types/peer_types.hpp"
@@ -35,6 +36,15 @@ inline bool is_clean_end(std::error_code reason) noexcept {
 
 template <class Transport>
 class Session;
+
+/// A work that a work on a slave submitted, for its master to distribute.
+struct SubmittedWork {
+    const WorkType& type;
+    std::span<const std::byte> body;  ///< valid during the call
+    std::uint64_t id = 0;             ///< under which the slave awaits its outcome
+    std::shared_ptr<Call> parent;     ///< the work that submitted it; null: it has ended
+    CountedBytes counted;             ///< its body, for as long as this end holds the work
+};
 
 /// What a role does with what its sessions receive.
 ///
@@ -70,13 +80,8 @@ public:
     virtual std::uint32_t occupied_slots(const SessionPtr&) { return 0; }
     /// At a master: one of the occupied slots of the slave became free.
     virtual void slot_freed(const SessionPtr&) {}
-    /// At a master: a work on the slave submitted this work. `parent` is the submitting work. Null: the submission was
-    /// refused, and answered already.
-    virtual std::shared_ptr<Call> distribute(const SessionPtr&, const WorkType&, std::span<const std::byte> body,
-                                             std::uint64_t id, const std::shared_ptr<Call>& parent) {
-        static_cast<void>(body), static_cast<void>(id), static_cast<void>(parent);
-        return nullptr;
-    }
+    /// At a master: a work on the slave submitted this work. Null: the submission was refused, and answered already.
+    virtual std::shared_ptr<Call> distribute(const SessionPtr&, SubmittedWork) { return nullptr; }
     /// Cancels a work that `distribute` returned.
     virtual void cancel_work(const std::shared_ptr<Call>&) noexcept {}
     /// The outbox has room again after refusing calls.

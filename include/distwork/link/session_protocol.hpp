@@ -60,12 +60,13 @@ public:
           handshake_{settings.role, settings.name},
           liveness_{settings.heartbeat, settings.dead_after},
           handler_{std::move(handler)},
-          batch_{settings.window, settings.role, count_for(settings)} {}
+          batch_{settings.window, settings.role, count_in(settings.received_bytes)},
+          submitted_bytes_{count_in(settings.submitted_bytes)} {}
 
     /// Whether the peer was accepted: it greeted this end, and the role admitted it.
     bool accepted() const noexcept { return handshake_.accepted(); }
-    /// Whether the peer is to be read no further until some of its works have begun.
-    bool has_too_much() const noexcept { return batch_.has_too_much(); }
+    /// Whether the peer is to be read no further for a moment: until some of its works have begun, for example.
+    bool has_too_much() const noexcept { return batch_.has_too_much() || allowance_.has_told_too_much(session_.now()); }
     /// Whether both ends know each other's types.
     bool is_open() const noexcept { return is_open_; }
     const std::optional<Parting>& parting() const noexcept { return parting_; }
@@ -212,6 +213,7 @@ private:
         const PeerTypes types = session_.match_types();
         if (is_open_) return handler_->types_changed(session_.shared_from_this(), types), true;
         is_open_ = true;
+        held_slots_ = session_.introduction().held_slots;
         reader_.max_body_bytes(settings_.max_frame_bytes);
         session_.stage_changed();  // heartbeats begin
         handler_->opened(session_.shared_from_this(), session_.introduction(), types);
@@ -241,9 +243,18 @@ private:
         if (handshake_.version() < 2 || settings_.role != Role::master) return on_nonsense(frame.header);
         const auto body = frame.body.subspan(frame.header.flags & flag_timeout ? timeout_bytes : 0);
         const auto parent = detail::load<std::uint64_t>(body.data());
-        const auto child = handler_->distribute(session_.shared_from_this(), type, body.subspan(parent_bytes),
-                                                frame.header.id, session_.multiplexer().look_up(parent));
-        if (child) children_.add(parent, frame.header.id, child);
+        const std::uint64_t id = frame.header.id;
+        auto counted = CountedBytes::try_add(submitted_bytes_, body.size());
+        if (!counted) {  // it must be read on: what it submitted before may wait for its answers
+            const auto refused = std::make_exception_ptr(Error::with_text(
+                Errc::too_many_waiting, "what works of this slave submitted has more than max_slave_work_bytes"));
+            session_.reply({.kind = FrameKind::error, .id = id}, error_body({}, refused, type.name));
+            return true;
+        }
+        const auto child = handler_->distribute(
+            session_.shared_from_this(),
+            {type, body.subspan(parent_bytes), id, session_.multiplexer().look_up(parent), std::move(*counted)});
+        if (child) children_.add(parent, id, child);
         return true;
     }
 
@@ -279,9 +290,11 @@ private:
     bool on_credit(const Frame& frame) {
         const bool is_taken = frame.header.flags == flag_takes_slot;
         const std::uint64_t id = frame.header.id;
-        if (id == 0 && is_taken) return on_nonsense(frame.header);
-        if (id == 0) handler_->slot_freed(session_.shared_from_this());
-        else batch_.add(is_taken ? Answer::What::takes_slot : Answer::What::gives_slot, id);
+        if (id == 0 && (is_taken || held_slots_ == 0)) return on_nonsense(frame.header);
+        if (id == 0) return --held_slots_, handler_->slot_freed(session_.shared_from_this()), true;
+        // A work that waits for others gives its slot and takes it again, for each of them at most.
+        if (++slot_reports_ > 2 * batch_.received_works()) allowance_.tell(session_.now());
+        batch_.add(is_taken ? Answer::What::takes_slot : Answer::What::gives_slot, id);
         return true;
     }
 
@@ -290,6 +303,7 @@ private:
         if (decode(frame.body, progress)) return on_nonsense(frame.header);
         const auto call = session_.multiplexer().look_up(frame.header.id);
         if (!call) return allow();
+        allowance_.tell(session_.now());
         if (!call->claimed()) call->note_progress(progress);
         return true;
     }
@@ -306,9 +320,9 @@ private:
 
     void hand_over_works() { batch_.hand_over_works(session_.shared_from_this(), *handler_); }
 
-    static std::shared_ptr<ReceivedBytes> count_for(const SessionSettings& settings) {
-        if (!settings.received_bytes) return nullptr;
-        return std::make_shared<ReceivedBytes>(settings.max_peer_work_bytes, settings.received_bytes);
+    /// The bytes of this peer alone.
+    std::shared_ptr<ReceivedBytes> count_in(const std::shared_ptr<ReceivedBytes>& of_all) const {
+        return of_all ? std::make_shared<ReceivedBytes>(settings_.max_peer_work_bytes, of_all) : nullptr;
     }
 
     // Heartbeats, and the farewell
@@ -349,8 +363,11 @@ private:
     Liveness liveness_;
     std::shared_ptr<Handler> handler_;  // until the session ends
     ReadBatch<Transport> batch_;
+    const std::shared_ptr<ReceivedBytes> submitted_bytes_;  // may be null
     ChildWorks children_;
     FrameAllowance allowance_;
+    std::uint64_t slot_reports_ = 0;
+    std::uint32_t held_slots_ = 0;  // by works of an earlier session, as the peer introduced itself
     std::uint64_t bytes_received_ = 0;
     std::optional<Parting> parting_;
     bool is_open_ = false;

@@ -38,10 +38,11 @@ struct SessionSettings {
     std::size_t max_frame_bytes = 64 * 1024 * 1024;     ///< 64 KiB to 4 GiB less one byte; of one work or one answer
     std::size_t max_outbox_bytes = 64 * 1024 * 1024;    ///< any; what may wait to leave. One work always may
     std::size_t max_types = 4096;                       ///< any; the names in the peer's table of types
-    std::size_t max_peer_work_bytes = 0;                ///< any; of works of one peer that have not begun. A master's
-    std::shared_ptr<ReceivedBytes> received_bytes;      ///< of all peers; null: they are not counted
-    ArchiveLimits limits;                               ///< what works and answers may cost to decode
-    Log log;                                            ///< may be empty
+    std::size_t max_peer_work_bytes = 0;                ///< any; of works of one peer that wait here. A master's
+    std::shared_ptr<ReceivedBytes> received_bytes;   ///< of works that have not begun, of all peers; null: not counted
+    std::shared_ptr<ReceivedBytes> submitted_bytes;  ///< of works that works submitted, likewise
+    ArchiveLimits limits;                            ///< what works and answers may cost to decode
+    Log log;                                         ///< may be empty
     /// The same, for lines that peers cause; never null.
     std::shared_ptr<PeerLog> peer_log = std::make_shared<PeerLog>(Log{}, PeerLog::Clock{}, 0);
 

@@ -129,6 +129,7 @@ inline std::shared_ptr<const SessionSettings> settings_of(const MasterOptions& o
     settings.window = options.max_slave_works;
     settings.max_peer_work_bytes = options.max_slave_work_bytes;
     settings.received_bytes = std::make_shared<ReceivedBytes>(options.max_work_bytes);
+    settings.submitted_bytes = std::make_shared<ReceivedBytes>(options.max_work_bytes);
     return std::make_shared<const SessionSettings>(std::move(settings));
 }
 

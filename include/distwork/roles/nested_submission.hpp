@@ -11,6 +11,8 @@
 #include "../calls/peer.hpp"
 #include "../dispatch/submission.hpp"
 #include "../error.hpp"
+#include "../execution/received_bytes.hpp"
+#include "../link/session_handler.hpp"
 #include "../wire/byte_buffer.hpp"
 #include "../wire/frame.hpp"
 #include "../wire/reply.hpp"
@@ -22,13 +24,16 @@ namespace distwork::detail {
 /// forwarded and not decoded by the master.
 class NestedSubmission final : public Submission {
 public:
-    /// The peer `to` awaits the outcome under the id `number`. The submission inherits labels, priority and
-    /// max_attempts of its parent, unless the parent is a call that a work on the master sent directly to the slave.
-    NestedSubmission(const WorkType& type, std::unique_ptr<IWork> work, std::weak_ptr<Peer> to, std::uint64_t number,
-                     const Call& parent)
-        : Submission{type}, work_{std::move(work)}, to_{std::move(to)}, number_{number} {
+    /// The peer `to` awaits the outcome. The submission inherits labels, priority and max_attempts of its parent, unless
+    /// the parent is a call that a work on the master sent directly to the slave. *Errors*: throws what decoding throws.
+    NestedSubmission(SubmittedWork submitted, const ArchiveLimits& limits, std::weak_ptr<Peer> to)
+        : Submission{submitted.type},
+          work_{submitted.type.decode(submitted.body, limits)},
+          to_{std::move(to)},
+          number_{submitted.id},
+          counted_{std::move(submitted.counted)} {
         depth = 1;
-        if (const Submission* const of = submission_of(parent)) inherit(*of);
+        if (const Submission* const of = submission_of(*submitted.parent)) inherit(*of);
     }
 
     const IWork& work() const noexcept override { return *work_; }
@@ -77,6 +82,7 @@ private:
     const std::unique_ptr<IWork> work_;
     const std::weak_ptr<Peer> to_;
     const std::uint64_t number_;
+    const CountedBytes counted_;
     ByteBuffer answer_;
     std::exception_ptr error_;
 };

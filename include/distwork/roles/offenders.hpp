@@ -12,6 +12,7 @@
 #include "../base/probe.hpp"
 #include "../base/token_bucket.hpp"
 #include "../error.hpp"
+#include "../tcp/address.hpp"
 
 namespace distwork::detail {
 
@@ -41,14 +42,15 @@ public:
         static_cast<void>(exception_of([&] {
             const std::lock_guard lock{mutex_};
             if (known_.size() >= most_known) forget_before(now - remembered);
-            if (known_.size() < most_known) known_.try_emplace(address, Offender{now}).first->second.last_offence = now;
+            if (known_.size() < most_known)
+                known_.try_emplace(network_of(address), Offender{now}).first->second.last_offence = now;
         }));
     }
 
     /// Whether a connection of that address may become a session now.
     bool admits(const asio::ip::address& address, TimePoint now) noexcept {
         const std::lock_guard lock{mutex_};
-        const auto found = known_.find(address);
+        const auto found = known_.find(network_of(address));
         if (found == known_.end()) return true;
         if (DISTWORK_PLANTED(never_forgive)) return false;
         Offender& offender = found->second;
@@ -70,7 +72,7 @@ private:
     }
 
     std::mutex mutex_;
-    std::map<asio::ip::address, Offender> known_;  // guarded by mutex_
+    std::map<asio::ip::address, Offender> known_;  // by network_of; guarded by mutex_
 };
 
 }  // namespace distwork::detail

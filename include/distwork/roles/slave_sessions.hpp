@@ -204,18 +204,18 @@ public:
         scheduler_->notice();
     }
 
-    std::shared_ptr<Call> distribute(const SessionPtr& session, const WorkType& type, std::span<const std::byte> body,
-                                     std::uint64_t id, const std::shared_ptr<Call>& parent) override {
+    std::shared_ptr<Call> distribute(const SessionPtr& session, SubmittedWork work) override {
+        const WorkType& type = work.type;
+        const std::uint64_t id = work.id;
         std::shared_ptr<NestedSubmission> child;
         const auto refused = exception_of([&] {
             if (!submitted_.contains(type))
                 throw Error::with_text(Errc::not_accepted,
                                        "the master does not distribute works of that type (accept_submission)");
             // A parent that is claimed later has its children cancelled on this strand, after this function.
-            if (!parent || parent->claimed())
+            if (!work.parent || work.parent->claimed())
                 throw Error::with_text(Errc::cancelled, "the work that submitted it has ended");
-            child =
-                std::make_shared<NestedSubmission>(type, type.decode(body, settings_->limits), session, id, *parent);
+            child = std::make_shared<NestedSubmission>(std::move(work), settings_->limits, session);
         });
         if (!refused) return scheduler_->submit(child, false), child;
         session->reply({.kind = FrameKind::error, .id = id}, error_body({}, refused, type.name));

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "../base/asio.hpp"
+#include "../tcp/address.hpp"
 #include "offenders.hpp"
 
 namespace distwork::detail {
@@ -45,7 +46,7 @@ public:
     /// Returns the session that has to go now; null: there is room for all. *Errors*: std::bad_alloc; nothing was added.
     SessionPtr add(const SessionPtr& session, TimePoint now) {
         const std::lock_guard lock{mutex_};
-        auto& of_address = sessions_[session->remote_endpoint().address()];
+        auto& of_address = sessions_[network_of(session->remote_endpoint().address())];
         of_address.emplace(next_, Stranger{session, now});
         session->stranger = next_++;
         return ++count_ > most_ ? take_oldest() : nullptr;
@@ -54,7 +55,7 @@ public:
     /// It is no stranger any more.
     void remove(const Session& session) noexcept {
         const std::lock_guard lock{mutex_};
-        const auto found = sessions_.find(session.remote_endpoint().address());
+        const auto found = sessions_.find(network_of(session.remote_endpoint().address()));
         if (session.stranger == 0 || found == sessions_.end()) return;
         count_ -= found->second.erase(session.stranger);
         if (found->second.empty()) sessions_.erase(found);
@@ -104,7 +105,7 @@ private:
     Offenders offenders_;
     std::mutex mutex_;
     // guarded by mutex_
-    std::map<asio::ip::address, OfAddress> sessions_;  // no entry is empty
+    std::map<asio::ip::address, OfAddress> sessions_;  // by network_of; no entry is empty
     std::size_t count_ = 0;
     std::uint64_t next_ = 1;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <system_error>
@@ -19,6 +20,17 @@ asio::ip::tcp::endpoint remote_endpoint_of(const Socket& socket) {
     const int family = endpoint.data()->sa_family;
     const bool is_of_internet = family == asio::ip::tcp::v4().family() || family == asio::ip::tcp::v6().family();
     return is_of_internet ? endpoint : asio::ip::tcp::endpoint{asio::ip::address_v4::loopback(), 0};
+}
+
+/// What stands for all addresses that one machine may choose from: of IPv6 the first 64 bits (RFC 4291 gives the others
+/// to the interface), of IPv4 the address.
+inline asio::ip::address network_of(const asio::ip::address& address) {
+    if (!address.is_v6()) return address;
+    const auto v6 = address.to_v6();
+    if (v6.is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, v6);
+    auto bytes = v6.to_bytes();
+    std::fill(bytes.begin() + 8, bytes.end(), static_cast<unsigned char>(0));
+    return asio::ip::address_v6{bytes};
 }
 
 /// `host:port`, with brackets around an IPv6 address.

@@ -13,6 +13,7 @@
 
 #include "../base/asio.hpp"
 #include "../error.hpp"
+#include "../tcp/address.hpp"
 #include "../transport.hpp"
 
 namespace distwork::detail {
@@ -27,8 +28,8 @@ public:
     virtual void begin() noexcept = 0;
 };
 
-/// Lets the handshakes of a master begin one after another, so that they take at most half of a processor, whoever asks
-/// for them. The addresses take turns: who opens many connections delays his own. Of each, the newest is first: when a
+/// Lets the handshakes of a master begin one after another, so that they take at most two fifths of a processor, whoever
+/// asks for them. The addresses take turns: who opens many connections delays his own. Of each, the newest is first: when a
 /// thousand slaves come back at once, the oldest are about to be displaced (Strangers), and their handshakes lost.
 ///
 /// *Thread-safety*: all functions. *Lifetime*: shared by the sockets. It may outlive the execution context: what waits is
@@ -41,11 +42,15 @@ public:
 
     /// `cost`: how long a processor takes for it. *Errors*: std::bad_alloc.
     void wait(const asio::ip::address& of, std::chrono::nanoseconds cost, std::shared_ptr<WaitingHandshake> handshake) {
-        std::deque<Entry> entry;
-        entry.push_back({cost, std::move(handshake)});
+        Line one;
+        one.entries.push_back({cost, std::move(handshake)});
         const std::lock_guard lock{mutex_};
-        const auto [own, is_first] = waiting_.try_emplace(of, std::move(entry));
-        if (!is_first) own->second.push_back(std::move(entry.front()));
+        const auto [own, is_first] = waiting_.try_emplace(network_of(of), std::move(one));
+        if (!is_first) {
+            Line& line = own->second;
+            line.entries.push_back(std::move(one.entries.front()));
+            if (line.entries.size() >= line.look_at) end_closed(line);
+        }
         if (!is_pending_) begin_due();
     }
 
@@ -56,7 +61,12 @@ private:
         std::chrono::nanoseconds cost;
         std::shared_ptr<WaitingHandshake> handshake;
     };
-    using Waiting = std::map<asio::ip::address, std::deque<Entry>>;  // no entry is empty
+    /// The handshakes of an address. The closed ones among them are ended when they might be many.
+    struct Line {
+        std::deque<Entry> entries;  // not empty
+        std::size_t look_at = 64;   // so many entries
+    };
+    using Waiting = std::map<asio::ip::address, Line>;  // by network_of
 
     /// The time of the next turn. With the execution context it is destroyed without having come.
     struct Pending {
@@ -99,16 +109,25 @@ private:
         auto next = waiting_.upper_bound(last_);
         if (next == waiting_.end()) next = waiting_.begin();
         last_ = next->first;
-        auto& own = next->second;
+        auto& own = next->second.entries;
         const Entry entry = std::move(own.back());
         own.pop_back();
-        if (entry.handshake->is_open()) free_at_ = std::max(free_at_, transport_.now() - burst) + 2 * entry.cost;
+        if (entry.handshake->is_open()) free_at_ = std::max(free_at_, transport_.now() - burst) + entry.cost * 5 / 2;
         entry.handshake->begin();
         while (!own.empty() && !own.front().handshake->is_open()) {
             own.front().handshake->begin();  // to its end
             own.pop_front();
         }
         if (own.empty()) waiting_.erase(next);
+    }
+
+    static void end_closed(Line& line) noexcept {
+        std::erase_if(line.entries, [](Entry& entry) {
+            if (entry.handshake->is_open()) return false;
+            entry.handshake->begin();
+            return true;
+        });
+        line.look_at = 2 * line.entries.size() + 64;
     }
 
     void drop() noexcept {

@@ -535,6 +535,8 @@ TEST_CASE("frames without a work behind them run out", "[unit]") {
     flood(frame({.kind = FrameKind::progress, .id = 77}, encode(ProgressBody{})), 5000);
     flood(frame({.kind = FrameKind::cancel, .id = 77}), 1);  // there was no work
     flood(frame({.kind = FrameKind::recall, .id = 77}), 1);
+    flood(frame({.kind = FrameKind::credit}), 1);  // no slot was held
+    flood(frame({.kind = FrameKind::credit, .id = 77}), 5000);
 
     // They come again with time: a usual peer never notices.
     Link link;

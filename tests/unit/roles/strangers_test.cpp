@@ -32,6 +32,14 @@ TEST_CASE("of too many strangers the oldest of the address that has most has to 
     for (int i = 0; i < 100; ++i) CHECK(strangers.add(from("10.0.0.2"), {}) != honest);
 }
 
+TEST_CASE("who has many addresses of one network of IPv6 displaces his own") {
+    Strangers strangers{2};
+    const auto honest = from("2001:db8:1::1");
+    CHECK_FALSE(strangers.add(honest, {}));
+    CHECK_FALSE(strangers.add(from("2001:db8:2::1"), {}));
+    for (int i = 2; i < 100; ++i) CHECK(strangers.add(from("2001:db8:2::" + std::to_string(i)), {}) != honest);
+}
+
 TEST_CASE("who is no stranger any more makes room") {
     Strangers strangers{2};
     const auto one = from("10.0.0.1");

@@ -21,6 +21,15 @@ TEST_CASE("only localhost and loopback addresses stay on this machine", "[unit]"
         CHECK_FALSE(detail::is_loopback(host));
 }
 
+TEST_CASE("what counts for an address counts for a whole network of IPv6", "[unit]") {
+    const auto of = [](const char* address) { return network_of(asio::ip::make_address(address)).to_string(); };
+    CHECK(of("10.1.2.3") == "10.1.2.3");
+    CHECK(of("2001:db8:1:2:3:4:5:6") == "2001:db8:1:2::");
+    CHECK(of("2001:db8:1:2:ffff::") == "2001:db8:1:2::");
+    CHECK(of("::ffff:10.1.2.3") == "10.1.2.3");
+    CHECK(of("::1") == "::");
+}
+
 TEST_CASE("a host is an address, or could be a name", "[unit]") {
     for (const char* host : {"127.0.0.1", "::1", "fe80::1", "localhost", "node-7.example.org", "my_node", "7up"})
         CHECK_NOTHROW(detail::check_host(host));

@@ -1,4 +1,5 @@
-// What a slave must not say: each case by its name, in each state of a session. It is refused, and others do not notice.
+// What a slave must not say: each case by its name, in each state of a session. It is refused, for little memory, and
+// others do not notice.
 
 #include <chrono>
 #include <cstddef>
@@ -16,9 +17,19 @@
 #include "distwork/wire/handshake.hpp"
 #include "distwork/wire/progress_body.hpp"
 #include "support/catch.hpp"
+#include "support/heap.hpp"
 #include "support/run.hpp"
 #include "support/stranger.hpp"
-#include "support/works.hpp"
+
+namespace malformed {
+
+int twice(int number) {
+    return 2 * number;
+}
+
+}  // namespace malformed
+
+DISTWORK_REGISTER_FUNCTION(malformed::twice)
 
 namespace malformed {
 
@@ -186,18 +197,22 @@ std::vector<Case> all_cases() {
     return cases;
 }
 
-TEST_CASE("whatever a peer must not say ends its session, and no other", "[integration]") {
+TEST_CASE("whatever a peer must not say ends its session, and no other", "[security]") {
     const auto cases = all_cases();
     CHECK(cases.size() >= 200);
     distwork::MasterOptions options;
     options.link.handshake_timeout = std::chrono::seconds{40};
     Cluster<> cluster{1, {}, options};
     std::chrono::steady_clock::duration slowest{};
+    std::string hungriest;
+    std::size_t most = 0;
     std::uint32_t address = 0;  // each has its own, or the later ones would be turned away
     for (const Case& each : cases) {
         INFO(each.name);
         Stranger stranger{cluster.io, cluster.master.local_endpoint().port(), ++address};
         const Words words = before(each.stage) + each.words;
+        support::forget_heap_peak();
+        const std::size_t held = support::heap_bytes();
         const auto begun = std::chrono::steady_clock::now();
         run(cluster.io, [](Stranger& speaker, const Words& says) -> asio::awaitable<void> {
             std::error_code ignored;  // it may be cut off before the end
@@ -205,14 +220,18 @@ TEST_CASE("whatever a peer must not say ends its session, and no other", "[integ
                                        asio::redirect_error(asio::use_awaitable, ignored));
             co_await hear(speaker.socket);
         }(stranger, words));  // until the master closes the connection
+        const std::size_t taken = support::heap_peak() - held;
+        CHECK(taken <= 2 * words.size() + (1 << 20));
+        if (taken > most) most = taken, hungriest = each.name;
         slowest = std::max(slowest, std::chrono::steady_clock::now() - begun);
         CHECK(cluster.master.connected_slave_count() == 1);
     }
+    INFO("the hungriest took " << most / 1024 << " KiB: " << hungriest);
     INFO("the slowest took " << std::chrono::duration_cast<std::chrono::microseconds>(slowest).count() << " us");
     CHECK(slowest < std::chrono::seconds{30});  // else some were not refused, but their time was over
     run(cluster.io, [](distwork::Master<>& master) -> asio::awaitable<void> {
-        const int sum = co_await master.async_call(Sum{1, 2});
-        CHECK(sum == 3);
+        const int number = co_await master.async_call<malformed::twice>(2);
+        CHECK(number == 4);
     }(cluster.master));
 }
 
