@@ -24,6 +24,9 @@ struct GroupProgress {
     std::string text{};       ///< the latest text that was reported
     std::chrono::nanoseconds elapsed{};  ///< since the first work was submitted
 
+    /// Elements, of those that are known of, that are no works yet.
+    std::size_t rest() const noexcept { return total - std::min(total, done + running + waiting); }
+
     /// Outcomes a second. Zero at first.
     double rate() const noexcept {
         const double seconds = std::chrono::duration<double>(elapsed).count();

@@ -332,6 +332,9 @@ public:
     /// The works that wait for a slave, for room in the backlog, or for a slot of the master, and why they wait.
     std::vector<Waiting> waiting() const { return core_->waiting(); }
 
+    /// How far each group and map is that has not ended, the oldest first: what is waiting there, or still to come.
+    std::vector<GroupProgress> groups() const { return scheduler_->groups().progress(); }
+
     /// Counts since the master was made.
     Statistics statistics() const { return scheduler_->statistics(); }
 

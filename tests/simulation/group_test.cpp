@@ -333,6 +333,35 @@ DISTWORK_REGISTER_FUNCTION(group_test::reporting)
 
 namespace group_test {
 
+TEST_CASE("in simulation, a master knows what its groups still hold") {
+    Farm farm{2, 1};
+    farm.work_time = 1s;
+    CHECK(farm.master->groups().empty());
+    {
+        std::vector<int> numbers(10'000);
+        WorkGroup<int> group{*farm.master};
+        WorkGroup<int> open{*farm.master};
+        group.add_all<twice>(numbers);
+        group.close();
+        farm.run(2500ms);
+        auto groups = farm.master->groups();
+        REQUIRE(groups.size() == 2);
+        CHECK(groups[0].total == 10'000);
+        CHECK(groups[0].done == 4);
+        CHECK(groups[0].rest() + groups[0].done + groups[0].running + groups[0].waiting == 10'000);
+        CHECK(groups[0].rest() > 9'000);
+        CHECK_FALSE(groups[0].may_grow);
+        CHECK(groups[1].total == 0);
+        CHECK(groups[1].may_grow);
+        open.close();
+        CHECK(farm.master->groups().size() == 1);  // the other one has ended
+    }
+    farm.run(5s);
+    CHECK(farm.master->groups().empty());
+    for (int i = 0; i < 1000; ++i) WorkGroup<int>{*farm.master}.close();
+    CHECK(farm.master->groups().empty());
+}
+
 TEST_CASE("in simulation, a group knows how far it is") {
     Farm farm{2, 1};
     farm.work_time = 1s;

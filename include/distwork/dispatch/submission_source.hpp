@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "../base/requirements.hpp"
+#include "../group_progress.hpp"
 
 namespace distwork::detail {
 
@@ -28,6 +29,8 @@ public:
     virtual void note_execution(std::chrono::nanoseconds) noexcept {}
     /// Called without a lock, from any thread.
     virtual void wake() noexcept = 0;
+    /// How far its submissions are. Called without a lock, from any thread. *Errors*: std::bad_alloc.
+    virtual GroupProgress progress() const = 0;
 
 protected:
     /// Keeps it alive. Not null while it has a submission.

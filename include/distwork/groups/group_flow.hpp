@@ -56,8 +56,8 @@ public:
     /// `straggler_factor`: see GroupOptions.
     GroupFlow(std::shared_ptr<AnyScheduler> scheduler, asio::any_io_executor executor, std::size_t max_unread,
               std::function<void()> changed, double straggler_factor = 0);
-    /// To be called once, before all others.
-    void owned_by(std::weak_ptr<void> owner) noexcept { owner_ = std::move(owner); }
+    /// To be called once, before all others. From then on the master knows of the group. *Errors*: std::bad_alloc.
+    void owned_by(std::weak_ptr<void> owner);
 
     /// Elements that may be sent to a second slave travel alone.
     bool looks_for_stragglers() const noexcept { return stragglers_.is_on(); }
@@ -121,8 +121,6 @@ public:
     /// What a range threw; once.
     std::exception_ptr take_failure() noexcept;
     bool has_ended() const noexcept;
-    /// *Errors*: std::bad_alloc.
-    GroupProgress progress() const;
 
     // SubmissionSource
     void was_sent(const Submission& work, HungrySources& hungry) noexcept override;
@@ -131,6 +129,7 @@ public:
         if (stragglers_.is_on()) stragglers_.note(time);
     }
     void wake() noexcept override;
+    GroupProgress progress() const override;
     std::shared_ptr<SubmissionSource> keep() noexcept override { return self(); }
 
 private:

@@ -17,6 +17,7 @@
 #include "../socket_information.hpp"
 #include "../statistics.hpp"
 #include "../types/registry.hpp"
+#include "live_groups.hpp"
 
 namespace distwork::detail {
 
@@ -74,12 +75,17 @@ public:
     virtual bool update_socket_information(std::uint64_t socket, std::any value) = 0;
     virtual Statistics statistics() const = 0;
 
+    LiveGroups& groups() noexcept { return groups_; }
+
     virtual void log(LogLevel level, std::string_view line) const = 0;
     /// How a log line names a work whose caller does not wait for the outcome.
     static std::string sent_work() { return "A distributed work"; }
 
 protected:
     ~AnyScheduler() = default;
+
+private:
+    LiveGroups groups_;
 };
 
 }  // namespace distwork::detail
