@@ -53,11 +53,11 @@ private:
     std::vector<tcp::socket> waiting_;
 };
 
-SlaveOptions short_lived(std::chrono::milliseconds dead_after) {
+SlaveOptions short_lived(std::chrono::milliseconds time) {
     SlaveOptions options;
     options.insecure_plaintext = true;  // for a name
     options.link.heartbeat = 100ms;
-    options.link.dead_after = dead_after;
+    options.link.dead_after = time;
     options.reconnect_after = options.reconnect_at_most = 1ms;
     return options;
 }

@@ -167,7 +167,7 @@ public:
 DISTWORK_REGISTER_WORK(functions::Pair<int, double>)
 DISTWORK_REGISTER_WORK_AS("a name of its own", functions::Renamed)
 
-using namespace functions;
+namespace functions {
 
 TEST_CASE("a function may take its Context first", "[integration]") {
     Cluster<> cluster{1};
@@ -374,3 +374,5 @@ TEST_CASE("roles run on an execution context, works on any executor", "[integrat
     pool.stop();
     pool.join();
 }
+
+}  // namespace functions

@@ -116,7 +116,8 @@ TEST_CASE("builds that do not match exchange what they share and name what they 
     cluster.io.run();
     CHECK(other.wait() == 0);
     CHECK(master_log.find("Type Sum has another shape at slave (127.0.0.1:") != std::string::npos);
-    CHECK(master_log.find("Type Plain is not known at slave (127.0.0.1:") != std::string::npos);
+    CHECK(master_log.find(" is not known at slave (127.0.0.1:") !=
+          std::string::npos);  // of many, the first few are named
     std::rewind(output);
     std::string slave_log(100'000, '\0');
     slave_log.resize(std::fread(slave_log.data(), 1, slave_log.size(), output));
