@@ -4,7 +4,7 @@
 set(FLOORS base tcp tls wire archive types calls execution "link|dispatch" roles groups "program|journal" "sim|impl")
 
 # The headers on top, which users name, stand in no folder: each counts to one.
-set(ON_TOP_OF_base version error no_retry fwd log log_level work work_executor statistics submit_options outcome connection_watch process_limits group_progress archive_limits
+set(ON_TOP_OF_base version error no_retry fwd log log_level work work_executor statistics explanation submit_options outcome connection_watch process_limits group_progress archive_limits
                    container_limits slave_state)
 set(ON_TOP_OF_tcp transport)
 set(ON_TOP_OF_tls tls)

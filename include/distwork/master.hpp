@@ -332,6 +332,13 @@ public:
     /// The works that wait for a slave, for room in the backlog, or for a slot of the master, and why they wait.
     std::vector<Waiting> waiting() const { return core_->waiting(); }
 
+    /// Why works of this name wait: SubmitOptions::name, else that of their type. One Explanation for all that wait for the
+    /// same reasons; none: none of them waits. Looks at each work that waits, and at each slave.
+    std::vector<Explanation> explain(std::string_view name) const { return core_->explain(name); }
+
+    /// The last hundred slaves that went, and why, the oldest first.
+    std::vector<Departure> departures() const { return core_->departures(); }
+
     /// How far each group and map is that has not ended, the oldest first: what is waiting there, or still to come.
     std::vector<GroupProgress> groups() const { return scheduler_->groups().progress(); }
 

@@ -7,6 +7,7 @@
 #include <list>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -79,6 +80,17 @@ public:
     template <class Visit>
     void for_each_lane(Visit visit) const {
         for (const auto& lane : lanes_) visit(*lane->works.front(), lane->works.size(), lane->no_socket);
+    }
+
+    /// Calls `visit(const Submission& first, std::size_t works, bool no_socket)` for each lane with works of that name.
+    template <class Visit>
+    void for_each_lane_of(std::string_view name, Visit visit) const {
+        const auto is_one = [name](const SubmissionPtr& work) { return work->name() == name; };
+        for (const auto& lane : lanes_) {
+            const auto first = std::find_if(lane->works.begin(), lane->works.end(), is_one);
+            if (first == lane->works.end()) continue;
+            visit(**first, static_cast<std::size_t>(std::count_if(first, lane->works.end(), is_one)), lane->no_socket);
+        }
     }
 
     /// Calls `report(const Submission& first)` for each lane, until it has returned true for that lane.

@@ -151,6 +151,12 @@ public:
         return !work.options.has_amounts() || (socket.amounts && socket.amounts->has(work.options.amounts()));
     }
 
+    /// Amounts are taken only together with a free slot. What a work of an earlier session holds is not known.
+    static bool has_amounts_free(const Socket& socket, const Submission& work) noexcept {
+        return !work.options.has_amounts() ||
+               (socket.in_flight.has_free_slot() && !socket.in_flight.has_held() && socket.amounts->has_free(work));
+    }
+
     /// No slave takes the work now. If it asks for amounts and has waited for a second, a pool that lacks them is kept for
     /// it; after two more seconds the next one, and so on: works there may take longer than those elsewhere.
     /// Returns false if it asks for more than any slave has: works that ask for less need not wait for it.
@@ -332,12 +338,6 @@ private:
     bool is_capable(const Socket& socket, const Submission& work) const {
         return knows(socket, work.type()) && has_labels(socket, work) && work.bytes() <= socket.max_body_bytes &&
                (work.elements() == 1 || socket.takes_chunks) && has_amounts(socket, work);
-    }
-
-    /// Amounts are taken only together with a free slot. What a work of an earlier session holds is not known.
-    static bool has_amounts_free(const Socket& socket, const Submission& work) noexcept {
-        return !work.options.has_amounts() ||
-               (socket.in_flight.has_free_slot() && !socket.in_flight.has_held() && socket.amounts->has_free(work));
     }
 
     /// Sockets that name the same pool share it.

@@ -300,6 +300,11 @@ public:
         return WaitingReport::list(dispatcher_.waits(), dispatcher_.table);
     }
 
+    std::vector<Explanation> explain(std::string_view name) const {
+        const std::shared_lock lock{mutex_};
+        return WaitingReport::explain(name, dispatcher_.waits(), dispatcher_.table);
+    }
+
     /// The text that says why a work waits, or where it is.
     std::string why(const Submission& work) const {
         const std::shared_lock lock{mutex_};

@@ -4,12 +4,15 @@
 #include <cstddef>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "../base/probe.hpp"
+#include "../explanation.hpp"
 #include "../statistics.hpp"
 #include "capability.hpp"
+#include "obstacles.hpp"
 #include "slave_table.hpp"
 #include "submission.hpp"
 #include "waiting_works.hpp"
@@ -39,11 +42,29 @@ public:
             else all.push_back({reason, work.type().name, work.options.labels(), work.options.priority(), works});
         };
         waits.for_each_lane([&](const Submission& first, std::size_t works, bool no_socket) {
-            if (table.size() == 0) add(WaitReason::no_slave, first, works);
-            else if (!table.anybody_can_take(first)) add(WaitReason::no_capable, first, works);
-            else add(no_socket ? WaitReason::no_credit : WaitReason::declined, first, works);
+            add(reason_of(first, no_socket, table), first, works);
         });
         waits.for_each_returning([&](const Submission& work) { add(WaitReason::pause, work, 1); });
+        return all;
+    }
+
+    /// The works of that name that wait, and what stands between them and each slave.
+    static std::vector<Explanation> explain(std::string_view name, const WaitingWorks& waits, const SlaveTable& table) {
+        std::vector<Explanation> all;
+        waits.for_each_of(
+            name,
+            [&](const Submission& first, std::size_t works, bool no_socket) {
+                auto& added = all.emplace_back(
+                    Explanation{std::string{name}, reason_of(first, no_socket, table), first.attempts, works, {}});
+                for (const auto& socket : table.by_place()) {
+                    if (!socket) continue;
+                    const SocketInformation& slave = socket->information;
+                    added.slaves.push_back({slave.id, slave.name, obstacle_of(table, *socket, first)});
+                }
+            },
+            [&](const Submission& work) {
+                all.push_back({std::string{name}, WaitReason::pause, work.attempts, 1, {}});
+            });
         return all;
     }
 
@@ -78,6 +99,12 @@ public:
     void forget() { told_.clear(); }
 
 private:
+    static WaitReason reason_of(const Submission& first, bool no_socket, const SlaveTable& table) {
+        if (table.size() == 0) return WaitReason::no_slave;
+        if (!table.anybody_can_take(first)) return WaitReason::no_capable;
+        return no_socket ? WaitReason::no_credit : WaitReason::declined;
+    }
+
     static constexpr std::size_t most_told = 1000;
     std::set<std::string> told_;
 };

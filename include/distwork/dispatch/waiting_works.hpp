@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <list>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -143,6 +144,15 @@ public:
     void for_each_lane(Visit visit) const {
         backlog_.for_each_lane(visit);
         line_.for_each_lane(visit);
+    }
+
+    /// The same for each lane with works of that name, and for each returning work of that name.
+    template <class Visit, class VisitReturning>
+    void for_each_of(std::string_view name, Visit visit, VisitReturning visit_returning) const {
+        backlog_.for_each_lane_of(name, visit);
+        line_.for_each_lane_of(name, visit);
+        for (const auto& work : returning_)
+            if (work->name() == name) visit_returning(*work);
     }
 
     /// Calls `visit(const Submission&)` for each returning work.

@@ -57,7 +57,10 @@ public:
     GroupFlow(std::shared_ptr<AnyScheduler> scheduler, asio::any_io_executor executor, std::size_t max_unread,
               std::function<void()> changed, double straggler_factor = 0);
     /// To be called once, before all others. From then on the master knows of the group. *Errors*: std::bad_alloc.
-    void owned_by(std::weak_ptr<void> owner);
+    void owned_by(std::weak_ptr<void> owner) {
+        owner_ = std::move(owner);
+        scheduler_->groups().add(self());
+    }
 
     /// Elements that may be sent to a second slave travel alone.
     bool looks_for_stragglers() const noexcept { return stragglers_.is_on(); }

@@ -217,11 +217,6 @@ DISTWORK_DECL void GroupFlow::kept(std::size_t elements, std::size_t bytes) noex
     tell_of_end();
 }
 
-DISTWORK_DECL void GroupFlow::owned_by(std::weak_ptr<void> owner) {
-    owner_ = std::move(owner);
-    scheduler_->groups().add(self());
-}
-
 DISTWORK_DECL void GroupFlow::release(GroupSubmission& work) noexcept {
     stragglers_.release(work);
     {

@@ -3,11 +3,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "../base/asio.hpp"
 #include "../base/completion.hpp"
 #include "../connection_watch.hpp"
+#include "../explanation.hpp"
 #include "../role_options.hpp"
 #include "../statistics.hpp"
 #include "../types/registry.hpp"
@@ -53,6 +55,8 @@ public:
     virtual asio::ip::tcp::endpoint local_endpoint() const noexcept = 0;
     /// The works that wait for slaves, and the works of slaves that wait for a slot of this master.
     virtual std::vector<Waiting> waiting() const = 0;
+    virtual std::vector<Explanation> explain(std::string_view name) const = 0;
+    virtual std::vector<Departure> departures() const = 0;
 
 protected:
     ~AnyMaster() = default;

@@ -82,6 +82,10 @@ public:
     }
     void socket_selector(Selector selector) override { scheduler_->socket_selector(std::move(selector)); }
 
+    std::vector<Explanation> explain(std::string_view name) const override {
+        return scheduler_->container().explain(name);
+    }
+    std::vector<Departure> departures() const override { return sessions_->departures().all(); }
     std::vector<Waiting> waiting() const override {
         std::vector<Waiting> all = scheduler_->container().waiting();
         for (Waiting& work : sessions_->waiting()) all.push_back(std::move(work));

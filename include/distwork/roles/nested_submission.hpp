@@ -13,6 +13,7 @@
 #include "../error.hpp"
 #include "../execution/received_bytes.hpp"
 #include "../link/session_handler.hpp"
+#include "../types/type_set.hpp"
 #include "../wire/byte_buffer.hpp"
 #include "../wire/frame.hpp"
 #include "../wire/reply.hpp"
@@ -24,6 +25,19 @@ namespace distwork::detail {
 /// forwarded and not decoded by the master.
 class NestedSubmission final : public Submission {
 public:
+    /// `allowed`: the types that the master distributes. *Errors*: throws Error (not_accepted, cancelled); what decoding
+    /// throws.
+    static std::shared_ptr<NestedSubmission> make(SubmittedWork submitted, const TypeSet& allowed,
+                                                  const ArchiveLimits& limits, std::weak_ptr<Peer> to) {
+        if (!allowed.contains(submitted.type))
+            throw Error::with_text(Errc::not_accepted,
+                                   "the master does not distribute works of that type (accept_submission)");
+        // A parent that is claimed later has its children cancelled on the session's strand, after this function.
+        if (!submitted.parent || submitted.parent->claimed())
+            throw Error::with_text(Errc::cancelled, "the work that submitted it has ended");
+        return std::make_shared<NestedSubmission>(std::move(submitted), limits, std::move(to));
+    }
+
     /// The peer `to` awaits the outcome. The submission inherits labels, priority and max_attempts of its parent, unless
     /// the parent is a call that a work on the master sent directly to the slave. *Errors*: throws what decoding throws.
     NestedSubmission(SubmittedWork submitted, const ArchiveLimits& limits, std::weak_ptr<Peer> to)

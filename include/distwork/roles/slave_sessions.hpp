@@ -31,6 +31,7 @@
 #include "accepted_types.hpp"
 #include "answer_decoder.hpp"
 #include "checked_options.hpp"
+#include "departures.hpp"
 #include "nested_submission.hpp"
 #include "scheduler.hpp"
 #include "session_set.hpp"
@@ -108,6 +109,8 @@ public:
                 all.push_back({WaitReason::master_slots, type->name, {}, 0, count});
         return all;
     }
+
+    const Departures& departures() const noexcept { return departures_; }
 
     /// Whether all works of slaves were executed. If not, `then` is called once they were.
     bool are_works_done(std::function<void()> then) const { return accepted_.are_done(std::move(then)); }
@@ -208,15 +211,8 @@ public:
         const WorkType& type = work.type;
         const std::uint64_t id = work.id;
         std::shared_ptr<NestedSubmission> child;
-        const auto refused = exception_of([&] {
-            if (!submitted_.contains(type))
-                throw Error::with_text(Errc::not_accepted,
-                                       "the master does not distribute works of that type (accept_submission)");
-            // A parent that is claimed later has its children cancelled on this strand, after this function.
-            if (!work.parent || work.parent->claimed())
-                throw Error::with_text(Errc::cancelled, "the work that submitted it has ended");
-            child = std::make_shared<NestedSubmission>(std::move(work), settings_->limits, session);
-        });
+        const auto refused = exception_of(
+            [&] { child = NestedSubmission::make(std::move(work), submitted_, settings_->limits, session); });
         if (!refused) return scheduler_->submit(child, false), child;
         session->reply({.kind = FrameKind::error, .id = id}, error_body({}, refused, type.name));
         return nullptr;
@@ -275,6 +271,9 @@ public:
         sessions_.remove(*session);
         if (const auto& closed = session->watched_by.closed) static_cast<void>(exception_of([&] { closed(reason); }));
         if (session->tag) {
+            static_cast<void>(exception_of([&] {
+                departures_.note({session->tag, session->name(), text, transport_.now()});
+            }));
             starts_->forget(session->tag);
             post_surely(strand_, [self = self()] { self->wake_waiters(); });
         }
@@ -395,6 +394,7 @@ private:
     std::atomic<std::size_t> seats_{0};  // slaves that were admitted and have not left
     SessionSet<Transport> sessions_;
     Strangers<Session<Transport>> strangers_;
+    Departures departures_;
 };
 
 }  // namespace distwork::detail
