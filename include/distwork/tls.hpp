@@ -24,8 +24,8 @@ namespace distwork {
 ///     Slave<Tls> slave{Tls{io.get_executor(), secret_file("farm.key")}, {{"host", 5000}}, {}};
 ///
 /// Roles with this transport may listen and connect beyond loopback without `insecure_plaintext`. A peer that proves
-/// nothing gets no byte of this protocol: its session ends with Errc::not_authenticated. Handshakes take at most half of a
-/// processor: about 1,600 a second with a secret, and 160 with certificates; those of each address in turn.
+/// nothing gets no byte of this protocol: its session ends with Errc::not_authenticated. Handshakes take at most two
+/// fifths of a processor: about 1,300 a second with a secret, and 130 with certificates; those of each address in turn.
 class Tls {
 public:
     /// The types of this transport; see the concept Transport.

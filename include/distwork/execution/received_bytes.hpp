@@ -24,12 +24,13 @@ public:
         bytes_.fetch_add(bytes, std::memory_order_relaxed);
         if (all_) all_->add(bytes);
     }
-    /// Adds only what there is room for. One work of each peer always has room.
+    /// Adds only what there is room for. One work of each peer always has room, and a 64th of what it may have, whatever
+    /// others have.
     bool try_add(std::size_t bytes) noexcept {
         const std::size_t before = bytes_.fetch_add(bytes, std::memory_order_relaxed);
         const std::size_t before_of_all = all_ ? all_->bytes_.fetch_add(bytes, std::memory_order_relaxed) : 0;
-        const bool is_too_much = before + bytes > most_ || (all_ && before_of_all + bytes > all_->most_);
-        if (before == 0 || !is_too_much) return true;
+        const bool all_have_too_much = all_ && before_of_all + bytes > all_->most_;
+        if (before == 0 || before + bytes <= (all_have_too_much ? most_ / 64 : most_)) return true;
         remove(bytes);
         return false;
     }

@@ -175,12 +175,12 @@ public:
         bool found = false;
         bool more = false;
         std::function<void()> idle;
-        bool was_held = false;
+        std::shared_ptr<Peer> counts_it;  // the master that counts its slot as occupied
         const auto previous =
             std::move(begun.batch);  // it may be the last to keep a session, and what users left there
         {
             const std::lock_guard lock{mutex_};
-            was_held = unlink(execution);
+            counts_it = unlink(execution);
             if (!wants_slot_.empty()) {
                 hand_on_slot();
             } else if (!waiting_.take(begun.batch, begun.item)) {
@@ -201,7 +201,7 @@ public:
         }
         if (more) post_runner();
         if (idle) idle();
-        if (was_held) tell_free_slot();
+        if (counts_it) counts_it->free_slot();
         return found;
     }
 
@@ -247,13 +247,13 @@ public:
     }
 
     void end(Execution& execution) noexcept {
-        bool was_held = false;
+        std::shared_ptr<Peer> counts_it;  // the master that counts its slot as occupied
         {
             const std::lock_guard lock{mutex_};
-            was_held = unlink(execution);
+            counts_it = unlink(execution);
             if (execution.coroutine) execution.coroutine->has_ended = true;
         }
-        if (was_held) tell_free_slot();
+        if (counts_it) counts_it->free_slot();
     }
 
     // The functions of SlotLender
@@ -353,21 +353,11 @@ private:
         while (auto source = next()) source->request_stop();
     }
 
-    /// Under the lock. Returns true if a slot that the master counts as occupied by an earlier session is free now.
-    bool unlink(Execution& execution) noexcept {
+    /// Under the lock. Returns the session whose master counts its slot as occupied by an earlier session; null: none does.
+    std::shared_ptr<Peer> unlink(Execution& execution) noexcept {
         executing_.unlink(execution);
-        if (!execution.is_held) return false;
-        execution.is_held = false;
-        return --held_ < slots_;
-    }
-
-    void tell_free_slot() noexcept {
-        std::shared_ptr<Peer> peer;
-        {
-            const std::lock_guard lock{mutex_};
-            peer = held_for_.lock();
-        }
-        if (peer) peer->free_slot();
+        if (!std::exchange(execution.is_held, false) || --held_ >= slots_) return nullptr;
+        return held_for_.lock();
     }
 
     /// Takes a slot and calls `post_runner`, if a work waits and a slot is free. Under the lock.

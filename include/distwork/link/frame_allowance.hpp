@@ -16,14 +16,15 @@ public:
     /// accepted. It costs `cost` of what is left. False: there is not so much, and the peer is to be dropped.
     bool take(TimePoint now, double cost = 1) noexcept { return useless_.take(now, cost); }
 
-    /// A frame that tells how a work goes: its progress, or its slot. An honest peer may have many to tell. So one that
-    /// has too many is not dropped, but read no further for a moment.
-    void tell(TimePoint now) noexcept { told_.spend(now); }
-    bool has_told_too_much(TimePoint now) const noexcept { return told_.is_overdrawn(now); }
+    /// A frame of which an honest peer may send many: how a work goes, a submission that is refused. A peer that sends too
+    /// many of them is not dropped, but read no further for a moment: 65,536 may come at a time, and 262,144 a second, or
+    /// one in `cost` of that.
+    void pace(TimePoint now, double cost = 1) noexcept { paced_.spend(now, cost); }
+    bool is_too_fast(TimePoint now) const noexcept { return paced_.is_overdrawn(now); }
 
 private:
     TokenBucket useless_{burst, a_second, {}};
-    TokenBucket told_{2 * burst, 16 * a_second, {}};
+    TokenBucket paced_{16 * burst, 256 * a_second, {}};
 };
 
 }  // namespace distwork::detail

@@ -68,9 +68,6 @@ public:
         push(WorkBatch::single(self, item, std::move(frame.own)), handler);
     }
 
-    /// All that ever came.
-    std::uint64_t received_works() const noexcept { return received_works_; }
-
     /// Counts a request to cancel or to recall a work. False: there were more of them than works.
     bool has_work_for(FrameKind request) noexcept {
         return ++(request == FrameKind::cancel ? cancels_ : recalls_) <= received_works_;

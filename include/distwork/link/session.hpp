@@ -41,6 +41,7 @@ class Session final : public SessionSender, public std::enable_shared_from_this<
     using Socket = typename Transport::Socket;
     using TimePoint = std::chrono::steady_clock::time_point;
     static constexpr auto look_again_after = std::chrono::milliseconds{2};  // for works that begin meanwhile
+    static constexpr auto look_again_at_most = std::chrono::milliseconds{64};
 
 public:
     /// `executor`: where calls complete whose handlers have no associated executor.
@@ -93,7 +94,7 @@ public:
     /// It is posted, so that the frame follows the introduction, which has the number of occupied slots.
     void free_slot() noexcept override {
         post([this] {
-            if (!has_ended()) send_control(FrameKind::credit);
+            if (!has_ended() && version() >= 2) send_control(FrameKind::credit);
         });
     }
 
@@ -200,7 +201,8 @@ private:
             // reading. A slave does not, else both might wait for each other: its credit bounds what it receives.
             while (!has_ended() && settings().role == Role::master && multiplexer().is_overfull())
                 co_await detail::pause(link_->room, std::chrono::hours{24});
-            while (!has_ended() && protocol_.has_too_much()) co_await detail::pause(link_->room, look_again_after);
+            for (auto next_look = look_again_after; !has_ended() && protocol_.has_too_much(); next_look *= 2)
+                co_await detail::pause(link_->room, std::min(next_look, look_again_at_most));
         }
     }
 

@@ -66,7 +66,7 @@ public:
     /// Whether the peer was accepted: it greeted this end, and the role admitted it.
     bool accepted() const noexcept { return handshake_.accepted(); }
     /// Whether the peer is to be read no further for a moment: until some of its works have begun, for example.
-    bool has_too_much() const noexcept { return batch_.has_too_much() || allowance_.has_told_too_much(session_.now()); }
+    bool has_too_much() const noexcept { return batch_.has_too_much() || allowance_.is_too_fast(session_.now()); }
     /// Whether both ends know each other's types.
     bool is_open() const noexcept { return is_open_; }
     const std::optional<Parting>& parting() const noexcept { return parting_; }
@@ -245,16 +245,23 @@ private:
         const auto parent = detail::load<std::uint64_t>(body.data());
         const std::uint64_t id = frame.header.id;
         auto counted = CountedBytes::try_add(submitted_bytes_, body.size());
-        if (!counted) {  // it must be read on: what it submitted before may wait for its answers
-            const auto refused = std::make_exception_ptr(Error::with_text(
-                Errc::too_many_waiting, "what works of this slave submitted has more than max_slave_work_bytes"));
-            session_.reply({.kind = FrameKind::error, .id = id}, error_body({}, refused, type.name));
-            return true;
-        }
+        if (!counted) return refuse_submission(id, type);
         const auto child = handler_->distribute(
             session_.shared_from_this(),
             {type, body.subspan(parent_bytes), id, session_.multiplexer().look_up(parent), std::move(*counted)});
         if (child) children_.add(parent, id, child);
+        else allowance_.pace(session_.now(), cost_of_refusal);
+        return true;
+    }
+
+    /// There is no room for its bytes. The peer must be read on: what it submitted before may wait for its answers.
+    bool refuse_submission(std::uint64_t id, const WorkType& type) {
+        const auto refused = std::make_exception_ptr(
+            Error::with_text(Errc::too_many_waiting,
+                             "what works of this slave submitted has more than max_slave_work_bytes, or what works of "
+                             "all slaves submitted more than max_work_bytes"));
+        session_.reply({.kind = FrameKind::error, .id = id}, error_body({}, refused, type.name));
+        allowance_.pace(session_.now(), cost_of_refusal);
         return true;
     }
 
@@ -268,8 +275,10 @@ private:
     bool on_cancel(const Frame& frame) {
         const std::uint64_t id = frame.header.id;
         if (!batch_.has_work_for(FrameKind::cancel)) return on_nonsense(frame.header);
-        if (const auto child = children_.find(id)) handler_->cancel_work(child);
-        else if (batch_.drop_work(id)) session_.reply({.kind = FrameKind::error, .id = id}, cancelled_body());
+        if (const auto child = children_.find(id)) {
+            allowance_.pace(session_.now(), cost_of_refusal);
+            handler_->cancel_work(child);
+        } else if (batch_.drop_work(id)) session_.reply({.kind = FrameKind::error, .id = id}, cancelled_body());
         else if (const auto works = handler_->works()) hand_over_works(), works->cancel(session_, id);
         return true;
     }
@@ -290,10 +299,10 @@ private:
     bool on_credit(const Frame& frame) {
         const bool is_taken = frame.header.flags == flag_takes_slot;
         const std::uint64_t id = frame.header.id;
-        if (id == 0 && (is_taken || held_slots_ == 0)) return on_nonsense(frame.header);
+        if (id == 0 && is_taken) return on_nonsense(frame.header);
+        if (id == 0 && held_slots_ == 0) return allow();
         if (id == 0) return --held_slots_, handler_->slot_freed(session_.shared_from_this()), true;
-        // A work that waits for others gives its slot and takes it again, for each of them at most.
-        if (++slot_reports_ > 2 * batch_.received_works()) allowance_.tell(session_.now());
+        allowance_.pace(session_.now());
         batch_.add(is_taken ? Answer::What::takes_slot : Answer::What::gives_slot, id);
         return true;
     }
@@ -303,7 +312,7 @@ private:
         if (decode(frame.body, progress)) return on_nonsense(frame.header);
         const auto call = session_.multiplexer().look_up(frame.header.id);
         if (!call) return allow();
-        allowance_.tell(session_.now());
+        allowance_.pace(session_.now());
         if (!call->claimed()) call->note_progress(progress);
         return true;
     }
@@ -356,6 +365,8 @@ private:
         return false;
     }
 
+    static constexpr double cost_of_refusal = 8;  // in frames that are taken
+
     Session<Transport>& session_;
     const SessionSettings& settings_;
     FrameReader reader_;
@@ -366,7 +377,6 @@ private:
     const std::shared_ptr<ReceivedBytes> submitted_bytes_;  // may be null
     ChildWorks children_;
     FrameAllowance allowance_;
-    std::uint64_t slot_reports_ = 0;
     std::uint32_t held_slots_ = 0;  // by works of an earlier session, as the peer introduced itself
     std::uint64_t bytes_received_ = 0;
     std::optional<Parting> parting_;

@@ -167,6 +167,9 @@ public:
     void take_introduction(Introduction peer) { peer_ = std::move(peer); }
 
 protected:
+    /// Of the wire, as both ends agreed.
+    std::uint16_t version() const noexcept { return version_; }
+
     SessionSender(asio::any_io_executor executor, std::shared_ptr<const SessionSettings> settings,
                   asio::ip::tcp::endpoint endpoint)
         : settings_{std::move(settings)},

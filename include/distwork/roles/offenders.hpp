@@ -16,9 +16,10 @@
 
 namespace distwork::detail {
 
-/// The addresses whose peers broke the protocol, or could not prove who they are. For a minute each of them gets twenty
-/// connections, and then ten a second: else a peer that is dropped would be back at once, thousands of times a second,
-/// and each time cost a handshake, its introduction and what it says until it is dropped again.
+/// The addresses whose peers were admitted and broke the protocol. For a minute each of them gets twenty connections, and
+/// then ten a second: else a peer that is dropped would be back at once, thousands of times a second, and each time cost
+/// a handshake, its introduction and what it says until it is dropped again. Who was not admitted is no offender: anyone
+/// could keep out the slaves of his address, and Strangers and HandshakeTurns bound what he costs.
 ///
 /// *Thread-safety*: all functions.
 class Offenders {
@@ -29,14 +30,12 @@ public:
     static constexpr double a_second = 10;
     static constexpr auto remembered = std::chrono::minutes{1};
 
-    /// Connections that end by chance, or because their peers are of another version, are no offence; nor are those
-    /// whose time for a handshake was over, since it may have waited for others.
     static bool is_offence(std::error_code reason) noexcept {
-        return reason == Errc::protocol_violation || reason == Errc::frame_too_large || reason == Errc::not_distwork ||
-               reason == Errc::malformed || reason == Errc::not_authenticated;
+        if (DISTWORK_PLANTED(never_forgive) && reason == Errc::not_authenticated) return true;
+        return reason == Errc::protocol_violation || reason == Errc::frame_too_large || reason == Errc::malformed;
     }
 
-    /// A connection of that address ended for that reason. Without memory it is not noted.
+    /// The session of a peer of that address, which was admitted, ended for that reason. Without memory it is not noted.
     void note(const asio::ip::address& address, std::error_code reason, TimePoint now) noexcept {
         if (!is_offence(reason)) return;
         static_cast<void>(exception_of([&] {

@@ -246,7 +246,7 @@ public:
     void closed(const SessionPtr& session, std::error_code reason, const std::string& detail,
                 std::vector<std::shared_ptr<Call>> unanswered) noexcept override {
         if (session->accepted()) --seats_;
-        strangers_.ended(*session, reason, transport_.now());
+        strangers_.ended(*session, session->accepted(), reason, transport_.now());
         const std::string text = surely([&] {
             const auto& how_ended = session->watched_by.how_ended;
             const bool is_asked = how_ended && (!is_clean_end(reason) || !unanswered.empty());

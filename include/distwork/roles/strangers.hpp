@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "../base/asio.hpp"
+#include "../base/probe.hpp"
 #include "../tcp/address.hpp"
 #include "offenders.hpp"
 
@@ -46,8 +47,10 @@ public:
     /// Returns the session that has to go now; null: there is room for all. *Errors*: std::bad_alloc; nothing was added.
     SessionPtr add(const SessionPtr& session, TimePoint now) {
         const std::lock_guard lock{mutex_};
-        auto& of_address = sessions_[network_of(session->remote_endpoint().address())];
-        of_address.emplace(next_, Stranger{session, now});
+        OfAddress one;
+        one.emplace(next_, Stranger{session, now});
+        const auto address = network_of(session->remote_endpoint().address());
+        sessions_.try_emplace(address).first->second.merge(one);  // does not throw once the address is there
         session->stranger = next_++;
         return ++count_ > most_ ? take_oldest() : nullptr;
     }
@@ -62,10 +65,11 @@ public:
     }
 
     /// The session ended; it may have been no stranger. The end of a socket pair has no address to be remembered by.
-    void ended(const Session& session, std::error_code reason, TimePoint now) noexcept {
+    void ended(const Session& session, bool was_admitted, std::error_code reason, TimePoint now) noexcept {
         remove(session);
         const auto endpoint = session.remote_endpoint();
-        if (endpoint.port() != 0) offenders_.note(endpoint.address(), reason, now);
+        if (endpoint.port() == 0 || (!was_admitted && !DISTWORK_PLANTED(never_forgive))) return;
+        offenders_.note(endpoint.address(), reason, now);
     }
 
     void clear() noexcept {

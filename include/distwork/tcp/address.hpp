@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <string>
 #include <system_error>
@@ -23,12 +24,14 @@ asio::ip::tcp::endpoint remote_endpoint_of(const Socket& socket) {
 }
 
 /// What stands for all addresses that one machine may choose from: of IPv6 the first 64 bits (RFC 4291 gives the others
-/// to the interface), of IPv4 the address.
+/// to the interface), of IPv4 the address, also where it stands in one of IPv6 (RFC 4291, 6052).
 inline asio::ip::address network_of(const asio::ip::address& address) {
     if (!address.is_v6()) return address;
     const auto v6 = address.to_v6();
-    if (v6.is_v4_mapped()) return asio::ip::make_address_v4(asio::ip::v4_mapped, v6);
     auto bytes = v6.to_bytes();
+    constexpr std::array<unsigned char, 12> translated{0, 0x64, 0xff, 0x9b};
+    if (v6.is_v4_mapped() || std::equal(translated.begin(), translated.end(), bytes.begin()))
+        return asio::ip::address_v4{{bytes[12], bytes[13], bytes[14], bytes[15]}};
     std::fill(bytes.begin() + 8, bytes.end(), static_cast<unsigned char>(0));
     return asio::ip::address_v6{bytes};
 }

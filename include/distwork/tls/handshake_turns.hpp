@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -42,15 +44,12 @@ public:
 
     /// `cost`: how long a processor takes for it. *Errors*: std::bad_alloc.
     void wait(const asio::ip::address& of, std::chrono::nanoseconds cost, std::shared_ptr<WaitingHandshake> handshake) {
-        Line one;
-        one.entries.push_back({cost, std::move(handshake)});
+        std::deque<Entry> one;
+        one.push_back({cost, std::move(handshake)});
         const std::lock_guard lock{mutex_};
         const auto [own, is_first] = waiting_.try_emplace(network_of(of), std::move(one));
-        if (!is_first) {
-            Line& line = own->second;
-            line.entries.push_back(std::move(one.entries.front()));
-            if (line.entries.size() >= line.look_at) end_closed(line);
-        }
+        if (!is_first) own->second.push_back(std::move(one.front()));
+        if (++count_ >= look_at_) end_closed();
         if (!is_pending_) begin_due();
     }
 
@@ -61,12 +60,7 @@ private:
         std::chrono::nanoseconds cost;
         std::shared_ptr<WaitingHandshake> handshake;
     };
-    /// The handshakes of an address. The closed ones among them are ended when they might be many.
-    struct Line {
-        std::deque<Entry> entries;  // not empty
-        std::size_t look_at = 64;   // so many entries
-    };
-    using Waiting = std::map<asio::ip::address, Line>;  // by network_of
+    using Waiting = std::map<asio::ip::address, std::deque<Entry>>;  // by network_of; no entry is empty
 
     /// The time of the next turn. With the execution context it is destroyed without having come.
     struct Pending {
@@ -109,31 +103,36 @@ private:
         auto next = waiting_.upper_bound(last_);
         if (next == waiting_.end()) next = waiting_.begin();
         last_ = next->first;
-        auto& own = next->second.entries;
+        auto& own = next->second;
         const Entry entry = std::move(own.back());
         own.pop_back();
+        --count_;
         if (entry.handshake->is_open()) free_at_ = std::max(free_at_, transport_.now() - burst) + entry.cost * 5 / 2;
         entry.handshake->begin();
-        while (!own.empty() && !own.front().handshake->is_open()) {
-            own.front().handshake->begin();  // to its end
-            own.pop_front();
-        }
         if (own.empty()) waiting_.erase(next);
     }
 
-    static void end_closed(Line& line) noexcept {
-        std::erase_if(line.entries, [](Entry& entry) {
-            if (entry.handshake->is_open()) return false;
-            entry.handshake->begin();
-            return true;
-        });
-        line.look_at = 2 * line.entries.size() + 64;
+    /// Those whose connections were closed would wait until it is their turn.
+    void end_closed() noexcept {
+        count_ = 0;
+        for (auto next = waiting_.begin(); next != waiting_.end();) {
+            auto& line = next->second;
+            std::erase_if(line, [](Entry& entry) {
+                if (entry.handshake->is_open()) return false;
+                entry.handshake->begin();  // to its end
+                return true;
+            });
+            count_ += line.size();
+            next = line.empty() ? waiting_.erase(next) : std::next(next);
+        }
+        look_at_ = 2 * count_ + 64;
     }
 
     void drop() noexcept {
         Waiting dropped;  // outlives the lock
         const std::lock_guard lock{mutex_};
         dropped.swap(waiting_);
+        count_ = 0;
         is_pending_ = false;
     }
 
@@ -144,6 +143,8 @@ private:
     asio::ip::address last_;  // whose turn it was
     Clock::time_point free_at_{};
     bool is_pending_ = false;
+    std::size_t count_ = 0;     // that wait
+    std::size_t look_at_ = 64;  // so many, for those that were closed
 };
 
 }  // namespace distwork::detail

@@ -68,6 +68,7 @@ inline const char* why_invalid(const Introduction& peer, std::size_t max_types) 
     const auto is_long = [](const auto& type) { return type.first.size() > max_name_bytes + 1; };  // and part_mark
     if (peer.window == 0 || peer.max_frame_bytes < least_max_frame_bytes)
         return "its window or its max_frame_bytes is too small";
+    if (peer.held_slots > peer.slots) return "it holds more slots than it has";
     if (!are_labels(peer.labels)) return "it has more than 256 labels, or one of more than 256 bytes";
     if (peer.amounts.size() > most_amounts || peer.indexed.size() > most_amounts) return "it has more than 64 amounts";
     if (peer.types.size() > max_types) return "it has more types than LinkOptions::max_types of this end";

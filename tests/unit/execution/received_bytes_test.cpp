@@ -28,16 +28,17 @@ TEST_CASE("bytes are counted while their owner lives, and beyond the bound they 
     CHECK_FALSE(one->is_too_much());
 }
 
-TEST_CASE("one work of each peer has room, however large, and whatever others have", "[unit]") {
-    const auto all = std::make_shared<ReceivedBytes>(100);
-    const auto one = std::make_shared<ReceivedBytes>(60, all);
-    const auto other = std::make_shared<ReceivedBytes>(60, all);
-    const auto large = CountedBytes::try_add(one, 200);
+TEST_CASE("one work of each peer has room, and a little, whatever others have", "[unit]") {
+    const auto all = std::make_shared<ReceivedBytes>(10'000);
+    const auto one = std::make_shared<ReceivedBytes>(6'400, all);
+    const auto other = std::make_shared<ReceivedBytes>(6'400, all);
+    const auto large = CountedBytes::try_add(one, 20'000);  // the first, however large
     CHECK(large);
-    CHECK(CountedBytes::try_add(other, 10));
-    const auto first = CountedBytes::try_add(other, 10);
+    const auto first = CountedBytes::try_add(other, 50);
+    const auto second = CountedBytes::try_add(other, 50);
     CHECK(first);
-    CHECK_FALSE(CountedBytes::try_add(other, 10));  // all have too much
+    CHECK(second);
+    CHECK_FALSE(CountedBytes::try_add(other, 50));  // all have too much, and it has its share
     CHECK(CountedBytes::try_add(nullptr, 1000));    // nothing is counted
 }
 

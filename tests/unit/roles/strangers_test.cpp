@@ -40,6 +40,24 @@ TEST_CASE("who has many addresses of one network of IPv6 displaces his own") {
     for (int i = 2; i < 100; ++i) CHECK(strangers.add(from("2001:db8:2::" + std::to_string(i)), {}) != honest);
 }
 
+TEST_CASE("who was not admitted is no offender, whatever he did: else he could keep out the slaves of his address") {
+    Strangers strangers{2};
+    const auto address = asio::ip::make_address("10.0.0.1");
+    const auto times = [&] {
+        int admitted = 0;
+        for (int i = 0; i < 1000; ++i) admitted += strangers.admits(address, {});
+        return admitted;
+    };
+    using distwork::Errc;
+    for (int i = 0; i < 100; ++i)
+        strangers.ended(*from("10.0.0.1"), false, make_error_code(Errc::protocol_violation), {});
+    CHECK(times() == 1000);
+    strangers.ended(*from("10.0.0.1"), true, make_error_code(Errc::connection_closed), {});
+    CHECK(times() == 1000);
+    strangers.ended(*from("10.0.0.1"), true, make_error_code(Errc::protocol_violation), {});
+    CHECK(times() == 20);
+}
+
 TEST_CASE("who is no stranger any more makes room") {
     Strangers strangers{2};
     const auto one = from("10.0.0.1");

@@ -27,6 +27,8 @@ TEST_CASE("what counts for an address counts for a whole network of IPv6", "[uni
     CHECK(of("2001:db8:1:2:3:4:5:6") == "2001:db8:1:2::");
     CHECK(of("2001:db8:1:2:ffff::") == "2001:db8:1:2::");
     CHECK(of("::ffff:10.1.2.3") == "10.1.2.3");
+    CHECK(of("64:ff9b::10.1.2.3") == "10.1.2.3");
+    CHECK(of("64:ff9b:1::10.1.2.3") == "64:ff9b:1::");
     CHECK(of("::1") == "::");
 }
 
