@@ -39,12 +39,14 @@ struct FactoryOptions {
     /// more; at least one.
     std::vector<Milliseconds> refusal_pauses{Milliseconds{0}, Milliseconds{60'000}, Milliseconds{900'000},
                                              Milliseconds{1'800'000}, Milliseconds{3'600'000}};
-    std::size_t most_refusals = 10;   ///< submissions refused in a row before the factory pauses; positive
-    std::size_t most_early_ends = 3;  ///< allocations in a row that ended without a connected slave, before the factory
-                                      ///< pauses; positive
+    std::size_t most_refusals = 10;  ///< submissions refused in a row before the factory pauses; positive
+    /// Allocations in a row that ended without a connected slave, before the factory pauses. There are no more at a time
+    /// before the first slave was connected. Positive.
+    std::size_t most_early_ends = 3;
 
-    Milliseconds ask_every{30'000};  ///< how often the engine is asked about allocations without a connected slave, and
-                                     ///< tried again if it was unreachable; positive
+    /// How often the engine is asked about allocations without a connected slave, and tried again if it was unreachable;
+    /// ten times as often when slaves were lost. Positive.
+    Milliseconds ask_every{30'000};
     std::size_t forgotten_queued = 10;   ///< answers in a row that do not know a queued allocation, until it counts as
                                          ///< over; positive
     std::size_t forgotten_running = 20;  ///< the same for one that ran; positive

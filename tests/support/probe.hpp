@@ -33,6 +33,13 @@
     X(let_a_group_sleep) X(forget_what_was_unsent) X(end_a_group_early) X(keep_the_elements) \
     X(forget_the_rest_of_a_chunk) X(repeat_a_whole_chunk) X(begin_before_the_start) X(let_nobody_go) X(forget_who_pauses) X(lose_a_second_copy) X(insist_on_affinity) X(forget_amounts) \
     X(never_forgive)
+
+// Those of the decisions of a factory, which a storm of their own finds.
+#define DISTWORK_FOR_FACTORY_BUGS(X)                                                                            \
+    X(exceed_the_most) X(flood_the_queue) X(start_all_at_once) X(skip_the_dry_run) X(submit_for_ever)           \
+    X(start_what_fails) X(blame_the_cancelled) X(blame_the_unreachable) X(believe_the_engine) X(forget_at_once) \
+    X(wait_for_the_forgotten) X(wait_for_the_silent) X(drain_below_the_least) X(forget_what_starts_late) \
+    X(trust_before_the_first)
 // clang-format on
 
 namespace distwork::test {
@@ -47,10 +54,17 @@ enum class Mark : std::size_t {
 enum class Bug : std::size_t {
     none,
 #define X(name) name,
-    DISTWORK_FOR_BUGS(X)
+    DISTWORK_FOR_BUGS(X) DISTWORK_FOR_FACTORY_BUGS(X)
 #undef X
         count
 };
+
+/// The bugs from 1 up to this one are those of the roles, the others those of a factory.
+inline constexpr std::size_t first_factory_bug = 1
+#define X(name) +1
+    DISTWORK_FOR_BUGS(X)
+#undef X
+    ;
 
 inline constexpr std::array mark_names{
 #define X(name) std::string_view{#name},
@@ -60,7 +74,7 @@ inline constexpr std::array mark_names{
 
 inline constexpr std::array bug_names{std::string_view{"none"},
 #define X(name) std::string_view{#name},
-                                      DISTWORK_FOR_BUGS(X)
+                                      DISTWORK_FOR_BUGS(X) DISTWORK_FOR_FACTORY_BUGS(X)
 #undef X
 };
 

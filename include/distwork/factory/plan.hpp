@@ -46,6 +46,8 @@ struct FactoryActions {
 /// Invariants: there are at most `max` allocations, and at most `most_queued` queued ones, as far as can be known: one
 /// counts from the request until it is over. There is one request to start at a time, and one question. Each ticket
 /// that comes after `stop` is cancelled.
+///
+/// *Thread-safety*: used by one thread at a time.
 class FactoryPlan {
 public:
     using TimePoint = std::chrono::steady_clock::time_point;
@@ -138,12 +140,10 @@ public:
     const Allocations::Table& allocations() const noexcept { return allocations_.all(); }
 
 private:
-    static std::size_t minus(std::size_t a, std::size_t b) noexcept { return a > b ? a - b : 0; }
-
     void look_at(TimePoint now, const std::vector<FactorySlave>& slaves) {
         const Allocations::Change change = allocations_.look_at(now, slaves);
         if (change.joined != 0) limits_.connected();
-        if (change.lost != 0) ask_after_ = now;
+        if (change.lost != 0) ask_after_ = std::min(ask_after_, asked_ + options_.ask_every / 10);
     }
 
     void cancel_what_stays_alone(TimePoint now) {
@@ -164,8 +164,8 @@ private:
         const Allocations::Counts counts = allocations_.counts();
         const std::size_t free = counts.slots.free + demand.free_foreign_slots;
         const std::size_t useful = std::max(SlotDemand::most_useful(demand, free, allocations_.slots_of_a_slave()),
-                                            minus(options_.min, counts.connected));
-        std::size_t excess = minus(counts.counting - counts.connected, useful);
+                                            minus_at_most(options_.min, counts.connected));
+        std::size_t excess = minus_at_most(counts.counting - counts.connected, useful);
         if (excess == 0) excess_since_.reset();
         else if (!excess_since_) excess_since_ = now;
         if (excess == 0 || now - *excess_since_ < options_.idle_after) return;
@@ -194,7 +194,8 @@ private:
         }
         const std::size_t stay = std::max<std::size_t>(options_.min, demand.works == 0 ? 0 : 1);
         const std::size_t leave = std::min(
-            idle.size(), minus(allocations_.counts().connected, DISTWORK_PLANTED(drain_below_the_least) ? 0 : stay));
+            idle.size(),
+            minus_at_most(allocations_.counts().connected, DISTWORK_PLANTED(drain_below_the_least) ? 0 : stay));
         std::sort(idle.begin(), idle.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
         idle.resize(leave);
         for (const auto& [since, entry] : idle) {
@@ -215,9 +216,11 @@ private:
         const std::size_t missing = demand_.missing(now, demand, counts.slots, allocations_.slots_of_a_slave());
         if (starting_ != 0 || now < reach_after_) return;
         std::size_t most = limits_.room(now);
-        if (!DISTWORK_PLANTED(exceed_the_most)) most = std::min(most, minus(options_.max, allocations_.all().size()));
-        if (!DISTWORK_PLANTED(flood_the_queue)) most = std::min(most, minus(options_.most_queued, counts.queued));
-        starting_ = std::min(most, std::max(missing, minus(options_.min, counts.counting)));
+        if (!DISTWORK_PLANTED(exceed_the_most))
+            most = std::min(most, minus_at_most(limits_.most_allocations(), allocations_.all().size()));
+        if (!DISTWORK_PLANTED(flood_the_queue))
+            most = std::min(most, minus_at_most(options_.most_queued, counts.queued));
+        starting_ = std::min(most, std::max(missing, minus_at_most(options_.min, counts.counting)));
         if (starting_ == 0) return;
         actions.start = starting_;
         actions.is_dry_run = !is_tried_ && !DISTWORK_PLANTED(skip_the_dry_run);
@@ -233,6 +236,7 @@ private:
         actions.ask = allocations_.question();
         if (actions.ask.empty()) return;
         is_asking_ = true;
+        asked_ = now;
         ask_after_ = now + options_.ask_every;
     }
 
@@ -278,6 +282,7 @@ private:
     bool is_asking_ = false;
     bool is_unreachable_ = false;
     bool is_stopped_ = false;
+    TimePoint asked_ = TimePoint::min();  // the last question
     TimePoint ask_after_ = TimePoint::min();
     TimePoint reach_after_ = TimePoint::min();  // the engine was unreachable
     std::optional<TimePoint> excess_since_;     // there has been no work for some of the queued allocations

@@ -11,6 +11,11 @@
 
 namespace distwork::detail {
 
+/// `a - b`, and 0 if `b` is more.
+constexpr std::size_t minus_at_most(std::size_t a, std::size_t b) noexcept {
+    return a > b ? a - b : 0;
+}
+
 /// What waits for slaves of a factory. Works that such a slave could not take are not in it.
 struct FactoryDemand {
     std::size_t works = 0;               ///< that wait for a slave, and are not sent
@@ -40,7 +45,7 @@ public:
     static std::size_t most_useful(const FactoryDemand& demand, std::size_t free, std::size_t slots) {
         if (demand.works == 0) return 0;
         if (demand.more_to_come) return std::numeric_limits<std::size_t>::max();
-        return ceil(minus(demand.works, free), slots);
+        return ceil(minus_at_most(demand.works, free), slots);
     }
 
     /// How many slaves to start beyond those that are there or coming. `slots`: of each.
@@ -49,7 +54,7 @@ public:
         supply.free += demand.free_foreign_slots;
         const bool is_stalled = stalls(now, demand, supply);
         const std::size_t served = supply.connected + supply.coming;
-        std::size_t wanted = minus(worth_in_slots(demand), served) / slots;
+        std::size_t wanted = minus_at_most(worth_in_slots(demand), served) / slots;
         if (served == 0) wanted = std::max<std::size_t>(wanted, 1);
         // Short works behind long ones, wrong estimates, a source of unknown length: whatever it is worth, it does not
         // become less.
@@ -58,7 +63,6 @@ public:
     }
 
 private:
-    static std::size_t minus(std::size_t a, std::size_t b) noexcept { return a > b ? a - b : 0; }
     static std::size_t ceil(std::size_t count, std::size_t by) noexcept { return count / by + (count % by != 0); }
 
     /// So many slots would be busy for start_worth.

@@ -51,6 +51,13 @@ public:
         return options_.most_starts - std::min(options_.most_starts, starts_.size());
     }
 
+    /// How many allocations there may be. Before the first slave was connected they are few: if they never bring one, for
+    /// lack of a route to the master perhaps, that is noticed when the first of them have run for connect_within.
+    std::size_t most_allocations() const noexcept {
+        const bool is_proved = was_connected_ || DISTWORK_PLANTED(trust_before_the_first);
+        return is_proved ? options_.max : std::min(options_.max, options_.most_early_ends);
+    }
+
     /// So many were asked for. They count even if none of them is started.
     void asked(TimePoint now, std::size_t count) { starts_.insert(starts_.end(), count, now); }
 
@@ -70,7 +77,10 @@ public:
     }
 
     /// A slave was connected.
-    void connected() noexcept { early_ends_ = 0; }
+    void connected() noexcept {
+        was_connected_ = true;
+        early_ends_ = 0;
+    }
 
     /// An allocation ended without a connected slave, of its own accord. `said` tells so; returns it with what follows.
     std::string ended_early(std::string said) {
@@ -101,6 +111,7 @@ private:
     std::deque<TimePoint> starts_;  // in the last start_window; at most most_starts
     std::size_t refusals_ = 0;      // in a row
     std::size_t early_ends_ = 0;    // in a row
+    bool was_connected_ = false;
     TimePoint not_before_ = TimePoint::min();
     std::string why_paused_;
 };

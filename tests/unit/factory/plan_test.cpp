@@ -113,6 +113,7 @@ FactoryOptions many_at_once() {
     FactoryOptions options;
     options.most_queued = 100;
     options.most_starts = 100;
+    options.most_early_ends = 100;
     return options;
 }
 
@@ -250,6 +251,19 @@ TEST_CASE("where more is to come, as many slaves more are started as are there")
     CHECK(bench.next(60s).start == 3);
 }
 
+TEST_CASE("before the first slave is connected there are no more allocations than may end without one") {
+    FactoryOptions options = many_at_once();
+    options.most_early_ends = 3;
+    Bench bench{options};
+    bench.wait(10, 1h);
+    CHECK(bench.next_start().start == 3);
+    bench.start({"1", "2", "3"});
+    bench.tell_when_asked(TicketState::running);
+    CHECK(bench.next(1min).start == 0);
+    bench.connect("1", 1);
+    CHECK(bench.next().start == 8);
+}
+
 TEST_CASE("a factory keeps its least number of slaves") {
     FactoryOptions options = many_at_once();
     options.min = 3;
@@ -295,8 +309,8 @@ TEST_CASE("at most so many allocations are queued in the engine") {
 }
 
 TEST_CASE("at most five slaves are started in 30 s") {
-    FactoryOptions options;
-    options.most_queued = 100;
+    FactoryOptions options = many_at_once();
+    options.most_starts = 5;
     Bench bench{options};
     bench.wait(2, 1h);
     CHECK(bench.next_start().start == 2);
@@ -557,6 +571,36 @@ TEST_CASE("an allocation whose slave is connected is alive, whatever the engine 
     CHECK(bench.next(1h).ask.empty());  // nor is it asked
     bench.slaves.clear();
     CHECK(bench.next(1s).ask.size() == 1);  // at once
+}
+
+TEST_CASE("when slaves are lost again and again, the engine is asked every 3 s at most") {
+    Bench bench;
+    bench.have("1", 1);
+    bench.wait(1, 1h);
+    std::size_t questions = 0;
+    const FactorySlave slave = bench.slaves.front();
+    for (int i = 0; i < 60; ++i) {
+        bench.slaves.clear();
+        const FactoryActions actions = bench.next(500ms);
+        if (!actions.ask.empty()) ++questions, bench.tell({{"1", TicketState::running}});
+        bench.slaves = {slave};
+        bench.next(500ms);
+    }
+    CHECK(questions >= 18);
+    CHECK(questions <= 20);
+}
+
+TEST_CASE("two connections of one slave, of which one was lost, are one slave") {
+    FactoryOptions options;
+    options.min = GENERATE(0u, 1u);
+    Bench bench{options};
+    bench.have("1");
+    bench.connect("1");
+    bench.next();
+    CHECK(bench.next(5min).drain ==
+          (options.min == 0 ? std::vector<std::uint64_t>{1, 2} : std::vector<std::uint64_t>{}));
+    bench.slaves.erase(bench.slaves.begin());
+    CHECK(bench.next().ask.empty());
 }
 
 TEST_CASE("an allocation that was taken for over is not when its slave connects") {
