@@ -101,7 +101,7 @@ public:
         if (!is_stopped_) look_at(now, slaves);
         const std::size_t coming = count([](const Known& it) { return !it.is_connected && counts(it); });
         const std::size_t staying = count([](const Known& it) { return it.is_connected && counts(it); });
-        for (const Ticket& ticket : actions.cancel) judge_cancel(now, ticket, demand, slaves, coming);
+        for (const Ticket& ticket : actions.cancel) judge_cancel(now, ticket, demand, coming);
         for (const auto& [ticket, it] : known)
             if (it.alone_since && now - *it.alone_since >= options_.connect_within && !it.is_unwanted && !is_stopped_)
                 complain("allocation " + ticket + " stays alone");
@@ -174,8 +174,7 @@ private:
         }
     }
 
-    void judge_cancel(TimePoint now, const Ticket& ticket, const FactoryDemand& demand,
-                      const std::vector<FactorySlave>& slaves, std::size_t coming) {
+    void judge_cancel(TimePoint now, const Ticket& ticket, const FactoryDemand& demand, std::size_t coming) {
         const auto found = known.find(ticket.id());
         if (found == known.end()) {
             if (!gone_[ticket.id()]) complain("it cancels " + ticket.id() + ", which is over");
@@ -192,10 +191,7 @@ private:
             return;
         }
         ++reached["excess"];
-        std::size_t free = 0;
-        for (const FactorySlave& slave : slaves) free += slave.is_draining ? 0 : slave.slots - slave.busy;
-        const std::size_t works = demand.works - std::min(demand.works, free);
-        if ((demand.more_to_come && demand.works != 0) || coming <= (works + slots_ - 1) / slots_)
+        if ((demand.more_to_come && demand.works != 0) || coming <= (demand.works + slots_ - 1) / slots_)
             complain("it cancels " + ticket.id() + ", which is needed");
     }
 

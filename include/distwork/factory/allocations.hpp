@@ -25,7 +25,7 @@ struct FactorySlave {
     std::uint64_t id = 0;    ///< SocketInformation::id
     std::string ticket;      ///< as it says: one that the engine never gave means nothing
     std::size_t slots = 1;   ///< positive
-    std::size_t busy = 0;    ///< slots that have a work
+    std::size_t busy = 0;    ///< slots that have a work; all, while its on_start functions run
     std::uint64_t done = 0;  ///< works that it has answered
     bool is_draining = false;
 };
@@ -55,6 +55,7 @@ struct Allocation {
     TicketState told = TicketState::queued;  // the engine's last word but `unknown`; running once a slave was connected
     std::size_t unknown = 0;                 // answers in a row
     AllocatedSlaves slaves{};                // that are connected
+    AllocatedSlaves seen{};                  // during a look at the slaves
     bool had_slave = false;                  // at any time
     bool is_leaving = false;                 // its slaves drain, or did when they were connected last
     bool is_let_go = false;                  // its slaves were told to leave
@@ -118,7 +119,7 @@ public:
             const AllocatedSlaves& slaves = allocation.slaves;
             ++counts.connected;
             counts.slots.connected += slaves.slots;
-            counts.slots.free += slaves.slots - std::min(slaves.slots, slaves.busy);
+            counts.slots.has_idle = counts.slots.has_idle || slaves.busy == 0;
         }
         return counts;
     }
@@ -140,14 +141,13 @@ public:
 
     /// These slaves are connected now, and no others.
     Change look_at(TimePoint now, const std::vector<FactorySlave>& slaves) {
-        std::map<std::string_view, AllocatedSlaves> connected;
-        for (const FactorySlave& slave : slaves) connected[slave.ticket].add(slave);
-        for (const auto& entry : connected) call_back(std::string{entry.first});
+        for (auto& [ticket, allocation] : all_) allocation.seen = {};
+        for (const FactorySlave& slave : slaves)
+            if (Allocation* const allocation = find(slave.ticket)) allocation->seen.add(slave);
         Change change;
         for (auto& [ticket, allocation] : all_) {
-            const auto found = connected.find(ticket);
             const bool was_connected = allocation.is_connected();
-            update(now, allocation, found == connected.end() ? AllocatedSlaves{} : std::move(found->second));
+            update(now, allocation);
             if (was_connected == allocation.is_connected()) continue;
             ++(was_connected ? change.lost : change.joined);
             if (!was_connected) slots_of_a_slave_ = std::max<std::size_t>(allocation.slaves.slots, 1);
@@ -167,6 +167,8 @@ public:
 
     /// What the engine says about the tickets of the last question. Returns those that are over.
     std::vector<Ended> told(TimePoint now, const std::vector<TicketStatus>& answer) {
+        constexpr auto remembered = std::chrono::hours{24};
+        std::erase_if(past_, [&](const auto& entry) { return now - entry.second.since > remembered; });
         std::map<std::string_view, const TicketStatus*> said;
         for (const TicketStatus& status : answer) said.emplace(status.ticket.id(), &status);
         std::vector<Ended> ended;
@@ -212,11 +214,12 @@ private:
         bool is_to_cancel;  // to be sure
     };
 
-    static void update(TimePoint now, Allocation& allocation, AllocatedSlaves slaves) {
-        const bool was_connected = allocation.is_connected();
-        const bool are_the_same = slaves.ids == allocation.slaves.ids;
-        const bool did_nothing = are_the_same && slaves.busy == 0 && slaves.done == allocation.slaves.done;
-        allocation.slaves = std::move(slaves);
+    static void update(TimePoint now, Allocation& allocation) {
+        const AllocatedSlaves before = std::exchange(allocation.slaves, std::move(allocation.seen));
+        const AllocatedSlaves& slaves = allocation.slaves;
+        const bool was_connected = !before.ids.empty();
+        const bool are_the_same = slaves.ids == before.ids;
+        const bool did_nothing = are_the_same && slaves.busy == 0 && slaves.done == before.done;
         if (!allocation.is_connected()) {
             if (was_connected) allocation.alone_since = now;
             allocation.idle_since.reset();
@@ -253,19 +256,20 @@ private:
     }
 
     void remember(TimePoint now, const std::string& ticket, TicketState state) {
-        constexpr auto remembered = std::chrono::hours{24};
-        std::erase_if(past_, [&](const auto& entry) { return now - entry.second.since > remembered; });
         const bool is_forgotten = state == TicketState::unknown;
         past_.insert_or_assign(ticket, Past{now, is_forgotten, is_forgotten});
     }
 
-    /// A slave with this ticket is connected: if the allocation was taken for over, it is not.
-    void call_back(const std::string& ticket) {
-        const auto found = past_.find(ticket);
-        if (found == past_.end()) return;
-        all_.try_emplace(ticket, Allocation{.number = last_number_ + 1});
+    /// The allocation of a slave that is connected. If it was taken for over, it is not. Null: the engine never gave this
+    /// ticket, or long ago.
+    Allocation* find(const std::string& ticket) {
+        if (const auto found = all_.find(ticket); found != all_.end()) return &found->second;
+        const auto past = past_.find(ticket);
+        if (past == past_.end()) return nullptr;
+        Allocation& allocation = all_.try_emplace(ticket, Allocation{.number = last_number_ + 1}).first->second;
         ++last_number_;
-        past_.erase(found);
+        past_.erase(past);
+        return &allocation;
     }
 
     const std::size_t forgotten_queued_;

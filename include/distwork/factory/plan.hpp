@@ -44,7 +44,8 @@ struct FactoryActions {
 /// `status_unreachable`, in any order and however late.
 ///
 /// Invariants: there are at most `max` allocations, and at most `most_queued` queued ones, as far as can be known: one
-/// counts from the request until it is over. There is one request to start at a time, and one question. Each ticket
+/// counts from the request until it is over. More come only of an engine that starts more than it was asked for, or that
+/// said of others that they were over, and they were not. There is one request to start at a time, and one question. Each ticket
 /// that comes after `stop` is cancelled.
 ///
 /// *Thread-safety*: used by one thread at a time.
@@ -162,8 +163,7 @@ private:
     /// Cancels queued allocations, the latest first, if there was no work for them for idle_after.
     void cancel_excess(TimePoint now, const FactoryDemand& demand) {
         const Allocations::Counts counts = allocations_.counts();
-        const std::size_t free = counts.slots.free + demand.free_foreign_slots;
-        const std::size_t useful = std::max(SlotDemand::most_useful(demand, free, allocations_.slots_of_a_slave()),
+        const std::size_t useful = std::max(SlotDemand::most_useful(demand, 0, allocations_.slots_of_a_slave()),
                                             minus_at_most(options_.min, counts.connected));
         std::size_t excess = minus_at_most(counts.counting - counts.connected, useful);
         if (excess == 0) excess_since_.reset();
