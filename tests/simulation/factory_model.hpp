@@ -153,9 +153,10 @@ private:
                 known[slave.ticket] = {};
                 ++reached["taken for over, and connected"];
             }
-        for (auto& [ticket, it] : known) {
+        for (auto& entry : known) {
+            Known& it = entry.second;
             const auto found = std::find_if(slaves.begin(), slaves.end(),
-                                            [&](const FactorySlave& slave) { return slave.ticket == ticket; });
+                                            [&](const FactorySlave& slave) { return slave.ticket == entry.first; });
             const bool was_connected = it.is_connected;
             it.is_connected = found != slaves.end();
             if (!it.is_connected) {

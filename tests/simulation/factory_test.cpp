@@ -1,5 +1,7 @@
 // A factory's decisions under an engine that lies, forgets, delays, refuses and cannot be reached, in virtual time.
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <iostream>
@@ -47,7 +49,65 @@ std::size_t starts_in_a_day(FactoryPlan& plan, std::optional<TicketState> state)
     return starts;
 }
 
+/// A factory with an engine that does what it should.
+struct FairWeather {
+    FairWeather(std::size_t slots, std::chrono::nanoseconds duration) : engine{random, slots, duration} {}
+
+    void step() {
+        now += 1s;
+        engine.step(now);
+        const FactoryDemand demand{.works = engine.waiting, .worth = engine.duration() * engine.waiting};
+        const FactoryActions actions = plan.next(now, demand, engine.slaves());
+        for (const std::uint64_t slave : actions.drain) engine.drain(slave);
+        for (const Ticket& ticket : actions.cancel) engine.cancel(now, ticket);
+        if (actions.is_dry_run) plan.would_start();
+        else if (actions.start != 0) plan.started(now, engine.start(now, actions.start));
+        if (!actions.ask.empty()) plan.told(now, engine.status(now, actions.ask));
+        most = std::max(most, engine.slaves().size());
+    }
+
+    Random random{1};
+    LyingEngine engine;
+    FactoryPlan plan{FactoryOptions{}};
+    TimePoint now{1h};
+    std::size_t most = 0;  // slaves
+};
+
 }  // namespace
+
+TEST_CASE("a factory grows for 20,000 works, and shrinks to nothing", "[simulation]") {
+    FairWeather farm{2, 5s};
+    farm.engine.waiting = 20'000;
+    const TimePoint begin = farm.now;
+    while (farm.engine.waiting + farm.engine.under_way() != 0) farm.step();
+    const auto time = farm.now - begin;
+    CHECK(time < 1.3 * 20'000 * 5s / 32);
+    CHECK(farm.most == 16);
+    CHECK(farm.engine.jobs.size() == 16);  // none in vain
+    for (int i = 0; i < 400; ++i) farm.step();
+    CHECK(farm.plan.allocations().empty());
+    CHECK(farm.engine.slaves().empty());
+}
+
+TEST_CASE("a factory keeps one slave for short works that come now and then", "[simulation]") {
+    FairWeather farm{2, 100ms};
+    for (int i = 0; i < 3'600; ++i) {
+        if (i % 200 == 0) farm.engine.waiting += 100;
+        farm.step();
+    }
+    CHECK(farm.engine.waiting == 0);
+    CHECK(farm.engine.jobs.size() == 1);
+}
+
+TEST_CASE("a factory starts a slave for each long work, though others are busy for long", "[simulation]") {
+    FairWeather farm{1, 2h};
+    for (int i = 0; i < 3'600; ++i) {
+        if (i % 300 == 0 && i < 3'000) ++farm.engine.waiting;
+        farm.step();
+    }
+    CHECK(farm.engine.waiting == 0);
+    CHECK(farm.engine.jobs.size() == 10);
+}
 
 TEST_CASE("a factory keeps its rules and has all works done for every seed", "[simulation]") {
     std::map<std::string, std::size_t> reached;

@@ -64,6 +64,8 @@ public:
     std::size_t waiting = 0;  // works
     std::map<std::string, Job> jobs;
 
+    std::chrono::nanoseconds duration() const { return duration_; }  // of a work
+
     std::size_t under_way() const {
         std::size_t count = 0;
         for (const auto& [id, job] : jobs) count += job.works.size();
