@@ -101,6 +101,10 @@ public:
     /// What became of these allocations. One that the answer lacks is unknown. *Errors*: EngineUnreachable.
     virtual std::vector<TicketStatus> status(const std::vector<Ticket>& tickets) = 0;
 
+    /// The ticket of a slave of that name (SlaveOptions::name); anything else: it is of no allocation. By default a slave
+    /// is named after its ticket, alone or as in `1234@machine`.
+    virtual std::string ticket_of(const std::string& slave) const { return slave.substr(0, slave.find('@')); }
+
     /// Ends an allocation, whether it is queued or runs. Returns when the engine has taken note; nothing happens if it
     /// knows no such ticket. It may be called again for the same one. *Errors*: EngineUnreachable.
     virtual void cancel(const Ticket& ticket) = 0;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "error.hpp"
@@ -19,6 +21,10 @@ struct FactoryOptions {
 
     std::size_t min = 0;   ///< slaves that are kept when nothing waits; 0 to `max`
     std::size_t max = 16;  ///< allocations at a time, queued or running; 1 to 100,000
+
+    /// What each of its slaves offers: SlaveOptions::labels and amounts. Nothing is started for works that ask for more.
+    std::vector<std::string> labels{};
+    std::map<std::string, double> amounts{};
 
     /// A slave is started for so much execution time of waiting works for each slot. Works that are worth less wait for
     /// the slaves that are there; if there is none, one is started. Positive.

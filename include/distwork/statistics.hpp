@@ -2,8 +2,10 @@
 
 #include "base/requirements.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,11 +62,15 @@ inline std::string_view to_string(WaitReason reason) noexcept {
 
 /// Waiting works of one kind.
 struct Waiting {
-    WaitReason reason{};              ///< why they wait
-    std::string type;                 ///< the name of the type
-    std::vector<std::string> labels;  ///< the labels that they ask for
-    int priority = 0;                 ///< SubmitOptions::priority
-    std::size_t works = 0;            ///< the number of works
+    WaitReason reason{};                             ///< why they wait
+    std::string type;                                ///< the name of the type
+    std::vector<std::string> labels;                 ///< the labels that they ask for
+    int priority = 0;                                ///< SubmitOptions::priority
+    std::size_t works = 0;                           ///< the number of works; elements of a map that travel together
+                                                     ///< are one
+    std::map<std::string, double> amounts;           ///< the amounts that the first of them asks for
+    std::chrono::nanoseconds mean_execution_time{};  ///< of works of the type, as slaves measured it; zero: none was
+    std::size_t elements = 0;                        ///< the number of works, with about all elements of maps
 };
 
 }  // namespace distwork

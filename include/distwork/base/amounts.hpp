@@ -67,14 +67,22 @@ inline IndexedAmounts indexed_amounts(const std::map<std::string, double>& amoun
     return all;
 }
 
+/// As options state them.
+inline std::map<std::string, double> amounts_of(const Amounts& units) {
+    std::map<std::string, double> amounts;
+    for (const auto& [name, count] : units)
+        amounts[name] = static_cast<double>(count) / static_cast<double>(amount_unit);
+    return amounts;
+}
+
 /// What a peer says that it has, without what no option allows.
 inline std::map<std::string, double> amounts_of_peer(const Amounts& said) {
-    std::map<std::string, double> amounts;
+    Amounts allowed;
     for (const auto& [name, units] : said)
         if (units != 0 && units <= most_amount * amount_unit && name.size() <= most_amount_name &&
-            amounts.size() < most_amounts)
-            amounts[name] = static_cast<double>(units) / static_cast<double>(amount_unit);
-    return amounts;
+            allowed.size() < most_amounts)
+            allowed.emplace_back(name, units);
+    return amounts_of(allowed);
 }
 
 /// Whether there is as much of each.

@@ -34,12 +34,16 @@ public:
         std::vector<Waiting> all;
         // Several lanes may be of one kind.
         const auto add = [&](WaitReason reason, const Submission& work, std::size_t works) {
+            const auto amounts = amounts_of(work.options.amounts());
             const auto same = std::find_if(all.begin(), all.end(), [&](const Waiting& kind) {
                 return kind.reason == reason && kind.type == work.type().name && kind.labels == work.options.labels() &&
-                       kind.priority == work.options.priority();
+                       kind.priority == work.options.priority() && kind.amounts == amounts;
             });
-            if (same != all.end()) same->works += works;
-            else all.push_back({reason, work.type().name, work.options.labels(), work.options.priority(), works});
+            const std::size_t elements = works * work.elements();
+            if (same != all.end()) same->works += works, same->elements += elements;
+            else
+                all.push_back({reason, work.type().name, work.options.labels(), work.options.priority(), works, amounts,
+                               table.times.estimate(work.type()), elements});
         };
         waits.for_each_lane([&](const Submission& first, std::size_t works, bool no_socket) {
             add(reason_of(first, no_socket, table), first, works);

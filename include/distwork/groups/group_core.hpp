@@ -123,13 +123,15 @@ public:
     void tell(typename Queue::Outcomes outcomes) noexcept {
         std::size_t errors = 0;
         std::size_t found = 0;
+        std::chrono::nanoseconds executed{};
         for (const auto& outcome : outcomes) {
+            executed += outcome.executed;
             errors += outcome.error ? 1 : 0;
             found += outcome.is_kept ? 1 : 0;
         }
         const std::size_t count = outcomes.size();
         const std::size_t given = outcomes_.push(std::move(outcomes));
-        flow_.came(count, errors, found);
+        flow_.came(count, errors, found, executed);
         if (given != 0) flow_.were_read(given);
     }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -114,8 +115,17 @@ public:
 
     /// The work has its outcome.
     void release(GroupSubmission& work) noexcept;
-    /// So many outcomes were handed over to the readers, so many of them errors; so many were found in the store.
-    void came(std::size_t outcomes, std::size_t errors, std::size_t found) noexcept;
+    /// So many outcomes were handed over to the readers, so many of them errors; so many were found in the store. The
+    /// others took this time to execute.
+    void came(std::size_t outcomes, std::size_t errors, std::size_t found, std::chrono::nanoseconds executed) noexcept {
+        const std::lock_guard lock{mutex_};
+        unread_ += static_cast<std::ptrdiff_t>(outcomes);
+        under_way_elements_ -= std::min(outcomes - found, under_way_elements_);
+        done_ += outcomes;
+        failed_ += errors;
+        found_ += found;
+        executed_ += executed;
+    }
     /// Those of a work were, all of them.
     void settled() noexcept;
     /// So many outcomes were read.
@@ -212,6 +222,8 @@ private:
     std::size_t under_way_elements_ = 0;  // of works without an outcome
     std::size_t done_ = 0;
     std::size_t failed_ = 0;
+    std::size_t found_ = 0;
+    std::chrono::nanoseconds executed_{};
     std::string text_;
     std::chrono::steady_clock::time_point begun_{};
 };

@@ -45,7 +45,7 @@ public:
 
     void take(const GroupSubmission*, std::vector<MapResult<R>>& results, std::chrono::nanoseconds) noexcept {
         std::exception_ptr error;
-        flow_.came(results.size(), 0, 0);
+        flow_.came(results.size(), 0, 0, {});
         flow_.were_read(results.size());
         {
             const std::lock_guard lock{mutex_};

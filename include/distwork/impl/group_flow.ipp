@@ -228,14 +228,6 @@ DISTWORK_DECL void GroupFlow::release(GroupSubmission& work) noexcept {
     if (no_longer_unsent(work)) begin_to_pump();
 }
 
-DISTWORK_DECL void GroupFlow::came(std::size_t outcomes, std::size_t errors, std::size_t found) noexcept {
-    const std::lock_guard lock{mutex_};
-    unread_ += static_cast<std::ptrdiff_t>(outcomes);
-    under_way_elements_ -= std::min(outcomes - found, under_way_elements_);
-    done_ += outcomes;
-    failed_ += errors;
-}
-
 DISTWORK_DECL void GroupFlow::note_text(std::string_view text) noexcept {
     const std::lock_guard lock{mutex_};
     static_cast<void>(exception_of([&] { text_.assign(text); }));
@@ -251,10 +243,13 @@ DISTWORK_DECL GroupProgress GroupFlow::progress() const {
         const bool has_ended = is_over() && unsettled_ == 0;
         all.done = done_;
         all.failed = failed_;
+        all.kept = found_;
+        all.executed = executed_;
         all.waiting = std::min<std::size_t>(unsent_elements_, under_way_elements_);
         all.running = under_way_elements_ - all.waiting;
         all.total = has_ended ? done_ : std::max(expected_, done_ + under_way_elements_);
-        all.may_grow = !has_ended && (!is_closed_ || (has_unsized_ && !elements_.empty()));
+        all.has_unsized = !has_ended && has_unsized_ && !elements_.empty();
+        all.may_grow = !has_ended && (!is_closed_ || all.has_unsized);
         all.text = text_;
         if (begun_ != std::chrono::steady_clock::time_point{}) all.elapsed = now - begun_;
         works = under_way_;

@@ -12,6 +12,7 @@
 #include "codec.ipp"
 #include "direct_call.ipp"
 #include "error.ipp"
+#include "factory_core.ipp"
 #include "fingerprint.ipp"
 #include "fingerprint_archive.ipp"
 #include "group_flow.ipp"

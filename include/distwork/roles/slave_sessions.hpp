@@ -106,7 +106,7 @@ public:
         std::vector<Waiting> all;
         if (const auto queue = accepted_.queue())
             for (const auto& [type, count] : queue->waiting_types())
-                all.push_back({WaitReason::master_slots, type->name, {}, 0, count});
+                all.push_back({WaitReason::master_slots, type->name, {}, 0, count, {}, {}, count});
         return all;
     }
 
