@@ -9,6 +9,7 @@
 
 #ifndef _WIN32
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #endif
@@ -50,6 +51,18 @@ inline bool is_local([[maybe_unused]] int handle) noexcept {
     sockaddr_storage address{};
     socklen_t size = sizeof address;
     return ::getsockname(handle, reinterpret_cast<sockaddr*>(&address), &size) == 0 && address.ss_family == AF_UNIX;
+#endif
+}
+
+/// Whether the other end has closed the connection, also if bytes of it were not read yet. False: it has not, or the
+/// system cannot tell.
+template <class Socket>
+bool has_hung_up([[maybe_unused]] Socket& socket) noexcept {
+#ifdef POLLRDHUP
+    pollfd events{socket.native_handle(), POLLRDHUP, 0};
+    return ::poll(&events, 1, 0) == 1 && (events.revents & (POLLRDHUP | POLLERR | POLLHUP)) != 0;
+#else
+    return false;
 #endif
 }
 

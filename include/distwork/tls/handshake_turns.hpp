@@ -53,7 +53,16 @@ public:
         if (!is_pending_) begin_due();
     }
 
+    /// A handshake that has begun took nothing of its cost.
+    void give_back(std::chrono::nanoseconds cost) noexcept {
+        const std::lock_guard lock{mutex_};
+        free_at_ -= time_of(cost);
+    }
+
 private:
+    /// Until the next one may begin.
+    static constexpr std::chrono::nanoseconds time_of(std::chrono::nanoseconds cost) noexcept { return cost * 5 / 2; }
+
     static constexpr auto burst = std::chrono::milliseconds{20};  // is unused time that may be used later
 
     struct Entry {
@@ -107,7 +116,7 @@ private:
         const Entry entry = std::move(own.back());
         own.pop_back();
         --count_;
-        if (entry.handshake->is_open()) free_at_ = std::max(free_at_, transport_.now() - burst) + entry.cost * 5 / 2;
+        if (entry.handshake->is_open()) free_at_ = std::max(free_at_, transport_.now() - burst) + time_of(entry.cost);
         entry.handshake->begin();
         if (own.empty()) waiting_.erase(next);
     }

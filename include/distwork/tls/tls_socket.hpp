@@ -13,6 +13,7 @@
 #include "../base/surely.hpp"
 #include "../base/type_name.hpp"
 #include "../error.hpp"
+#include "../tcp/native_socket.hpp"
 #include "../transport.hpp"
 #include "contexts.hpp"
 #include "handshake_turns.hpp"
@@ -241,6 +242,10 @@ private:
                 return wait_for_turn(self);
             }
             if (step == waits_for_turn) {
+                if (has_hung_up(stream.next_layer())) {  // it waited for too long, and may be back already
+                    state->turns->give_back(state->cost());
+                    return self.complete(asio::error::eof, 0);
+                }
                 step = shakes_hands;
                 return stream.async_handshake(asio::ssl::stream_base::server, std::move(self));
             }
