@@ -117,7 +117,7 @@ elseif(CHECK STREQUAL "clocks")
   # nothing.
   forbid("(steady_clock|system_clock|high_resolution_clock|Clock)::now|random_device"
     "takes the time or chance from elsewhere than the Transport" ALLOWED_IN transport.hpp impl/log.ipp impl/local_slaves.ipp
-    journal/journal_thread.hpp)
+    journal/journal_thread.hpp dashboard/dashboard_core.hpp dashboard/http_connection.hpp)
 elseif(CHECK STREQUAL "asio_version")
   forbid("ASIO_VERSION" "branches on Asio's version" ALLOWED_IN base/asio.hpp)
 elseif(CHECK STREQUAL "size")

@@ -2,7 +2,8 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 set(package_dir "${CMAKE_INSTALL_DATADIR}/cmake/distwork")
-install(TARGETS distwork EXPORT distworkTargets FILE_SET HEADERS FILE_SET impl FILE_SET journal FILE_SET tls)
+install(TARGETS distwork EXPORT distworkTargets FILE_SET HEADERS FILE_SET impl FILE_SET journal FILE_SET tls
+  FILE_SET dashboard)
 install(EXPORT distworkTargets NAMESPACE distwork:: DESTINATION "${package_dir}")
 
 # The compiled library depends on the architecture. Its targets are exported beside it, so that the rest of the package
@@ -20,6 +21,7 @@ install(
     "${CMAKE_CURRENT_BINARY_DIR}/distworkConfigVersion.cmake"
     cmake/Findasio.cmake
     cmake/distworkCoroutines.cmake
+    cmake/distworkDashboard.cmake
     cmake/distworkJournal.cmake
     cmake/distworkTls.cmake
   DESTINATION "${package_dir}")

@@ -5,6 +5,9 @@
 #include <distwork/run_slave.hpp>
 #include <distwork/sim/simulation.hpp>
 #include <distwork/work_group.hpp>
+#ifdef WITH_DASHBOARD
+#include <distwork/dashboard.hpp>
+#endif
 #ifdef WITH_JOURNAL
 #include <distwork/journal.hpp>
 #endif

@@ -14,6 +14,9 @@
 #include <cstdint>
 #include <cstdlib>
 #include <distwork.hpp>
+#if __has_include(<httplib.h>)
+#include <distwork/dashboard.hpp>
+#endif
 #if __has_include(<sqlite3.h>)
 #include <distwork/journal.hpp>
 #endif
@@ -44,6 +47,18 @@ namespace distwork {
 /// As that of journal.hpp, which needs SQLite.
 struct Journal : std::shared_ptr<detail::ValueStore> {
     Journal(const char* path, const char* version);
+};
+}  // namespace distwork
+#endif
+
+#if !__has_include(<httplib.h>)
+namespace distwork {
+/// As those of dashboard.hpp, which needs cpp-httplib.
+struct DashboardOptions {
+    std::uint16_t port;
+};
+struct Dashboard {
+    Dashboard(const Master<>& master, DashboardOptions options);
 };
 }  // namespace distwork
 #endif

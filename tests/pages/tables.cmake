@@ -34,7 +34,7 @@ function(check_rows page header regex row)
   set(count ${count} PARENT_SCOPE)
 endfunction()
 
-foreach(header role_options container_limits archive_limits work_group local_slaves factory_options)
+foreach(header role_options container_limits archive_limits work_group local_slaves factory_options dashboard)
   check_rows(api ${header}.hpp "^    [A-Za-z_:]+[A-Za-z_:<>0-9]* ([a-z_]+)({.*}| = [^;]*);" "| `@name@` |")
 endforeach()
 check_rows(api submit_options.hpp "^    SubmitOptions& ([a-z_]+)\\(" "| `@name@` |")

@@ -1,0 +1,113 @@
+#pragma once
+
+#include <httplib.h>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "../base/asio.hpp"
+#include "../dashboard.hpp"
+#include "../error.hpp"
+#include "../log.hpp"
+#include "../roles/any_master.hpp"
+#include "../tcp/address.hpp"
+#include "allowed_hosts.hpp"
+#include "http_server.hpp"
+#include "snapshot.hpp"
+#include "snapshot_cache.hpp"
+
+namespace distwork::detail {
+
+/// The implementation of Dashboard: what is answered to which request.
+class DashboardCore {
+public:
+    /// *Errors*: Error (address_in_use, bad_address, needs_credentials, bad_option), std::system_error.
+    DashboardCore(std::shared_ptr<const AnyMaster> master, DashboardOptions options)
+        : log_{guarded(options.log ? std::move(options.log) : ConsoleLog{LogLevel::warning}, "Dashboard: ")},
+          hosts_{options.address, options.host_names},
+          cache_{[this, held = std::move(master)] { return take(*held); }, [] { return SnapshotCache::Clock::now(); }} {
+        check_host(options.address);
+        if (!is_loopback(options.address))
+            throw Error::with_text(Errc::needs_credentials,
+                                   options.address + " is beyond this machine: a dashboard listens on loopback only");
+        for (const std::string& name : options.host_names)
+            if (name.empty())
+                throw Error::with_text(Errc::bad_option, "DashboardOptions::host_names must not have an empty name");
+        server_->set_default_headers(headers());
+        server_->set_exception_handler([](const httplib::Request&, httplib::Response& response, const auto&) {
+            text(response, 500, "The dashboard failed, for lack of memory perhaps.\n");
+        });
+        server_->set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
+            respond(request, response);
+            return httplib::Server::HandlerResponse::Handled;
+        });
+        server_->bind(options.address, options.port);
+        endpoint_ = server_->local_endpoint();
+        server_->run([this] { log_(LogLevel::error, "accepts no more connections, since the system refused one"); });
+        log_(LogLevel::info, "is at http://" + to_string(endpoint_) + '/');
+    }
+
+    const asio::ip::tcp::endpoint& local_endpoint() const noexcept { return endpoint_; }
+
+private:
+    static Snapshot take(const AnyMaster& master) {
+        Snapshot all = snapshot_of(master);
+        const auto now = std::chrono::system_clock::now().time_since_epoch();
+        all.unix_seconds = std::chrono::duration<double>(now).count();
+        return all;
+    }
+
+    /// Of all responses. No other site can read, embed or frame them: there are no headers of CORS.
+    static httplib::Headers headers() {
+        return {{"Content-Security-Policy",
+                 "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+                 "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+                {"X-Content-Type-Options", "nosniff"},
+                {"Cross-Origin-Resource-Policy", "same-origin"},
+                {"Referrer-Policy", "no-referrer"},
+                {"Cache-Control", "no-store"}};
+    }
+
+    static void text(httplib::Response& response, int status, const std::string& sentence) {
+        response.status = status;
+        response.set_content(sentence, "text/plain; charset=utf-8");
+    }
+
+    void respond(const httplib::Request& request, httplib::Response& response) {
+        if (request.get_header_value_count("Host") != 1 || !hosts_.allow(request.get_header_value("Host")))
+            return text(response, 403,
+                        "The header Host has no name of this dashboard: see DashboardOptions::host_names.\n");
+        if (request.method != "GET" && request.method != "HEAD") {
+            response.set_header("Allow", "GET, HEAD");
+            return text(response, 405, "A dashboard only shows: GET and HEAD.\n");
+        }
+        response.status = 200;
+        if (request.path == "/healthz") return respond_health(response);
+        if (request.path == "/status.json") return response.set_content(cache_.latest()->status, "application/json");
+        if (request.path == "/metrics")
+            return response.set_content(cache_.latest()->metrics, "text/plain; version=0.0.4; charset=utf-8");
+        text(response, 404, "There are /healthz, /status.json and /metrics.\n");
+    }
+
+    void respond_health(httplib::Response& response) {
+        if (cache_.latest()->figures.accepts) text(response, 200, "ok\n");
+        else text(response, 503, "The master has stopped, or is about to.\n");
+    }
+
+    const Log log_;
+    const AllowedHosts hosts_;
+    SnapshotCache cache_;
+    asio::ip::tcp::endpoint endpoint_;
+    const std::unique_ptr<HttpServer> server_ = HttpServer::make();  // ends first: it uses all of the above
+};
+
+inline std::shared_ptr<DashboardCore> start_dashboard(std::shared_ptr<const AnyMaster> master,
+                                                      DashboardOptions options) {
+    return std::make_shared<DashboardCore>(std::move(master), std::move(options));
+}
+inline asio::ip::tcp::endpoint endpoint_of(const DashboardCore& dashboard) {
+    return dashboard.local_endpoint();
+}
+
+}  // namespace distwork::detail
