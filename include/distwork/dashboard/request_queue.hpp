@@ -26,7 +26,7 @@ public:
     /// that ends at once. *Errors*: std::system_error if there can be no more threads.
     RequestQueue(std::size_t threads, std::size_t most_waiting,
                  std::function<void(const std::function<void()>& connection)> refuse)
-        : most_waiting_{most_waiting}, refuse_{std::move(refuse)} {
+        : most_{threads + most_waiting}, refuse_{std::move(refuse)} {
         const NoSignals none;
         try {
             for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
@@ -56,7 +56,7 @@ private:
     bool put(const std::function<void()>& connection) noexcept {
         try {
             const std::lock_guard lock{mutex_};
-            if (waiting_.size() >= most_waiting_ + idle_) return false;
+            if (waiting_.size() + busy_ >= most_) return false;
             waiting_.push_back(connection);
         } catch (...) {
             return false;  // no memory
@@ -68,25 +68,25 @@ private:
     void work() {
         std::unique_lock lock{mutex_};
         for (;;) {
-            ++idle_;
             changed_.wait(lock, [this] { return ending_ || !waiting_.empty(); });
-            --idle_;
             if (waiting_.empty()) return;
             const std::function<void()> connection = std::move(waiting_.front());
             waiting_.pop_front();
+            ++busy_;
             lock.unlock();
             connection();
             lock.lock();
+            --busy_;
         }
     }
 
-    const std::size_t most_waiting_;
+    const std::size_t most_;  ///< connections
     const std::function<void(const std::function<void()>&)> refuse_;
     std::mutex mutex_;
     std::condition_variable changed_;
     // guarded by mutex_
     std::deque<std::function<void()>> waiting_;
-    std::size_t idle_ = 0;  ///< threads that wait for a connection
+    std::size_t busy_ = 0;  ///< threads that have a connection
     bool ending_ = false;
 
     std::vector<std::thread> threads_;
