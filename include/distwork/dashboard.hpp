@@ -34,18 +34,20 @@ asio::ip::tcp::endpoint endpoint_of(const DashboardCore& dashboard);
 
 /// Shows by HTTP what a master does. It needs cpp-httplib: link `distwork::dashboard`.
 ///
-///     Dashboard dashboard{master, {.port = 8080}};    // then curl http://127.0.0.1:8080/status.json
+///     Dashboard dashboard{master, {.port = 8080}};    // then open http://127.0.0.1:8080/
 ///
 /// | path | |
 /// | --- | --- |
+/// | `/` | a page for people, live, on a phone too; it loads nothing from elsewhere |
 /// | `/healthz` | 200 while the master admits works, 503 once it stops |
 /// | `/status.json` | outcomes, what waits and why, slaves; at most 100 slaves and 100 kinds of works one by one |
-/// | `/metrics` | the same for Prometheus, in its text format 0.0.4 |
+/// | `/events` | the same each second, as server-sent events |
+/// | `/metrics` | for Prometheus, in its text format 0.0.4 |
 ///
 /// It listens on loopback only, where every user of this machine may read it. It answers GET and HEAD only, and no request
-/// whose header Host has a foreign name: so no site that a browser shows can read it. 16 requests are answered at a time and
-/// 32 wait; others get 503. A request comes within 5 s. However many readers there are, the master is asked four times a
-/// second at most, and less often where that takes long.
+/// whose header Host has a foreign name: so no site that a browser shows can read it. A request comes within 5 s. 16 are
+/// answered at a time, 8 of them by events, and 32 wait; others get 503. However many readers there are, the master is asked
+/// four times a second at most, and less often where that takes long.
 ///
 /// *Executor*: 17 threads of its own, which take no signals. *Thread-safety*: all functions. *Lifetime*: it may outlive the
 /// master, whose last figures it shows then; the context of the master's executor must outlive it. The destructor ends all

@@ -178,7 +178,7 @@ TEST_CASE("Who asks by a foreign name is refused", "[dashboard]") {
     for (const std::string& host :
          {"localhost:" + own_port, std::string{"LocalHost"}, "127.0.0.1:" + own_port, std::string{"127.0.0.1:9"},
           std::string{"[::1]:9"}, std::string{"[::1]"}, std::string{"farm.example.org:443"}})
-        for (const char* const path : {"/healthz", "/status.json", "/metrics"}) {
+        for (const char* const path : {"/", "/healthz", "/status.json", "/metrics"}) {
             CAPTURE(host, path);
             CHECK(ask(port, "GET", path, host).status == 200);
         }
@@ -205,7 +205,8 @@ TEST_CASE("Every answer has the headers that keep other sites out", "[dashboard]
     odd.say("NONSENSE\r\n\r\n");
     for (const HttpAnswer& answer :
          {get(port, "/healthz"), get(port, "/status.json"), get(port, "/metrics"), get(port, "/nothing"),
-          ask(port, "GET", "/", "evil.org"), ask(port, "POST", "/status.json"),
+          get(port, "/"), get(port, "/app.js"), ask(port, "HEAD", "/events"), ask(port, "GET", "/", "evil.org"),
+          ask(port, "POST", "/status.json"),
           ask(port, "GET", "/status.json", "localhost", "Origin: http://evil.org\r\n"), odd.answer()}) {
         CAPTURE(answer.head);
         CHECK(answer.status >= 200);
@@ -239,6 +240,79 @@ TEST_CASE("A dashboard answers GET and HEAD only", "[dashboard]") {
     // Neither in parts nor compressed.
     CHECK(ask(port, "GET", "/metrics", "localhost", "Range: bytes=0-1\r\n").status == 200);
     CHECK(ask(port, "GET", "/metrics", "localhost", "Accept-Encoding: gzip, br\r\n").body.starts_with("# HELP"));
+}
+
+TEST_CASE("The page needs nothing from elsewhere, and makes no HTML of a text", "[dashboard]") {
+    asio::io_context io;
+    const Master<> master{io, MasterOptions{.log = NoLog{}}};
+    const Dashboard dashboard{master, quiet()};
+    const std::uint16_t port = dashboard.local_endpoint().port();
+    const HttpAnswer page = get(port, "/");
+    const HttpAnswer script = get(port, "/app.js");
+    const HttpAnswer style = get(port, "/style.css");
+    CHECK(page.has_header("Content-Type: text/html; charset=utf-8"));
+    CHECK(script.has_header("Content-Type: text/javascript; charset=utf-8"));
+    CHECK(style.has_header("Content-Type: text/css; charset=utf-8"));
+    for (const HttpAnswer& part : {page, script, style}) {
+        CHECK(part.status == 200);
+        for (const char* const word :
+             {"http:", "https:", "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(",
+              " style=", " onclick=", "@import", "url("}) {
+            CAPTURE(word);
+            CHECK(part.body.find(word) == part.body.npos);
+        }
+    }
+    CHECK(page.body.find("<script src=\"app.js\" defer></script>") != page.body.npos);
+    CHECK(page.body.find("<script>") == page.body.npos);
+}
+
+TEST_CASE("A live page is sent the figures again and again", "[dashboard]") {
+    Cluster<> cluster{1};
+    const Dashboard dashboard{cluster.master, quiet()};
+    HttpClient reader{dashboard.local_endpoint().port()};
+    reader.say("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    const std::string head = reader.until("\r\n\r\n");
+    CHECK(head.starts_with("HTTP/1.1 200 "));
+    CHECK(head.find("Content-Type: text/event-stream\r\n") != head.npos);
+    reader.until("data: ");
+    const std::string first = reader.until("\n");
+    CHECK(Json::parse(first.substr(0, first.size() - 1))["number"].text == "1");
+    run(cluster.io, [&]() -> asio::awaitable<void> { co_await cluster.master.async_call<half_of>(2); }());
+    reader.until("data: ");
+    const std::string second = reader.until("\n");
+    CHECK(Json::parse(second.substr(0, second.size() - 1))["works"]["succeeded"].text == "1");
+}
+
+TEST_CASE("Eight pages may be live, and all end with the dashboard", "[dashboard]") {
+    asio::io_context io;
+    const Master<> master{io, MasterOptions{.log = NoLog{}}};
+    std::optional<Dashboard> dashboard{std::in_place, master, quiet()};
+    const std::uint16_t port = dashboard->local_endpoint().port();
+    const auto live = [port] {
+        auto reader = std::make_unique<HttpClient>(port);
+        reader->say("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        return reader;
+    };
+    std::vector<std::unique_ptr<HttpClient>> readers;
+    for (int i = 0; i < 8; ++i) {
+        readers.push_back(live());
+        CHECK(readers.back()->until("\r\n\r\n").starts_with("HTTP/1.1 200 "));
+    }
+    CHECK(live()->until("\r\n\r\n").starts_with("HTTP/1.1 503 "));
+    CHECK(get(port, "/status.json").status == 200);
+
+    // The place of one that leaves is free, as soon as it is noticed.
+    readers.pop_back();
+    const auto until = std::chrono::steady_clock::now() + deadline;
+    auto next = live();
+    while (!next->until("\r\n\r\n").starts_with("HTTP/1.1 200 ") && std::chrono::steady_clock::now() < until)
+        next = live();
+    CHECK(std::chrono::steady_clock::now() < until);
+
+    const auto begun = std::chrono::steady_clock::now();
+    dashboard.reset();
+    CHECK(std::chrono::steady_clock::now() - begun < 3s);
+    for (auto& reader : readers) reader->rest();
 }
 
 TEST_CASE("Beyond so many requests at a time there is 503", "[dashboard]") {

@@ -1,9 +1,12 @@
 #pragma once
 
 #include <httplib.h>
+#include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "../base/asio.hpp"
@@ -14,6 +17,7 @@
 #include "../tcp/address.hpp"
 #include "allowed_hosts.hpp"
 #include "http_server.hpp"
+#include "page.hpp"
 #include "snapshot.hpp"
 #include "snapshot_cache.hpp"
 
@@ -47,6 +51,9 @@ public:
         server_->run([this] { log_(LogLevel::error, "accepts no more connections, since the system refused one"); });
         log_(LogLevel::info, "is at http://" + to_string(endpoint_) + '/');
     }
+
+    /// What is answered until here uses all of this.
+    ~DashboardCore() { server_->end(); }
 
     const asio::ip::tcp::endpoint& local_endpoint() const noexcept { return endpoint_; }
 
@@ -83,11 +90,19 @@ private:
             return text(response, 405, "A dashboard only shows: GET and HEAD.\n");
         }
         response.status = 200;
+        if (request.path == "/") return content(response, page_html, "text/html; charset=utf-8");
+        if (request.path == "/style.css") return content(response, page_css, "text/css; charset=utf-8");
+        if (request.path == "/app.js") return content(response, page_js, "text/javascript; charset=utf-8");
         if (request.path == "/healthz") return respond_health(response);
         if (request.path == "/status.json") return response.set_content(cache_.latest()->status, "application/json");
+        if (request.path == "/events") return respond_events(request, response);
         if (request.path == "/metrics")
             return response.set_content(cache_.latest()->metrics, "text/plain; version=0.0.4; charset=utf-8");
-        text(response, 404, "There are /healthz, /status.json and /metrics.\n");
+        text(response, 404, "There are /, /healthz, /status.json, /events and /metrics.\n");
+    }
+
+    static void content(httplib::Response& response, std::string_view bytes, const char* type) {
+        response.set_content(bytes.data(), bytes.size(), type);
     }
 
     void respond_health(httplib::Response& response) {
@@ -95,11 +110,28 @@ private:
         else text(response, 503, "The master has stopped, or is about to.\n");
     }
 
+    /// Server-sent events: each is a document as of /status.json, and another comes after a second.
+    void respond_events(const httplib::Request& request, httplib::Response& response) {
+        if (request.method == "HEAD") return content(response, {}, "text/event-stream");
+        if (streams_.fetch_add(1) >= most_streams) {
+            --streams_;
+            return text(response, 503, "Too many pages are live: ask for /status.json.\n");
+        }
+        const std::shared_ptr<void> place{nullptr, [this](void*) { --streams_; }};
+        response.set_chunked_content_provider("text/event-stream", [this, place](std::size_t, httplib::DataSink& sink) {
+            const std::string event = "retry: 2000\ndata: " + cache_.latest()->status + "\n\n";
+            return sink.write(event.data(), event.size()) && server_->pause(std::chrono::seconds{1});
+        });
+    }
+
+    static constexpr int most_streams = 8;
+
     const Log log_;
     const AllowedHosts hosts_;
     SnapshotCache cache_;
     asio::ip::tcp::endpoint endpoint_;
-    const std::unique_ptr<HttpServer> server_ = HttpServer::make();  // ends first: it uses all of the above
+    std::atomic<int> streams_{0};
+    const std::unique_ptr<HttpServer> server_ = HttpServer::make();
 };
 
 inline std::shared_ptr<DashboardCore> start_dashboard(std::shared_ptr<const AnyMaster> master,

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -93,8 +94,18 @@ public:
         begun_.wait(false);  // else `stop` would find nothing to stop
     }
 
+    /// For a handler that goes on: waits for the time, or until the server ends; returns false then.
+    bool pause(std::chrono::milliseconds time) {
+        std::unique_lock lock{mutex_};
+        return !changed_.wait_for(lock, time, [this] { return ending_.load(); });
+    }
+
     void end() {
-        ending_ = true;
+        {
+            const std::lock_guard lock{mutex_};
+            ending_ = true;
+        }
+        changed_.notify_all();
         stop();
         {
             const std::lock_guard lock{mutex_};
@@ -176,6 +187,7 @@ private:
     std::atomic<std::thread::id> refusing_{};  ///< the thread that accepts, while it refuses a connection
 
     std::mutex mutex_;
+    std::condition_variable changed_;
     std::set<socket_t> open_;  // guarded by mutex_
 };
 
