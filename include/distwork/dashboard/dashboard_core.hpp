@@ -30,7 +30,7 @@ public:
     DashboardCore(std::shared_ptr<const AnyMaster> master, DashboardOptions options)
         : log_{guarded(options.log ? std::move(options.log) : ConsoleLog{LogLevel::warning}, "Dashboard: ")},
           hosts_{options.address, options.host_names},
-          cache_{[this, held = std::move(master)] { return take(*held); }, [] { return SnapshotCache::Clock::now(); }} {
+          cache_{[held = std::move(master)] { return take(*held); }, [] { return SnapshotCache::Clock::now(); }} {
         check_host(options.address);
         if (!is_loopback(options.address))
             throw Error::with_text(Errc::needs_credentials,

@@ -175,8 +175,9 @@ inline Snapshot snapshot_of(const AnyMaster& master) {
     all.waiting = master.waiting();
     all.waiting_kinds = all.waiting.size();
     for (const Waiting& kind : all.waiting) all.waiting_for[static_cast<std::size_t>(kind.reason)] += kind.works;
-    std::stable_sort(all.waiting.begin(), all.waiting.end(),
-                     [](const Waiting& a, const Waiting& b) { return a.works > b.works; });
+    std::sort(all.waiting.begin(), all.waiting.end(), [](const Waiting& a, const Waiting& b) {
+        return std::tie(b.works, a.type, a.labels) < std::tie(a.works, b.type, b.labels);
+    });
     if (all.waiting.size() > Snapshot::most_listed) all.waiting.resize(Snapshot::most_listed);
 
     SlaveList slaves{all, scheduler->now()};
