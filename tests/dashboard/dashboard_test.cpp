@@ -430,7 +430,7 @@ TEST_CASE("What SIGPIPE does is left to the application", "[dashboard]") {
 
 TEST_CASE("A master with more than a thousand connections has a dashboard, too", "[dashboard]") {
     const support::DescriptorLimit limit{2'000};
-    std::vector<std::ifstream> taken(1'100);  // select() takes no descriptor above 1,023
+    std::vector<std::ifstream> taken(1'100);  // select(), which cpp-httplib may use, takes no descriptor above 1,023
     for (std::ifstream& file : taken) file.open("/dev/null");
     REQUIRE(taken.back().is_open());
     asio::io_context io;

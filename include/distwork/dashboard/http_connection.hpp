@@ -24,8 +24,8 @@ namespace distwork::detail {
 /// An accepted connection, on which one request is read and answered. What a client may cost is bounded: its request comes
 /// within 5 s and has at most 16 KiB; it takes each piece of the answer within 10 s.
 ///
-/// cpp-httplib's own connection knows no time for a whole request, and uses select(), which a process with a thousand
-/// connections cannot: a master has more.
+/// cpp-httplib's own connection knows no time for a whole request. It may also have been compiled to use select(), which a
+/// process with more than a thousand descriptors cannot, such as a master.
 ///
 /// *Lifetime*: the socket is its owner's. No signal is raised where the client has left, since the threads of a dashboard
 /// take none.
