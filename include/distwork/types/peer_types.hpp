@@ -26,6 +26,35 @@
 
 namespace distwork::detail {
 
+/// Bounds of what a peer may say of itself. Its types are bounded by an option.
+inline constexpr std::size_t max_labels = 256;
+inline constexpr std::size_t max_label_bytes = 256;
+
+/// A vector in an archive that is decoded only if it has no more elements than this, before there is memory for them.
+template <std::size_t most, class T>
+struct AtMost {
+    std::vector<T>& all;
+
+    template <class Archive>
+    void save(Archive& archive) const {
+        archive(all);
+    }
+    template <class Archive>
+    void load(Archive& archive) {
+        cereal::size_type count = 0;
+        archive(cereal::make_size_tag(count));
+        if (count > most)
+            throw Error::with_text(Errc::malformed, "it has " + std::to_string(count) + " of what there may be " +
+                                                        std::to_string(most) + " of");
+        all.resize(static_cast<std::size_t>(count));
+        for (T& each : all) archive(each);
+    }
+};
+template <std::size_t most, class T>
+AtMost<most, T> at_most(std::vector<T>& all) noexcept {
+    return {all};
+}
+
 /// The body of a types frame. An accepted peer describes itself in it.
 struct Introduction {
     std::uint32_t slots = 0;            ///< works that it executes at a time; 0 for a master
@@ -42,15 +71,11 @@ struct Introduction {
 
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(slots, window, max_frame_bytes, labels, types);
+        archive(slots, window, max_frame_bytes, at_most<max_labels>(labels), types);
         if (version >= 2) archive(held_slots);
-        if (version >= 3) archive(amounts, indexed);
+        if (version >= 3) archive(at_most<most_amounts>(amounts), at_most<most_amounts>(indexed));
     }
 };
-
-/// Bounds of what a peer may say of itself. Its types are bounded by an option.
-inline constexpr std::size_t max_labels = 256;
-inline constexpr std::size_t max_label_bytes = 256;
 
 /// Whether a slave may offer these labels.
 inline bool are_labels(const std::vector<std::string>& labels) noexcept {
