@@ -24,6 +24,7 @@
 
 #include "../base/process_id.hpp"
 #include "../base/processors.hpp"
+#include "../base/spawn.hpp"
 #include "../base/surely.hpp"
 #include "../base/type_name.hpp"
 #include "../local_slaves.hpp"
@@ -301,7 +302,7 @@ private:
     const Log log_;
     const std::weak_ptr<AnyMaster> master_;
     const asio::strand<asio::any_io_executor> strand_;
-    const std::vector<std::string> variables_ = ChildProcess::environment();
+    const std::vector<std::string> variables_ = environment_of_children();
     ChildMark mark_;
     std::unique_ptr<OutputRelay> relay_ = std::make_unique<OutputRelay>();
 

@@ -12,10 +12,10 @@
 #include <string>
 #include <vector>
 
+#include "../base/descriptor.hpp"
 #include "../base/process_id.hpp"
 #include "../base/separate.hpp"
 #include "child_mark.hpp"
-#include "descriptor.hpp"
 
 namespace distwork::detail {
 
@@ -34,9 +34,6 @@ public:
     ChildProcess& operator=(const ChildProcess&) = delete;
     /// In a process that was forked from this one it does nothing.
     ~ChildProcess();
-
-    /// The environment of this process for children: without what belongs to distwork.
-    static std::vector<std::string> environment();
 
     ::pid_t id() const noexcept { return id_; }
     /// Readable when the process has ended; -1: the system has none, or it has ended.

@@ -13,9 +13,9 @@
 #include <string>
 #include <thread>
 
+#include "../base/descriptor.hpp"
 #include "../base/process_id.hpp"
 #include "../base/separate.hpp"
-#include "descriptor.hpp"
 
 namespace distwork::detail {
 

@@ -1,9 +1,9 @@
 #pragma once
 
-#include "../base/requirements.hpp"
+#include "requirements.hpp"
 
 #ifndef __linux__
-#error "distwork: Program, run_slave and LocalSlaves are for Linux"
+#error "distwork: processes are started on Linux only"
 #endif
 
 #include <fcntl.h>
