@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -16,6 +15,7 @@
 #include <chrono>
 #include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../base/descriptor.hpp"
@@ -61,7 +61,8 @@ struct CommandResult {
 class RunningCommand {
 public:
     /// *Errors*: throws std::system_error.
-    RunningCommand(std::vector<std::string> words, std::chrono::milliseconds deadline) {
+    RunningCommand(std::vector<std::string> words, std::chrono::milliseconds deadline,
+                   std::vector<std::string> variables) {
         Pipe out;
         Pipe err;
         for (const Descriptor* const end : {&out.read, &err.read})
@@ -77,7 +78,6 @@ public:
         settings.give(out.write, STDOUT_FILENO);
         settings.give(err.write, STDERR_FILENO);
         settings.close_from(STDERR_FILENO + 1);
-        auto variables = environment_of_children();
         id_ = settings.spawn(words.front(), pointers_to(words), pointers_to(variables));
         pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, id_, 0)));  // -1 before Linux 5.3, and in valgrind
         output_ = std::move(out.read);
@@ -170,21 +170,21 @@ private:
 
 /// Runs a command: `words` are the program and its arguments, which no shell interprets. A program without a slash is
 /// looked for in the folders of PATH. The command has a process group of its own, /dev/null as its standard input, the
-/// default signal mask and dispositions, this process's environment without what belongs to distwork, and no descriptors
-/// but those three. At the deadline its process group is killed. What a command that has ended in time leaves running in the
-/// background goes on.
+/// default signal mask and dispositions, the environment `variables`, and no descriptors but its standard ones. At the
+/// deadline its process group is killed. What a command leaves running in the background when it ends in time goes on.
 ///
 /// Blocks. Needs no signal handler, and reaps no other child. *Thread-safety*: all functions. *Errors*: throws Error
 /// (bad_option) if a word contains a null character, there is no word, or the deadline is not positive;
 /// std::system_error if the command cannot be started.
 inline CommandResult run_command(std::vector<std::string> words,
-                                 std::chrono::milliseconds deadline = std::chrono::seconds{30}) {
+                                 std::chrono::milliseconds deadline = std::chrono::seconds{30},
+                                 std::vector<std::string> variables = environment_of_children()) {
     if (words.empty() || words.front().empty()) throw Error::with_text(Errc::bad_option, "a command has no program");
     if (deadline.count() <= 0) throw Error::with_text(Errc::bad_option, "a command's deadline must be positive");
     for (const std::string& word : words)
         if (word.find('\0') != std::string::npos)
             throw Error::with_text(Errc::bad_option, "a word of a command contains a null character");
-    return RunningCommand{std::move(words), deadline}.wait();
+    return RunningCommand{std::move(words), deadline, std::move(variables)}.wait();
 }
 
 }  // namespace distwork::detail
