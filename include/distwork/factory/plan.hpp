@@ -250,7 +250,7 @@ private:
             default: said += " ended"; break;
         }
         if (!allocation.had_slave) said += " before its slave was connected";
-        if (ended.state == TicketState::failed) said += ": " + quoted(ended.text);
+        if (ended.state == TicketState::failed) said += ": " + in_quotes(ended.text);
         if (!allocation.had_slave) return ended_early(std::move(said));
         say(ended.state == TicketState::failed ? LogLevel::warning : LogLevel::info, std::move(said));
     }
@@ -263,7 +263,7 @@ private:
     void unreachable(TimePoint now, std::string_view text) {
         reach_after_ = now + options_.ask_every;
         if (std::exchange(is_unreachable_, true)) return;
-        say(LogLevel::warning, "the engine cannot be reached: " + quoted(text) + "; it is tried again every " +
+        say(LogLevel::warning, "the engine cannot be reached: " + in_quotes(text) + "; it is tried again every " +
                                    in_words(options_.ask_every));
     }
 

@@ -17,7 +17,7 @@ namespace distwork::detail {
 
 /// What an engine said, for a log line: in quotes, without white space around it, and of a long text only the end, which
 /// tells most.
-inline std::string quoted(std::string_view text) {
+inline std::string in_quotes(std::string_view text) {
     constexpr std::size_t most = 1000;
     constexpr std::string_view space = " \t\r\n";
     const auto first = text.find_first_not_of(space);
@@ -67,7 +67,7 @@ public:
     /// A submission was refused. Returns the sentence that says so, and what follows from it.
     std::string refused(TimePoint now, std::string_view text) {
         ++refusals_;
-        const std::string said = "the engine refused to start a slave: " + quoted(text);
+        const std::string said = "the engine refused to start a slave: " + in_quotes(text);
         if (refusals_ >= options_.most_refusals && !DISTWORK_PLANTED(submit_for_ever))
             return pause(said + ", " + std::to_string(refusals_) + " times in a row");
         const auto& pauses = options_.refusal_pauses;

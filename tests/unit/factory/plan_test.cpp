@@ -754,11 +754,11 @@ TEST_CASE("a stopped plan is not over before the engine has answered a request t
 }
 
 TEST_CASE("what an engine says is quoted without white space around it, and of a long text the end") {
-    CHECK(quoted(" \n no such partition\n") == "\"no such partition\"");
-    CHECK(quoted("") == "(no text)");
-    CHECK(quoted(" \n") == "(no text)");
-    CHECK(quoted(std::string(1000, 'x')) == '"' + std::string(1000, 'x') + '"');
-    CHECK(quoted("first" + std::string(1000, 'x')) == "\"…" + std::string(1000, 'x') + '"');
+    CHECK(in_quotes(" \n no such partition\n") == "\"no such partition\"");
+    CHECK(in_quotes("") == "(no text)");
+    CHECK(in_quotes(" \n") == "(no text)");
+    CHECK(in_quotes(std::string(1000, 'x')) == '"' + std::string(1000, 'x') + '"');
+    CHECK(in_quotes("first" + std::string(1000, 'x')) == "\"…" + std::string(1000, 'x') + '"');
     CHECK(in_words(90s) == "90 s");
     CHECK(in_words(120s) == "2 min");
     CHECK(in_words(1500ms) == "1500 ms");
