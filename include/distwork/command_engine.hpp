@@ -38,8 +38,8 @@ struct CommandEngineOptions {
     /// With `{name}` and without `{count}` the ticket is that name. Otherwise it prints a ticket a line. A slave's name
     /// (`--distwork-name`) must be its ticket: by that a master knows which allocation it belongs to.
     std::vector<std::string> start{};
-    /// Prints a line for each ticket that it knows: `ID STATE`, or `ID STATE TEXT`. STATE is `queued`, `running`, `ended`
-    /// or `failed`. Lines about other tickets are skipped; without `{id}` it may print all it knows.
+    /// Prints a line for each ticket that it knows: `ID STATE`, or `ID STATE TEXT`. STATE is `queued`, `running`,
+    /// `ended` or `failed`. Lines about other tickets are skipped; without `{id}` it may print all it knows.
     std::vector<std::string> status{};
     /// Ends the slave of a ticket, best by TERM, which drains it. Succeeds also if there is none.
     std::vector<std::string> cancel{};
@@ -50,10 +50,10 @@ struct CommandEngineOptions {
 
 /// Places slaves by three commands of the user: by ssh, kubectl, Nomad, HTCondor, or a script of his own.
 ///
-/// A command succeeds with status 0. The output of one that fails is the text of the error; status 75 (EX_TEMPFAIL) says
-/// that whom it asked cannot be reached. When `start` fails nothing was submitted: tickets that it has printed are
-/// cancelled. If it was killed, at the deadline or else, its `{name}` is cancelled, too; a cancel that fails is repeated at
-/// the next calls, at most 10 times. Linux.
+/// A command succeeds with status 0. The output of one that fails is the text of the error; status 75 (EX_TEMPFAIL)
+/// says that whom it asked cannot be reached. When `start` fails nothing was submitted: tickets that it has printed
+/// are cancelled. If it was killed, at the deadline or else, its `{name}` is cancelled, too; a cancel that fails is
+/// repeated at the next calls, at most 10 times. Linux.
 ///
 /// *Errors*: `start` that fails is SubmissionRefused; with status 75, or killed, it is EngineUnreachable, as is each
 /// failure of the others.
@@ -78,9 +78,9 @@ public:
         is_named_ = !counts_ && has(options_.start, "{name}");
     }
 
-    /// The commands from a file, of at most 64 KiB. Each is a line, `start = WORD WORD…`, `status = …`, `cancel = …`. Words are
-    /// separated by spaces; a part of a word in '…' or "…" is taken as it stands. Lines that are empty or begin with # are
-    /// skipped. *Errors*: throws Error (bad_option).
+    /// The commands from a file, of at most 64 KiB. Each is a line, `start = WORD WORD…`, `status = …`, `cancel = …`.
+    /// Words are separated by spaces; a part of a word in '…' or "…" is taken as it stands. Lines that are empty or
+    /// begin with # are skipped. *Errors*: throws Error (bad_option).
     static std::unique_ptr<CommandEngine> from_file(const std::string& path, std::string master,
                                                     std::string secret_file = {}) {
         auto commands = detail::read_command_file(path, {"start", "status", "cancel"});

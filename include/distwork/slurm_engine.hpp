@@ -37,10 +37,11 @@ struct SlurmOptions {
     std::chrono::minutes time_limit{0};
     /// How long before its time limit a slave drains; 0 to 65,535 s. Slurm may be up to 60 s early.
     std::chrono::seconds drain_before{60};
-    /// More arguments of sbatch, behind the engine's own, as `--cpus-per-task=8`; but no array, no other name, and one node.
+    /// More arguments of sbatch, behind the engine's own, as `--cpus-per-task=8`; but no array, no other name, and
+    /// one node.
     std::vector<std::string> arguments{};
-    /// A folder that the nodes and this machine share: the output of a job goes to slurm-ID.out there, of which the end is
-    /// told if the job fails. Empty: output is dropped.
+    /// A folder that the nodes and this machine share: the output of a job goes to slurm-ID.out there, of which the
+    /// end is told if the job fails. Empty: output is dropped.
     std::string output_folder{};
     std::string commands_folder{};  ///< where sbatch, squeue and scancel are; empty: in the folders of PATH
     std::chrono::milliseconds deadline{30'000};  ///< of each command; positive
@@ -48,13 +49,15 @@ struct SlurmOptions {
 
 /// Places slaves by Slurm: a job of one node for each. All of the job's processors on its node are the slave's.
 ///
-/// The ticket of job 4711 is `slurm-4711`, which is also the slave's name (`SlaveOptions::name`): by that a master knows
-/// which allocation a slave belongs to. TERM, which Slurm sends `drain_before` the time limit, and at `scancel`, drains
-/// the slave; after `scancel` Slurm kills it in its KillWait, 30 s by default. A job whose node fails is not queued again.
+/// The ticket of job 4711 is `slurm-4711`, which is also the slave's name (`SlaveOptions::name`): by that a master
+/// knows which allocation a slave belongs to. TERM, which Slurm sends `drain_before` the time limit, and at
+/// `scancel`, drains the slave; after `scancel` Slurm kills it in its KillWait, 30 s by default. A job whose node
+/// fails is not queued again.
 ///
-/// Each job has a name of its own. A submission that had no answer is looked for by that name: if it is found in time it
-/// counts as submitted, otherwise it is cancelled when it appears. The jobs inherit this process's environment without
-/// what belongs to distwork, or to a Slurm job in which this process itself runs. Linux.
+/// Each job has a name of its own. A submission that had no answer is looked for by that name: if it is found in time
+/// it counts as submitted, otherwise it is cancelled if it appears by one of the next 10 calls. The jobs inherit this
+/// process's environment without what belongs to distwork, or to a Slurm job in which this process itself runs.
+/// Linux.
 ///
 /// *Errors*: what Slurm's commands say. If Slurm cannot be contacted, does not answer in time, or has no munge, it is
 /// EngineUnreachable; anything else that sbatch says is SubmissionRefused.
@@ -156,19 +159,11 @@ private:
     /// What the job's shell executes. `srun` does not take a number of processors over from its job.
     std::string script() const {
         std::string line = "exec srun --overlap --nodes=1 --ntasks=1 --cpus-per-task=\"$SLURM_CPUS_ON_NODE\"";
-        for (const std::string& word : options_.program) line += ' ' + quoted_for_shell(word);
-        line += " --distwork-slave-of=" + quoted_for_shell(options_.master);
-        if (!options_.secret_file.empty()) line += " --distwork-secret=" + quoted_for_shell(options_.secret_file);
+        for (const std::string& word : options_.program) line += ' ' + detail::quoted_for_shell(word);
+        line += " --distwork-slave-of=" + detail::quoted_for_shell(options_.master);
+        if (!options_.secret_file.empty())
+            line += " --distwork-secret=" + detail::quoted_for_shell(options_.secret_file);
         return line + " --distwork-name=" + std::string{prefix} + "\"$SLURM_JOB_ID\"";
-    }
-
-    static std::string quoted_for_shell(const std::string& word) {
-        std::string quoted = "'";
-        for (const char c : word) {
-            if (c == '\'') quoted += "'\\''";
-            else quoted += c;
-        }
-        return quoted + '\'';
     }
 
     Ticket submit() {

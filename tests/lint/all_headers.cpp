@@ -6,6 +6,7 @@
 #include <distwork/run_slave.hpp>
 #include <distwork/sim/simulation.hpp>
 #include <distwork/slurm_engine.hpp>
+#include <distwork/ssh_engine.hpp>
 #include <distwork/work_group.hpp>
 #ifdef WITH_DASHBOARD
 #include <distwork/dashboard.hpp>

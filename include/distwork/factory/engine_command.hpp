@@ -74,6 +74,16 @@ inline std::string_view trimmed(std::string_view text) {
     return text.substr(first, text.find_last_not_of(space) - first + 1);
 }
 
+/// One word of a command of sh, which takes it as it stands.
+inline std::string quoted_for_shell(std::string_view word) {
+    std::string quoted = "'";
+    for (const char c : word) {
+        if (c == '\'') quoted += "'\\''";
+        else quoted += c;
+    }
+    return quoted + '\'';
+}
+
 /// Names for allocations, unlike those of any other engine: "distwork-0123456789abcdef-1", and so on.
 class EngineNames {
 public:
