@@ -46,6 +46,29 @@ const std::string begin = R"(
 
 }  // namespace
 
+TEST_CASE("a program's engine starts slaves as they are needed, and they leave with it") {
+    const Result result = shell(R"(
+        folder=$(mktemp -d) && cd "$folder" || exit
+        cat >engine <<'end'
+start = sh -c 'setsid "$0" sum --distwork-slave-of="$1" --distwork-name="$2" >/dev/null 2>&1 & echo $! >"$2.pid"' PROGRAM {master} {name}
+status = sh -c 'for id; do kill -0 $(cat "$id.pid") 2>/dev/null && echo "$id running" || echo "$id ended"; done' - {id}
+cancel = sh -c 'kill $(cat "$1.pid") 2>/dev/null; true' - {id}
+end
+        sed -i "s#PROGRAM#$program#" engine
+        $program sum --distwork-slaves=0 --distwork-listen=127.0.0.1:0 --distwork-address=127.0.0.1 \
+            --distwork-engine=command:engine
+        echo "status $?"
+        for i in $(seq 100); do kill -0 $(cat *.pid) 2>/dev/null || break; sleep 0.1; done
+        kill -0 $(cat *.pid) 2>/dev/null && echo "it is still there"
+        $program sum --distwork-slaves=0 --distwork-listen=127.0.0.1:0 --distwork-engine=command:nothing
+        echo "status $?"
+        rm -rf "$folder")");
+    INFO(result.output);
+    CHECK(contains(result, "sum 332833500, run 13, call 144\n9 4 1 \nstatus 0\n"));
+    CHECK_FALSE(contains(result, "it is still there"));
+    CHECK(contains(result, "nothing: it cannot be read\nstatus 2"));
+}
+
 TEST_CASE("a program maps a function over processes of its own") {
     const Result result = shell("exec $program sum");
     INFO(result.output);

@@ -21,8 +21,7 @@
 
 namespace distwork::detail {
 
-/// What is executed for another process of this program. The link itself if the file was deleted or replaced.
-inline std::string this_executable() {
+DISTWORK_DECL std::string this_executable() {
     constexpr const char* link = "/proc/self/exe";
     std::string path(4096, '\0');
     const auto bytes = ::readlink(link, path.data(), path.size());

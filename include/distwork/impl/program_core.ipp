@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <unistd.h>
+#include <algorithm>
 #include <asio/signal_set.hpp>
 #include <asio/use_future.hpp>
 #include <atomic>
@@ -20,6 +21,7 @@
 #include "../base/log_queue.hpp"
 #include "../program/child_mark.hpp"
 #include "../program/program_core.hpp"
+#include "../program/program_engine.hpp"
 #include "../run_slave.hpp"
 #include "../slave.hpp"
 #include "../transport.hpp"
@@ -45,7 +47,8 @@ struct CurrentProgram {
     }
 };
 
-DISTWORK_DECL ProgramCore::ProgramCore(const ProgramOptions& options, const SecureRoles* secure)
+DISTWORK_DECL ProgramCore::ProgramCore(const ProgramOptions& options, const SecureRoles* secure,
+                                       const std::vector<std::string>& arguments)
     : progress_{options.progress} {
     const Log log = ConsoleLog{options.log};
     MasterOptions master;
@@ -65,10 +68,15 @@ DISTWORK_DECL ProgramCore::ProgramCore(const ProgramOptions& options, const Secu
         local.log = log;
         slaves_.emplace(*master_, std::move(local));
     }
-    {
-        const NoSignals no_signals;
-        thread_ = std::thread{[this] { io_.run(); }};
+    const NoSignals no_signals;  // the threads get none: they are the application's
+    if (!options.engine.empty()) {
+        FactoryOptions factory;
+        factory.max = options.engine_max;
+        factory.labels = options.labels;
+        factory.log = log;
+        factory_.emplace(*master_, engine_of(options, arguments, master_->local_endpoint().port()), std::move(factory));
     }
+    thread_ = std::thread{[this] { io_.run(); }};
 }
 
 DISTWORK_DECL ProgramCore::~ProgramCore() {
@@ -121,6 +129,7 @@ DISTWORK_DECL void ProgramCore::end_once() noexcept {
         static_cast<void>(stopped);  // out of memory: the slaves are ended without a bye
         slaves_.reset();
     }
+    factory_.reset();  // cancels what it has placed
     busy_.reset();
     io_.stop();
     has_ended_ = true;
@@ -156,7 +165,15 @@ DISTWORK_DECL std::shared_ptr<ProgramCore> start_program(int& argc, char** argv,
     if (options.slave_of.empty()) {
         if (CurrentProgram::instance().get())
             throw Error::with_text(Errc::already_running, "this process has a Program already");
-        auto core = std::make_shared<ProgramCore>(options, secure.get());
+        const std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+        std::shared_ptr<ProgramCore> core;
+        try {
+            core = std::make_shared<ProgramCore>(options, secure.get(), arguments);
+        } catch (const Error& error) {
+            if (error.code() != Errc::bad_option) throw;
+            static_cast<void>(std::fprintf(stderr, "%s\n", error.what()));  // of an engine
+            std::exit(2);
+        }
         static const int registered = std::atexit([] {
             if (const auto current = CurrentProgram::instance().get()) current->end();
         });

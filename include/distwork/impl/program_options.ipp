@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "../error.hpp"
+#include "../factory/command_file.hpp"
 #include "../log.hpp"
 #include "../program/comma_list.hpp"
 #include "../program/program_options.hpp"
@@ -44,6 +45,11 @@ inline MasterAddress address_of(const std::string& value) {
     if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
     if (host.empty()) throw_bad_value(value, wanted);
     return {host, static_cast<std::uint16_t>(number_of(value.substr(colon + 1), wanted, 65'535))};
+}
+
+/// Whether it is `host:port`, and not a host alone.
+inline bool has_port(const std::string& address) noexcept {
+    return address.find(':') != std::string::npos && address.back() != ']';
 }
 
 inline LogLevel level_named(const std::string& value) {
@@ -96,6 +102,26 @@ inline constexpr ProgramOption program_options[] = {
      [](ProgramOptions& options, const std::string& value) {
          if (!value.empty() && value != "0" && value != "1") throw_bad_value(value, "0 or 1");
          options.insecure_plaintext = value != "0";
+     }},
+    {"engine", "ENGINE", "starts slaves as they are needed: slurm, ssh:FILE with a host a line, or command:FILE",
+     [](ProgramOptions& options, const std::string& value) {
+         const bool has_file = value.starts_with("ssh:") || value.starts_with("command:");
+         if (value != "slurm" && (!has_file || value.back() == ':'))
+             throw_bad_value(value, "one of slurm, ssh:FILE, command:FILE");
+         options.engine = value;
+     }},
+    {"engine-max", "N", "slaves that the engine has at a time; default: 16",
+     [](ProgramOptions& options, const std::string& value) {
+         options.engine_max = number_of(value, "a number of slaves from 1 to 100,000", 100'000);
+         if (options.engine_max == 0) throw_bad_value(value, "a number of slaves from 1 to 100,000");
+     }},
+    {"engine-args", "ARGS", "more arguments of sbatch or ssh, separated by spaces",
+     [](ProgramOptions& options, const std::string& value) { options.engine_args = words_of(value); }},
+    {"address", "HOST[:PORT]",
+     "what slaves of the engine connect to; default: this machine's name, and the port listened at",
+     [](ProgramOptions& options, const std::string& value) {
+         if (value.empty() || has_port(value)) static_cast<void>(address_of(value));
+         options.address = value;
      }},
     {"help", "", "shows this", [](ProgramOptions& options, const std::string&) { options.help = true; }},
 };
@@ -152,6 +178,8 @@ DISTWORK_DECL ProgramOptions ProgramOptions::take(int& argc, char** argv,
     }
     argc = kept;
     argv[argc] = nullptr;
+    if (!options.engine.empty() && options.listen_address.empty())
+        throw Error::with_text(Errc::bad_option, "--distwork-engine needs --distwork-listen: there its slaves come in");
     return options;
 }
 

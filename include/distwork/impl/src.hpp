@@ -36,6 +36,7 @@
 #include "local_slaves.ipp"
 #include "output_relay.ipp"
 #include "program_core.ipp"
+#include "program_engine.ipp"
 #include "program_options.ipp"
 #include "progress_bar.ipp"
 #include "run_slave.ipp"

@@ -19,6 +19,9 @@
 
 namespace distwork::detail {
 
+/// What is executed for another process of this program. The link itself if the file was deleted or replaced.
+DISTWORK_DECL std::string this_executable();
+
 /// A child process of this very program that runs as a slave: with the same arguments, a process group of its own, the
 /// default signal mask and dispositions, /dev/null as its standard input, and no descriptors but those of ChildMark.
 ///

@@ -7,11 +7,14 @@
 #include <mutex>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "../base/asio.hpp"
 #include "../base/process_id.hpp"
 #include "../base/separate.hpp"
+#include "../factory.hpp"
 #include "../local_slaves.hpp"
 #include "../master.hpp"
 #include "program_options.hpp"
@@ -24,8 +27,8 @@ namespace distwork::detail {
 /// *Lifetime*: shared by the program and its maps.
 class ProgramCore {
 public:
-    /// `secure`: makes the master; null: it is one over plain TCP.
-    ProgramCore(const ProgramOptions& options, const SecureRoles* secure);
+    /// `secure`: makes the master; null: it is one over plain TCP. `arguments`: of this program, but its name.
+    ProgramCore(const ProgramOptions& options, const SecureRoles* secure, const std::vector<std::string>& arguments);
     ProgramCore(const ProgramCore&) = delete;
     ProgramCore& operator=(const ProgramCore&) = delete;
     ~ProgramCore();
@@ -57,6 +60,7 @@ private:
     std::atomic<int> status_{0};
     std::optional<Master<>> master_;
     std::optional<LocalSlaves> slaves_;
+    std::optional<Factory> factory_;
     asio::signal_set signals_{io_};
     std::atomic<bool> is_ending_{false};
     std::atomic<bool> has_ended_{false};

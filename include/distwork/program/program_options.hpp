@@ -29,6 +29,10 @@ struct ProgramOptions {
     LogLevel log = LogLevel::warning;
     std::string secret;  ///< the file of the secret that this process shares with its masters or slaves; empty: none
     bool insecure_plaintext = false;
+    std::string engine;                    ///< places slaves: slurm, ssh:FILE or command:FILE; empty: none does
+    std::size_t engine_max = 16;           ///< slaves that it places at a time
+    std::vector<std::string> engine_args;  ///< more arguments of its command
+    std::string address;  ///< what slaves that it places connect to: HOST or HOST:PORT; empty: this machine's name
     bool help = false;
 
     /// Takes the options out of the arguments, which keep their order; options in arguments win over those in the

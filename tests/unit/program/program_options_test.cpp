@@ -33,6 +33,26 @@ Taken take(std::vector<std::string> arguments, const std::map<std::string, std::
     return taken;
 }
 
+TEST_CASE("an engine is named, and needs a place where its slaves come in") {
+    const auto taken =
+        take({"--distwork-listen=0.0.0.0:5000", "--distwork-engine=slurm", "--distwork-engine-max=40",
+              "--distwork-engine-args=--partition=short --comment='a b'", "--distwork-address=head:5001"})
+            .options;
+    CHECK(taken.engine == "slurm");
+    CHECK(taken.engine_max == 40);
+    CHECK(taken.engine_args == std::vector<std::string>{"--partition=short", "--comment=a b"});
+    CHECK(taken.address == "head:5001");
+    CHECK(take({"--distwork-listen=0.0.0.0:5000", "--distwork-engine=ssh:hosts.txt"}).options.engine ==
+          "ssh:hosts.txt");
+    for (const std::string wrong : {"kubernetes", "ssh", "ssh:", "command:", ""})
+        CHECK_THROWS_AS(take({"--distwork-listen=0.0.0.0:5000", "--distwork-engine=" + wrong}), Error);
+    CHECK_THROWS_AS(take({"--distwork-engine=slurm"}), Error);
+    CHECK_THROWS_AS(take({"--distwork-engine-max=0"}), Error);
+    CHECK(take({"--distwork-address=head"}).options.address == "head");
+    CHECK_THROWS_AS(take({"--distwork-address=head:"}), Error);
+    CHECK_THROWS_AS(take({"--distwork-address=head:70000"}), Error);
+}
+
 TEST_CASE("options of distwork are taken out of the arguments, and others stay in their order") {
     const Taken taken = take({"--size=3", "--distwork-slaves=4", "in", "--distwork-name", "a b", "-v",
                               "--distwork-labels=gpu,,big", "--distwork-insecure-plaintext"});
