@@ -18,6 +18,9 @@ namespace distwork {
 /// let it finish the works that it holds; the second of them ends the process at once. Blocks. Returns the status of the
 /// process: 0 after a bye or a drain, 1 after an error, which is logged.
 ///
+/// A service manager that asks for it (systemd: Type=notify, WatchdogSec=) is told that the slave is ready, and that its
+/// I/O thread still runs.
+///
 /// The slave connects again as `options.reconnect` says: usually Reconnect::until_bye. With `limits`, what started the
 /// process starts it again: after a work that ignored its end its status is 75, after max_works and max_memory 0.
 DISTWORK_DECL int run_slave(std::vector<MasterAddress> masters, SlaveOptions options, ProcessLimits limits = {});

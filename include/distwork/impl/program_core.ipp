@@ -187,7 +187,7 @@ DISTWORK_DECL std::shared_ptr<ProgramCore> start_program(int& argc, char** argv,
     if (options.slots != 0) slave.slots = options.slots;
     slave.labels = options.labels;
     slave.insecure_plaintext = options.insecure_plaintext;
-    slave.reconnect = Reconnect::until_bye;
+    slave.reconnect = options.reconnect;
     slave.log = ConsoleLog{options.log};
     int status = 2;
     try {

@@ -66,6 +66,13 @@ inline ProgressStyle style_named(const std::string& value) {
     throw_bad_value(value, "one of auto, bar, lines, none");
 }
 
+inline Reconnect reconnect_named(const std::string& value) {
+    if (value == "never") return Reconnect::never;
+    if (value == "until-bye") return Reconnect::until_bye;
+    if (value == "always") return Reconnect::always;
+    throw_bad_value(value, "one of never, until-bye, always");
+}
+
 inline constexpr ProgramOption program_options[] = {
     {"slaves", "N", "slave processes on this machine; default: one for each processor",
      [](ProgramOptions& options, const std::string& value) {
@@ -87,6 +94,8 @@ inline constexpr ProgramOption program_options[] = {
      [](ProgramOptions& options, const std::string& value) {
          options.slots = number_of(value, "a number of slots, at most 1,048,576", 1'048'576);
      }},
+    {"reconnect", "HOW", "when such a slave connects again: never, until-bye or always; default: until-bye",
+     [](ProgramOptions& options, const std::string& value) { options.reconnect = reconnect_named(value); }},
     {"name", "NAME", "the name of this process in logs and errors",
      [](ProgramOptions& options, const std::string& value) { options.name = value; }},
     {"labels", "LABEL[,...]", "what the slaves offer: works with a label go only where it is",

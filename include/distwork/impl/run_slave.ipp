@@ -21,6 +21,7 @@
 
 #include "../base/log_queue.hpp"
 #include "../base/type_name.hpp"
+#include "../program/service_notice.hpp"
 #include "../run_slave.hpp"
 #include "../slave.hpp"
 #include "../transport.hpp"
@@ -87,18 +88,22 @@ template <class Failed>
 int run_to_its_end(asio::io_context& io, Slave<>& slave, const ProcessLimits& limits, Failed failed) {
     LimitsWatch watch{io, slave, limits};
     watch.begin();
+    ServiceNotice service{io};
     asio::signal_set signals{io, SIGINT, SIGTERM};
     signals.async_wait([&](std::error_code cancelled, int) {
         if (cancelled) return;
+        service.stops();
         slave.async_drain([](const std::exception_ptr&) {});
         signals.async_wait([&](std::error_code no, int number) {
             if (!no) ::_exit(128 + number);
         });
     });
+    service.begin();  // a stop is heard from here on
     int status = 0;
     slave.async_run([&](const std::exception_ptr& error) {
         signals.cancel();
         watch.end();
+        service.end();
         if (!error) return;
         status = 1;
         failed(error);

@@ -40,6 +40,7 @@
 #include "program_options.ipp"
 #include "progress_bar.ipp"
 #include "run_slave.ipp"
+#include "service_notice.ipp"
 #endif
 
 namespace distwork::detail {

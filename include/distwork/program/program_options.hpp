@@ -22,7 +22,8 @@ struct ProgramOptions {
     std::size_t slots = 0;              ///< of a slave elsewhere; 0: one for each processor
     std::string listen_address;         ///< empty: the master does not listen
     std::uint16_t listen_port = 0;
-    std::vector<MasterAddress> slave_of;  ///< not empty: this process is a slave of one of these masters
+    std::vector<MasterAddress> slave_of;         ///< not empty: this process is a slave of one of these masters
+    Reconnect reconnect = Reconnect::until_bye;  ///< of such a slave
     std::string name;
     std::vector<std::string> labels;
     ProgressStyle progress = ProgressStyle::automatic;
