@@ -93,17 +93,18 @@ DISTWORK_DECL void FactoryCore::resume() noexcept {
 DISTWORK_DECL std::vector<FactorySlave> FactoryCore::look_at_slaves(AnyMaster& master, FactoryDemand& demand) const {
     std::vector<FactorySlave> slaves;
     master.scheduler()->enumerate_sockets([&](const SocketInformation& socket) {
-        FactorySlave slave;
+        FactorySlave& slave = slaves.emplace_back();
         slave.id = socket.id;
-        slave.ticket = engine_->ticket_of(socket.name);
+        slave.ticket = socket.name;
         slave.slots = std::max<std::size_t>(socket.slots, 1);
         slave.busy = socket.starting ? slave.slots : slave.slots - std::min(slave.slots, socket.free_slots);
         slave.done = socket.completed + socket.failed;
         slave.is_draining = socket.draining;
-        const bool is_own = plan_.allocations().contains(slave.ticket);
-        if (!is_own && !socket.draining) demand.foreign_slots += slave.slots;
-        slaves.push_back(std::move(slave));
     });
+    for (FactorySlave& slave : slaves) {  // outside of the container's lock: the engine is the user's
+        slave.ticket = engine_->ticket_of(slave.ticket);
+        if (!slave.is_draining && !plan_.allocations().contains(slave.ticket)) demand.foreign_slots += slave.slots;
+    }
     return slaves;
 }
 
