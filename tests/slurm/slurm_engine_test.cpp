@@ -19,12 +19,15 @@
 
 #include "support/catch.hpp"
 #include "support/folder.hpp"
+#include "support/texts.hpp"
 #include "where.hpp"
 
 namespace {
 
 using namespace distwork;
 using namespace std::chrono_literals;
+using support::contains;
+using support::text_of;
 using Clock = std::chrono::steady_clock;
 
 /// Waits for what must come to pass.
@@ -32,20 +35,6 @@ bool comes_true(const std::function<bool()>& condition, std::chrono::seconds mos
     for (const auto end = Clock::now() + most; Clock::now() < end; std::this_thread::sleep_for(100ms))
         if (condition()) return true;
     return false;
-}
-
-template <class Exception, class Action>
-std::string text_of(Action action) {
-    try {
-        action();
-    } catch (const Exception& error) {
-        return error.what();
-    }
-    return "nothing was thrown";
-}
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
 }
 
 std::string in_slurm_folder(const std::string& name) {

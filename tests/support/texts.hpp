@@ -11,4 +11,19 @@ inline std::size_t count(const std::string& text, const std::string& part) {
     return found;
 }
 
+inline bool contains(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+/// What the exception of this class says that `action()` throws.
+template <class Exception, class Action>
+std::string text_of(Action action) {
+    try {
+        action();
+    } catch (const Exception& error) {
+        return error.what();
+    }
+    return "nothing was thrown";
+}
+
 }  // namespace support

@@ -12,11 +12,14 @@
 
 #include "support/catch.hpp"
 #include "support/folder.hpp"
+#include "support/texts.hpp"
 
 namespace command_engine_test {
 
 using namespace distwork;
 using namespace std::chrono_literals;
+using support::contains;
+using support::text_of;
 
 namespace {
 
@@ -63,20 +66,6 @@ public:
 private:
     support::Folder folder_;
 };
-
-template <class Exception, class Action>
-std::string text_of(Action action) {
-    try {
-        action();
-    } catch (const Exception& error) {
-        return error.what();
-    }
-    return "nothing was thrown";
-}
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 }  // namespace
 

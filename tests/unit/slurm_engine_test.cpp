@@ -12,11 +12,14 @@
 
 #include "support/catch.hpp"
 #include "support/folder.hpp"
+#include "support/texts.hpp"
 
 namespace slurm_engine_test {
 
 using namespace distwork;
 using namespace std::chrono_literals;
+using support::contains;
+using support::text_of;
 
 namespace {
 
@@ -71,20 +74,6 @@ std::map<std::string, TicketState> states(const std::vector<TicketStatus>& all) 
     std::map<std::string, TicketState> map;
     for (const TicketStatus& status : all) map[status.ticket.id()] = status.state;
     return map;
-}
-
-template <class Exception, class Action>
-std::string text_of(Action action) {
-    try {
-        action();
-    } catch (const Exception& error) {
-        return error.what();
-    }
-    return "nothing was thrown";
-}
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
 }
 
 constexpr const char* times_out =

@@ -12,11 +12,13 @@
 
 #include "support/catch.hpp"
 #include "support/folder.hpp"
+#include "support/texts.hpp"
 
 namespace ssh_engine_test {
 
 using namespace distwork;
 using namespace std::chrono_literals;
+using support::text_of;
 
 namespace {
 
@@ -88,16 +90,6 @@ private:
     SshEngine engine_;
     std::vector<Ticket> started_;
 };
-
-template <class Exception, class Action>
-std::string text_of(Action action) {
-    try {
-        action();
-    } catch (const Exception& error) {
-        return error.what();
-    }
-    return "nothing was thrown";
-}
 
 }  // namespace
 

@@ -3,12 +3,14 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "../base/asio.hpp"
 #include "../command_engine.hpp"
 #include "../error.hpp"
+#include "../factory/engine_command.hpp"
 #include "../program/child_process.hpp"
 #include "../program/program_engine.hpp"
 #include "../slurm_engine.hpp"
@@ -23,9 +25,8 @@ inline std::vector<std::string> lines_of_file(const std::string& path) {
     if (!file) throw Error::with_text(Errc::bad_option, "--distwork-engine: " + path + " cannot be read");
     std::vector<std::string> lines;
     for (std::string line; std::getline(file, line);) {
-        const auto begin = line.find_first_not_of(" \t\r");
-        if (begin == std::string::npos || line[begin] == '#') continue;
-        lines.push_back(line.substr(begin, line.find_last_not_of(" \t\r") + 1 - begin));
+        const std::string_view text = trimmed(line);
+        if (!text.empty() && text.front() != '#') lines.emplace_back(text);
     }
     return lines;
 }
